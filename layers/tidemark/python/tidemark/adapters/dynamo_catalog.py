@@ -1,0 +1,206 @@
+"""The catalog in DynamoDB: the records of snapshots, restores and API keys.
+
+A record is one JSON string, `record`, beside the two attributes that conditions and people look at. Keys:
+
+- snapshots: `TENANT#{tenant}` / `SNAPSHOT#{second}#{sequence}`, so that a query from the end gives the newest first
+- restores: `TENANT#{tenant}` / `RESTORE#{second}#{sequence}`
+- results of staging: `TENANT#{tenant}#RESTORE#{restore id}` / `PART#{number}`: apart, so no list of restores reads them
+- API keys: `KEY#{id}` / `KEY`
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from tidemark.adapters.aws_errors import CONDITION_FAILED, code_of, named
+from tidemark.adapters.dynamo_rows import Row, number, old_row, text
+from tidemark.domain.api_key import ApiKey
+from tidemark.domain.restore import Restore, StagedPart
+from tidemark.domain.snapshot import Snapshot, parse_snapshot_id
+from tidemark.domain.tenant import Tenant
+from tidemark.errors import (
+    Corrupt,
+    KeyNotFound,
+    NotFound,
+    RecordExists,
+    RestoreNotFound,
+    SnapshotNotFound,
+    StaleRecord,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+_SNAPSHOT: Final = "SNAPSHOT#"
+_RESTORE: Final = "RESTORE#"
+_PART: Final = "PART#"
+_RESTORE_ID: Final = re.compile(r"restore_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-([1-9]\d{0,5}))?")
+
+
+class _Kind[V: (Snapshot, Restore, ApiKey)](NamedTuple):
+    """What differs between the kinds of record."""
+
+    name: str
+    record: type[V]
+    absent: type[NotFound]
+
+
+_SNAPSHOTS: Final = _Kind("snapshot", Snapshot, SnapshotNotFound)
+_RESTORES: Final = _Kind("restore", Restore, RestoreNotFound)
+_KEYS: Final = _Kind("API key", ApiKey, KeyNotFound)
+
+
+class DynamoCatalog:
+    """See `tidemark.ports.Catalog`. Safe to share between threads, as its client is."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def add_snapshot(self, snapshot: Snapshot) -> Snapshot:
+        return self._add(_SNAPSHOTS, _snapshot_key(snapshot.tenant, snapshot.id), snapshot)
+
+    def snapshot(self, tenant: Tenant, snapshot_id: str) -> Snapshot:
+        return self._get(_SNAPSHOTS, _snapshot_key(tenant, snapshot_id), snapshot_id)
+
+    def snapshots(self, tenant: Tenant) -> Iterator[Snapshot]:
+        for row in self._query(f"TENANT#{tenant}", _SNAPSHOT, newest_first=True):
+            yield _decode(row, Snapshot)
+
+    def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:
+        return self._replace(_SNAPSHOTS, _snapshot_key(snapshot.tenant, snapshot.id), snapshot)
+
+    def remove_snapshot(self, snapshot: Snapshot) -> None:
+        stale = StaleRecord(f"snapshot {snapshot.id} has changed since it was read")
+        with named(f"removing snapshot {snapshot.id}", {CONDITION_FAILED: stale}):
+            self._client.delete_item(
+                TableName=self._table,
+                Key=_snapshot_key(snapshot.tenant, snapshot.id),
+                ConditionExpression="attribute_not_exists(pk) OR #version = :version",
+                ExpressionAttributeNames={"#version": "version"},
+                ExpressionAttributeValues={":version": number(snapshot.version)},
+            )
+
+    def add_restore(self, restore: Restore) -> Restore:
+        return self._add(_RESTORES, _restore_key(restore.tenant, restore.id), restore)
+
+    def restore(self, tenant: Tenant, restore_id: str) -> Restore:
+        return self._get(_RESTORES, _restore_key(tenant, restore_id), restore_id)
+
+    def restores(self, tenant: Tenant) -> Iterator[Restore]:
+        for row in self._query(f"TENANT#{tenant}", _RESTORE, newest_first=True):
+            yield _decode(row, Restore)
+
+    def replace_restore(self, restore: Restore) -> Restore:
+        return self._replace(_RESTORES, _restore_key(restore.tenant, restore.id), restore)
+
+    def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
+        row = {
+            "pk": text(_parts_of(tenant, restore_id)),
+            "sk": text(f"{_PART}{part.part:06d}"),
+            "record": text(msgspec.json.encode(part).decode()),
+        }
+        with named(f"noting part {part.part} of restore {restore_id}"):
+            self._client.put_item(TableName=self._table, Item=row)
+
+    def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
+        return [_decode(row, StagedPart) for row in self._query(_parts_of(tenant, restore_id), _PART)]
+
+    def add_key(self, key: ApiKey) -> ApiKey:
+        return self._add(_KEYS, _api_key_key(key.id), key)
+
+    def key(self, key_id: str) -> ApiKey:
+        return self._get(_KEYS, _api_key_key(key_id), key_id)
+
+    def replace_key(self, key: ApiKey) -> ApiKey:
+        return self._replace(_KEYS, _api_key_key(key.id), key)
+
+    def _add[V: (Snapshot, Restore, ApiKey)](self, kind: _Kind[V], key: Row, record: V) -> V:
+        wanted = replace(record, version=record.version + 1)
+        if self._put(kind, key, wanted, {"ConditionExpression": "attribute_not_exists(pk)"}) in (None, wanted):
+            return wanted
+        raise RecordExists(f"{kind.name} {record.id} is already registered")
+
+    def _replace[V: (Snapshot, Restore, ApiKey)](self, kind: _Kind[V], key: Row, record: V) -> V:
+        wanted = replace(record, version=record.version + 1)
+        condition = {
+            "ConditionExpression": "#version = :version",
+            "ExpressionAttributeNames": {"#version": "version"},
+            "ExpressionAttributeValues": {":version": number(record.version)},
+        }
+        if self._put(kind, key, wanted, condition) in (None, wanted):
+            return wanted
+        raise StaleRecord(f"{kind.name} {record.id} has changed since it was read")
+
+    def _put[V: (Snapshot, Restore, ApiKey)](
+        self, kind: _Kind[V], key: Row, record: V, condition: dict[str, Any]
+    ) -> V | None:
+        """Store the record: None if the condition held, else what is stored. Raises the kind's not-found error."""
+        row = key | {"record": text(msgspec.json.encode(record).decode()), "version": number(record.version)}
+        if not isinstance(record, ApiKey):
+            row["status"] = text(record.status)
+        with named(f"storing {kind.name} {record.id}"):
+            try:
+                self._client.put_item(
+                    TableName=self._table, Item=row, ReturnValuesOnConditionCheckFailure="ALL_OLD", **condition
+                )
+            except ClientError as error:
+                if code_of(error) != CONDITION_FAILED:
+                    raise
+                present = old_row(error)
+                if not present:
+                    raise kind.absent(f"no {kind.name} {record.id}") from error
+                # The same content: an earlier try was stored though its answer was lost.
+                return _decode(present, kind.record)
+        return None
+
+    def _get[V: (Snapshot, Restore, ApiKey)](self, kind: _Kind[V], key: Row, name: str) -> V:
+        with named(f"reading {kind.name} {name}"):
+            row = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        if row is None:
+            raise kind.absent(f"no {kind.name} {name}")
+        return _decode(row, kind.record)
+
+    def _query(self, pk: str, sk_prefix: str, *, newest_first: bool = False) -> Iterator[Row]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":pk": text(pk), ":prefix": text(sk_prefix)},
+            ScanIndexForward=not newest_first,
+        )
+        with named(f"listing records of {pk}"):
+            for page in pages:
+                yield from page["Items"]
+
+
+def _decode[V](row: Row, kind: type[V]) -> V:
+    try:
+        return msgspec.json.decode(row["record"]["S"], type=kind)
+    except msgspec.DecodeError as error:
+        where = f"{row['pk']['S']} / {row['sk']['S']}"
+        raise Corrupt(f"the catalog's record {where} can't be read as a {kind.__name__}") from error
+
+
+def _snapshot_key(tenant: Tenant, snapshot_id: str) -> Row:
+    second, sequence = parse_snapshot_id(snapshot_id)
+    return {"pk": text(f"TENANT#{tenant}"), "sk": text(f"{_SNAPSHOT}{second}#{sequence:06d}")}
+
+
+def _restore_key(tenant: Tenant, restore_id: str) -> Row:
+    match = _RESTORE_ID.fullmatch(restore_id)
+    if match is None or match[2] == "1":
+        raise RestoreNotFound(f"no restore {restore_id[:100]!r}: an id looks like restore_2026-01-15T10-00-00Z")
+    return {"pk": text(f"TENANT#{tenant}"), "sk": text(f"{_RESTORE}{match[1]}#{int(match[2] or 1):06d}")}
+
+
+def _parts_of(tenant: Tenant, restore_id: str) -> str:
+    return f"TENANT#{tenant}#RESTORE#{restore_id}"
+
+
+def _api_key_key(key_id: str) -> Row:
+    return {"pk": text(f"KEY#{key_id}"), "sk": text("KEY")}

@@ -1,0 +1,68 @@
+"""Executions of the two state machines. An execution is named after its subject, so it starts at most once."""
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from tidemark.adapters.aws_errors import code_of, named
+from tidemark.domain.tenant import Tenant
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.client import SFNClient
+
+_NAME_CHARS: Final = 80
+_HASH_CHARS: Final = 8
+
+
+class StepFunctionsWorkflows:
+    """See `tidemark.ports.Workflows`. Both state machines are of type STANDARD: only those remember names."""
+
+    def __init__(self, client: "SFNClient", *, capture_arn: str, restore_arn: str) -> None:
+        self._client = client
+        self._capture_arn = capture_arn
+        self._restore_arn = restore_arn
+
+    def start_capture(self, tenant: Tenant, snapshot_id: str, capture_id: str, *, attempt: int, delay_s: int) -> None:
+        content = {
+            "tenant": tenant,
+            "snapshotId": snapshot_id,
+            "captureId": capture_id,
+            "attempt": attempt,
+            "delaySeconds": delay_s,
+        }
+        self._start(self._capture_arn, execution_name(tenant, snapshot_id, attempt), content)
+
+    def start_restore(self, tenant: Tenant, restore_id: str, *, attempt: int) -> None:
+        content = {"tenant": tenant, "restoreId": restore_id, "attempt": attempt}
+        self._start(self._restore_arn, execution_name(tenant, restore_id, attempt), content)
+
+    def running(self, tenant: Tenant, subject: str, *, attempt: int) -> bool | None:
+        machine = self._restore_arn if subject.startswith("restore_") else self._capture_arn
+        name = execution_name(tenant, subject, attempt)
+        arn = f"{machine.replace(':stateMachine:', ':execution:', 1)}:{name}"
+        with named(f"looking at execution {name}"):
+            try:
+                return self._client.describe_execution(executionArn=arn)["status"] == "RUNNING"
+            except ClientError as error:
+                if code_of(error) != "ExecutionDoesNotExist":
+                    raise
+                return None
+
+    def _start(self, machine: str, name: str, content: dict[str, Any]) -> None:
+        with named(f"starting execution {name}"):
+            try:
+                self._client.start_execution(stateMachineArn=machine, name=name, input=json.dumps(content))
+            except ClientError as error:
+                if code_of(error) != "ExecutionAlreadyExists":
+                    raise
+
+
+def execution_name(tenant: Tenant, subject: str, attempt: int) -> str:
+    """`{tenant}.{subject}.{attempt}`; too long for AWS, the tenant is cut short and told apart by a hash."""
+    rest = f".{subject}.{attempt}"
+    if len(tenant) + len(rest) <= _NAME_CHARS:
+        return tenant + rest
+    mark = "-" + hashlib.sha256(tenant.encode()).hexdigest()[:_HASH_CHARS]
+    return tenant[: _NAME_CHARS - len(rest) - len(mark)] + mark + rest

@@ -1,0 +1,74 @@
+"""Builds the ports from the settings: the one place that knows which adapter stands behind which port."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Final
+
+from tidemark.adapters import clients
+from tidemark.adapters.dynamo_catalog import DynamoCatalog
+from tidemark.adapters.dynamo_entities import DynamoEntityTable
+from tidemark.adapters.s3_payloads import S3Payloads
+from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows
+from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
+from tidemark.domain.live import Layout
+from tidemark.ports import Ports
+from tidemark.settings import Settings, initialising
+
+_in_use: Final[list[Ports]] = []
+
+
+class _OnFirstUse:
+    """Stands for a client until it is called: no function uses every service, and each takes time to set up."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the client has
+        return getattr(self._make(), name)
+
+
+def settings() -> Settings:
+    """The settings of this function."""
+    return Settings.from_environment()
+
+
+def ports() -> Ports:
+    """The ports of this process, made once for each content of the environment."""
+    return _in_use[-1] if _in_use else _wired(settings())
+
+
+def prepare() -> None:
+    """Make the client that every route needs while the function is being imported: only then it has a full core."""
+    if initialising():
+        clients.dynamodb()
+
+
+@contextmanager
+def use(replacement: Ports) -> Iterator[Ports]:
+    """Serve other ports until the block ends: those of a test, or of a tool that runs outside of Lambda."""
+    _in_use.append(replacement)
+    try:
+        yield replacement
+    finally:
+        _in_use.remove(replacement)
+
+
+@lru_cache(maxsize=4)
+def _wired(chosen: Settings) -> Ports:
+    clock, entropy, parallel = SystemClock(), SystemEntropy(), Threads()
+    dynamodb: Any = _OnFirstUse(clients.dynamodb)
+    s3: Any = _OnFirstUse(clients.s3)
+    stepfunctions: Any = _OnFirstUse(clients.stepfunctions)
+    return Ports(
+        catalog=DynamoCatalog(dynamodb, chosen.catalog_table),
+        table=DynamoEntityTable(dynamodb, chosen.entities_table, clock=clock, entropy=entropy, parallel=parallel),
+        payloads=S3Payloads(s3, chosen.bucket, clock=clock, entropy=entropy),
+        workflows=StepFunctionsWorkflows(
+            stepfunctions, capture_arn=chosen.capture_machine_arn, restore_arn=chosen.restore_machine_arn
+        ),
+        clock=clock,
+        entropy=entropy,
+        parallel=parallel,
+        layout=Layout(shards=chosen.shards, gates=chosen.gates),
+    )

@@ -1,0 +1,1 @@
+"""Wire vocabularies: each dialect parses requests and renders answers and errors of one API family."""

@@ -1,0 +1,1 @@
+"""The NGSIv2 vocabulary, as Orion and Vela OS speak it."""

@@ -1,0 +1,125 @@
+"""Snapshots in the NGSIv2 vocabulary: the bodies of the create and restore requests, and the answers.
+
+Source: the Vela OS snapshots page, whose members, formats and order come first in every answer.
+"""
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+from tidemark.dialects.ngsi.errors import stored_failure
+from tidemark.dialects.ngsi.parameters import json_type, members
+from tidemark.dialects.wire import Request
+from tidemark.domain.restore import Restore
+from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, Snapshot, SnapshotId, parse_snapshot_id
+from tidemark.errors import InvalidRequest, NotSupported
+
+MAX_BODY_BYTES: Final = 16_384
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_RESTORE_MEMBERS: Final = ("mode", "safetySnapshot")
+_LATER_RESTORE_MEMBERS: Final = ("dryRun", "filter", "target")
+
+
+class RestoreWanted(NamedTuple):
+    """What a restore request asks for. `safety_snapshot` keeps the state at the moment of the cutover."""
+
+    safety_snapshot: bool = True
+
+
+def named(request: Request) -> SnapshotId:
+    """The snapshot in the path. Raises SnapshotNotFound at once where no snapshot can have such an id."""
+    text = request.path_parameter("snapshotId")
+    parse_snapshot_id(text)
+    return SnapshotId(text)
+
+
+def parse_create(document: object) -> str:
+    """The description in the body of a create request; empty where there is no body.
+
+    Raises InvalidRequest naming the member that is wrong.
+    """
+    description = {} if document is None else members(document, ("description",))
+    text = description.get("description", "")
+    if not isinstance(text, str):
+        raise InvalidRequest(f"the member 'description' must be a string; it is {json_type(text)}")
+    if len(text) > MAX_DESCRIPTION_CHARS:
+        raise InvalidRequest(
+            f"the member 'description' has {len(text)} characters; at most {MAX_DESCRIPTION_CHARS} are accepted"
+        )
+    if control := _CONTROL.search(text):
+        raise InvalidRequest(
+            f"the member 'description' holds the control character U+{ord(control[0]):04X}; use only tab and line feed"
+        )
+    return text
+
+
+def parse_restore(document: object) -> RestoreWanted:
+    """The body of a restore request. Raises InvalidRequest naming the member that is wrong, NotSupported."""
+    if document is None:
+        return RestoreWanted()
+    wanted = members(document, _RESTORE_MEMBERS, later=_LATER_RESTORE_MEMBERS)
+    mode, safety = wanted.get("mode", "replace"), wanted.get("safetySnapshot", True)
+    if mode == "merge":
+        raise NotSupported("the mode 'merge' is not supported by this version; use 'replace'")
+    if mode != "replace":
+        raise InvalidRequest(
+            f"the member 'mode' must be 'replace'; it is {json_type(mode)}"
+            + (f", {mode[:40]!r}" if isinstance(mode, str) else "")
+        )
+    if not isinstance(safety, bool):
+        raise InvalidRequest(f"the member 'safetySnapshot' must be true or false; it is {json_type(safety)}")
+    return RestoreWanted(safety_snapshot=safety)
+
+
+def summary(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot as it is created and listed."""
+    return {
+        "id": snapshot.id,
+        "description": snapshot.description,
+        "createdAt": seconds(snapshot.created_at),
+        "entityCount": snapshot.entity_count,
+        "status": "restoring" if snapshot.restoring else snapshot.status.value,
+    }
+
+
+def detail(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot with what an operator wants to know. Members that have no value yet are left out."""
+    more = {
+        "trigger": snapshot.trigger.value,
+        "consistency": "point-in-time",
+        "sizeBytes": snapshot.stored_bytes,
+        "newBytes": snapshot.new_bytes,
+        "rawBytes": snapshot.raw_bytes,
+        "cut": snapshot.cut,
+        "parentId": snapshot.parent_id,
+        "completedAt": milliseconds(snapshot.completed_at),
+        "restoreId": snapshot.restore_id,
+        "usedBy": sorted(snapshot.used_by) or None,
+        "error": snapshot.failure and stored_failure(snapshot.failure),
+    }
+    return {**summary(snapshot), **{name: value for name, value in more.items() if value is not None}}
+
+
+def accepted(restore: Restore) -> dict[str, Any]:
+    """The answer to a restore request: what has begun, and how to follow it."""
+    return {
+        "id": restore.snapshot_id,
+        "status": restore.status.value,
+        "restoredEntities": restore.total,
+        "restoreId": restore.id,
+    }
+
+
+def location(snapshot_id: str) -> dict[str, str]:
+    """The header that says where a snapshot is."""
+    return {"Location": f"/v2/snapshots/{snapshot_id}"}
+
+
+def seconds(moment: datetime) -> str:
+    """A moment as people read it: `2026-01-15T10:00:00Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def milliseconds(moment: datetime | None) -> str | None:
+    """A moment for measuring how long something took: `2026-01-15T10:00:00.123Z`."""
+    return None if moment is None else moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

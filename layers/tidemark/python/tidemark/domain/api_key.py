@@ -1,0 +1,59 @@
+"""API keys: what a bearer may do, and for whom. Only the SHA-256 of a key is ever stored."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from tidemark.domain.tenant import Tenant
+
+PREFIX: Final = "tm_"
+ANY_TENANT: Final = "*"
+_SECRET: Final = re.compile(r"tm_[A-Za-z0-9_-]{43}")
+
+
+class Action(StrEnum):
+    """What a key can be made for. `ADMIN` includes the others."""
+
+    READ = "read"
+    WRITE = "write"
+    SNAPSHOT = "snapshot"
+    RESTORE = "restore"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """The stored side of a key.
+
+    `id` is the SHA-256 of the secret in hexadecimal; `tenants` holds names, or `*` for all.
+    """
+
+    id: str
+    name: str
+    tenants: frozenset[str]
+    actions: frozenset[Action]
+    created_at: datetime
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    version: int = 0
+
+    def expired(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and now >= self.expires_at
+
+    def allows(self, tenant: Tenant, action: Action) -> bool:
+        """Whether the bearer may do `action` for `tenant`."""
+        return bool(self.tenants & {tenant, ANY_TENANT}) and bool(self.actions & {action, Action.ADMIN})
+
+
+def is_secret(text: str) -> bool:
+    """Whether the text has the form of a key: `tm_` and 256 bits in base64url."""
+    return _SECRET.fullmatch(text) is not None
+
+
+def key_id(secret: str) -> str:
+    """What a key is stored under: the SHA-256 of its text, in hexadecimal."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,126 @@
+"""Snapshots: the catalog record, its states, and the id that people see."""
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, NewType
+
+from tidemark.domain.live import Cut, FencingToken, Generation
+from tidemark.domain.tenant import Tenant
+from tidemark.errors import SnapshotNotFound
+
+SnapshotId = NewType("SnapshotId", str)
+CaptureId = NewType("CaptureId", str)
+
+MAX_DESCRIPTION_CHARS: Final = 1024
+_ID: Final = re.compile(r"snapshot_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-([1-9]\d{0,5}))?")
+
+
+class SnapshotStatus(StrEnum):
+    """Where a snapshot is in its life. Only `COMPLETED` can be read or restored."""
+
+    CREATING = "creating"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+class Trigger(StrEnum):
+    """Why a snapshot was taken."""
+
+    MANUAL = "manual"
+    SAFETY = "safety"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something ended badly: a class of `tidemark.errors` and its sentence."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRef:
+    """Where a snapshot's manifest is, and what its bytes are."""
+
+    key: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The catalog record of one snapshot. `version` is the compare-and-swap token of the record.
+
+    `used_by` names captures and restores that need the snapshot; while it is not empty the snapshot can't be deleted.
+    `stored_bytes` is what its packs hold in all, `new_bytes` what this capture added, `raw_bytes` the records
+    uncompressed.
+    """
+
+    tenant: Tenant
+    id: SnapshotId
+    created_at: datetime
+    capture_id: CaptureId
+    token: FencingToken
+    status: SnapshotStatus = SnapshotStatus.CREATING
+    description: str = ""
+    trigger: Trigger = Trigger.MANUAL
+    generation: Generation | None = None
+    cut: Cut | None = None
+    parent_id: SnapshotId | None = None
+    entity_count: int = 0
+    raw_bytes: int = 0
+    stored_bytes: int = 0
+    new_bytes: int = 0
+    manifest: ManifestRef | None = None
+    completed_at: datetime | None = None
+    restore_id: str | None = None
+    failure: Failure | None = None
+    used_by: frozenset[str] = field(default_factory=frozenset)
+    version: int = 0
+
+    @property
+    def restoring(self) -> bool:
+        """Whether a restore is reading it now."""
+        return any(user.startswith("restore_") for user in self.used_by)
+
+    def using(self, user: str) -> "Snapshot":
+        """The record with one more user. Repeating it changes nothing."""
+        return replace(self, used_by=self.used_by | {user})
+
+    def released_by(self, user: str) -> "Snapshot":
+        """The record without that user. Repeating it changes nothing."""
+        return replace(self, used_by=self.used_by - {user})
+
+
+def snapshot_id(created_at: datetime, sequence: int = 1) -> SnapshotId:
+    """The id of the `sequence`-th snapshot of that second (UTC): `snapshot_2026-01-15T10-00-00Z`, then `...Z-2`,
+    `...Z-3`.
+    """
+    return SnapshotId(f"snapshot_{_stamp(created_at)}{_suffix(sequence)}")
+
+
+def restore_id(created_at: datetime, sequence: int = 1) -> str:
+    """The id of the `sequence`-th restore of that second (UTC): like a snapshot's, with its own prefix."""
+    return f"restore_{_stamp(created_at)}{_suffix(sequence)}"
+
+
+def parse_snapshot_id(text: str) -> tuple[str, int]:
+    """The second and the sequence number in a snapshot id, which order snapshots.
+
+    Raises SnapshotNotFound: a malformed id names nothing.
+    """
+    match = _ID.fullmatch(text)
+    if match is None or match[2] == "1":
+        raise SnapshotNotFound(f"no snapshot {text[:100]!r}: an id looks like snapshot_2026-01-15T10-00-00Z")
+    return match[1], int(match[2] or 1)
+
+
+def _stamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+
+
+def _suffix(sequence: int) -> str:
+    return "" if sequence == 1 else f"-{sequence}"

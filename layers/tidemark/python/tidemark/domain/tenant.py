@@ -1,0 +1,27 @@
+"""Tenants: whose data it is.
+
+The name is a path segment of stored objects and a part of table keys, so its alphabet is narrow.
+"""
+
+import re
+from typing import Final, NewType
+
+from tidemark.errors import InvalidRequest
+
+Tenant = NewType("Tenant", str)
+
+DEFAULT_TENANT: Final = Tenant("default")
+_NAME: Final = re.compile(r"[a-z0-9_]{1,50}")
+
+
+def parse_tenant(name: str | None) -> Tenant:
+    """The tenant of a request: lower-cased; absent or empty means `default`.
+
+    Raises InvalidRequest unless it is 1 to 50 of `a-z`, `0-9` and `_` (Orion's rule for service names).
+    """
+    if not name:
+        return DEFAULT_TENANT
+    lowered = name.lower()
+    if _NAME.fullmatch(lowered) is None:
+        raise InvalidRequest(f"tenant {name[:60]!r} is not valid: use 1 to 50 characters of a-z, 0-9 and underscore")
+    return Tenant(lowered)

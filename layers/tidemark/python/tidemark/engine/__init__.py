@@ -1,0 +1,1 @@
+"""The stored format and the algorithms of capture and restore, on ports only."""

@@ -1,0 +1,256 @@
+"""Packs: one stored object of zstd frames, one after another, and a table of contents in a skippable frame at the end.
+
+    [zstd frame] ... [zstd frame] [skippable frame: table of contents (JSON), its length (u32 LE), "TMRK"]
+
+Each frame is about 512 KiB of record lines at level 3, with zstd's own checksum. `zstdcat` prints the lines and skips
+the rest. `layers/DESIGN.md` has the format in full.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+import zstandard
+
+from tidemark.domain.keys import SEPARATOR
+from tidemark.domain.manifest import PackRef
+from tidemark.engine.records import Record, parse_lines
+from tidemark.errors import ObjectNotFound, PackCorrupt
+from tidemark.ports import PayloadStore
+
+FRAME_RAW_BYTES: Final = 512 * 1024
+PACK_BYTES: Final = 8 * 1024 * 1024
+COMPRESSION_LEVEL: Final = 3
+FORMAT_VERSION: Final = 1
+# A frame ends with the record that reaches FRAME_RAW_BYTES, so the largest record bounds it; four times that is never
+# reached.
+_MAX_FRAME_RAW_BYTES: Final = 4 * 1024 * 1024
+_SKIPPABLE_MAGIC: Final = 0x184D2A54
+_SKIPPABLE_HEADER: Final = struct.Struct("<II")
+_FOOTER: Final = struct.Struct("<I4s")
+_FOOTER_MAGIC: Final = b"TMRK"
+
+
+class FrameEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """One frame in the table of contents. `offset` and `length` are of the stored bytes, `sha256` is theirs."""
+
+    offset: int
+    length: int
+    records: int
+    raw_bytes: int
+    first_key: tuple[str, ...]
+    sha256: str
+
+
+class TableOfContents(msgspec.Struct, frozen=True, rename="camel"):
+    """What a pack says of itself."""
+
+    version: int
+    records: int
+    raw_bytes: int
+    last_key: tuple[str, ...]
+    frames: tuple[FrameEntry, ...]
+
+
+class BuiltPack(msgspec.Struct, frozen=True):
+    """A pack ready to be stored."""
+
+    body: bytes
+    toc: TableOfContents
+
+
+def build_pack(records: Iterable[Record]) -> BuiltPack | None:
+    """A pack of the first records, as many as fill it (about PACK_BYTES stored); None when there are none.
+
+    `records` is consumed no further than the last record in the pack. The same records give the same pack.
+    """
+    body = bytearray()
+    frames: list[FrameEntry] = []
+    compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True)
+    last_key = ""
+    for text, first_key, last_key, count in _frames(records):  # noqa: B007 - the last one's last key is the pack's
+        stored = compressor.compress(text)
+        frames.append(
+            FrameEntry(
+                offset=len(body),
+                length=len(stored),
+                records=count,
+                raw_bytes=len(text),
+                first_key=tuple(first_key.split(SEPARATOR)),
+                sha256=hashlib.sha256(stored).hexdigest(),
+            )
+        )
+        body += stored
+        if len(body) >= PACK_BYTES:
+            break
+    if not frames:
+        return None
+    toc = TableOfContents(
+        version=FORMAT_VERSION,
+        records=sum(frame.records for frame in frames),
+        raw_bytes=sum(frame.raw_bytes for frame in frames),
+        last_key=tuple(last_key.split(SEPARATOR)),
+        frames=tuple(frames),
+    )
+    body += _encode_toc(toc)
+    return BuiltPack(bytes(body), toc)
+
+
+def _frames(records: Iterable[Record]) -> Iterator[tuple[bytes, str, str, int]]:
+    """Frame texts with their first key, last key and number of records."""
+    lines: list[bytes] = []
+    size_bytes = 0
+    first_key = ""
+    for key, _value, line in records:
+        if not lines:
+            first_key = key
+        lines.append(line)
+        size_bytes += len(line) + 1
+        if size_bytes >= FRAME_RAW_BYTES:
+            yield b"\n".join(lines) + b"\n", first_key, key, len(lines)
+            lines, size_bytes = [], 0
+    if lines:
+        yield b"\n".join(lines) + b"\n", first_key, key, len(lines)
+
+
+def _encode_toc(toc: TableOfContents) -> bytes:
+    text = msgspec.json.encode(toc, order="sorted")
+    payload = text + _FOOTER.pack(len(text), _FOOTER_MAGIC)
+    return _SKIPPABLE_HEADER.pack(_SKIPPABLE_MAGIC, len(payload)) + payload
+
+
+def describe(key: str, body: bytes) -> PackRef:
+    """The reference of a pack from its bytes, after checking every frame of it. Raises PackCorrupt."""
+    try:
+        (toc_length, magic) = _FOOTER.unpack_from(body, len(body) - _FOOTER.size)
+        toc_offset = len(body) - _FOOTER.size - toc_length - _SKIPPABLE_HEADER.size
+        if magic != _FOOTER_MAGIC or toc_offset < 0:
+            raise PackCorrupt(f"pack {key} has no table of contents at its end")
+    except struct.error as error:
+        raise PackCorrupt(f"pack {key} is too short to be one") from error
+    toc = _decode_toc(key, body[toc_offset:])
+    for frame in toc.frames:
+        _check_frame(key, frame, body[frame.offset : frame.offset + frame.length])
+    return PackRef(
+        key=key,
+        size_bytes=len(body),
+        sha256=hashlib.sha256(body).hexdigest(),
+        toc_offset=toc_offset,
+        toc_sha256=hashlib.sha256(body[toc_offset:]).hexdigest(),
+        frames=len(toc.frames),
+        records=toc.records,
+        raw_bytes=toc.raw_bytes,
+        first_key=SEPARATOR.join(toc.frames[0].first_key),
+        last_key=SEPARATOR.join(toc.last_key),
+    )
+
+
+def lines_of(key: str, body: bytes) -> Iterator[bytes]:
+    """The record lines of a pack from its bytes, in order, without line feeds. Raises PackCorrupt."""
+    toc_length, _magic = _FOOTER.unpack_from(body, len(body) - _FOOTER.size)
+    toc = _decode_toc(key, body[len(body) - _FOOTER.size - toc_length - _SKIPPABLE_HEADER.size :])
+    decompressor = zstandard.ZstdDecompressor()
+    for frame in toc.frames:
+        yield from _text(key, decompressor, frame, body[frame.offset : frame.offset + frame.length]).split(b"\n")[:-1]
+
+
+def _decode_toc(key: str, frame: bytes) -> TableOfContents:
+    try:
+        magic, length = _SKIPPABLE_HEADER.unpack_from(frame)
+        text = frame[_SKIPPABLE_HEADER.size : len(frame) - _FOOTER.size]
+        toc = msgspec.json.decode(text, type=TableOfContents)
+    except (struct.error, msgspec.MsgspecError) as error:
+        raise PackCorrupt(f"the table of contents of pack {key} cannot be read") from error
+    if magic != _SKIPPABLE_MAGIC or length != len(frame) - _SKIPPABLE_HEADER.size or not toc.frames:
+        raise PackCorrupt(f"the table of contents of pack {key} is not well formed")
+    if toc.version != FORMAT_VERSION:
+        raise PackCorrupt(f"pack {key} has format version {toc.version}; this release reads version {FORMAT_VERSION}")
+    return toc
+
+
+def _check_frame(key: str, frame: FrameEntry, stored: bytes) -> None:
+    if len(stored) != frame.length or hashlib.sha256(stored).hexdigest() != frame.sha256:
+        raise PackCorrupt(f"pack {key} is damaged: its frame at offset {frame.offset} has the wrong length or checksum")
+
+
+def read_pack(
+    payloads: PayloadStore, pack: PackRef, *, from_key: str | None = None, to_key: str | None = None
+) -> Iterator[Record]:
+    """The records of a pack from `from_key` (inclusive) to `to_key` (exclusive), by ranged reads of only the frames
+    that can hold them.
+
+    Every byte used is checked: the table of contents against the reference, the frames against the table. Raises
+    PackCorrupt.
+    """
+    if (to_key is not None and pack.first_key >= to_key) or (from_key is not None and pack.last_key < from_key):
+        return
+    toc = _read_toc(payloads, pack)
+    wanted = _frames_between(toc, from_key, to_key)
+    offset = wanted[0].offset
+    end = wanted[-1].offset + wanted[-1].length
+    body = memoryview(_range(payloads, pack, offset, end - offset))
+    decompressor = zstandard.ZstdDecompressor()
+    for frame in wanted:
+        stored = bytes(body[frame.offset - offset : frame.offset - offset + frame.length])
+        _check_frame(pack.key, frame, stored)
+        text = _text(pack.key, decompressor, frame, stored)
+        yield from _records_between(_parsed(pack.key, frame, text), from_key, to_key)
+
+
+def _records_between(records: Iterator[Record], from_key: str | None, to_key: str | None) -> Iterator[Record]:
+    for found in records:
+        if to_key is not None and found.key >= to_key:
+            return
+        if from_key is None or found.key >= from_key:
+            yield found
+
+
+def _text(key: str, decompressor: zstandard.ZstdDecompressor, frame: FrameEntry, stored: bytes) -> bytes:
+    if frame.raw_bytes > _MAX_FRAME_RAW_BYTES:
+        raise PackCorrupt(f"pack {key} names a frame of {frame.raw_bytes} bytes; none is above {_MAX_FRAME_RAW_BYTES}")
+    try:
+        text = decompressor.decompress(stored, max_output_size=frame.raw_bytes)
+    except zstandard.ZstdError as error:
+        raise PackCorrupt(f"pack {key} is damaged: its frame at offset {frame.offset} cannot be unpacked") from error
+    if len(text) != frame.raw_bytes:
+        raise PackCorrupt(f"pack {key} is damaged: its frame at offset {frame.offset} has the wrong raw length")
+    return text
+
+
+def _parsed(key: str, frame: FrameEntry, text: bytes) -> Iterator[Record]:
+    try:
+        yield from parse_lines(text)
+    except ValueError as error:
+        raise PackCorrupt(
+            f"pack {key} cannot be read: its frame at offset {frame.offset} is not record lines"
+        ) from error
+
+
+def _read_toc(payloads: PayloadStore, pack: PackRef) -> TableOfContents:
+    stored = _range(payloads, pack, pack.toc_offset, pack.size_bytes - pack.toc_offset)
+    if hashlib.sha256(stored).hexdigest() != pack.toc_sha256:
+        raise PackCorrupt(f"pack {pack.key} is damaged: its table of contents has the wrong checksum")
+    return _decode_toc(pack.key, stored)
+
+
+def _range(payloads: PayloadStore, pack: PackRef, offset: int, length_bytes: int) -> bytes:
+    try:
+        stored = payloads.get_range(pack.key, offset, length_bytes)
+    except ObjectNotFound as error:
+        raise PackCorrupt(f"pack {pack.key} is missing") from error
+    if len(stored) != length_bytes:
+        raise PackCorrupt(f"pack {pack.key} is truncated: {len(stored)} of {length_bytes} bytes at offset {offset}")
+    return stored
+
+
+def _frames_between(toc: TableOfContents, from_key: str | None, to_key: str | None) -> list[FrameEntry]:
+    """The frames that can hold keys of the range: never empty when the range meets the pack."""
+    first_keys = [SEPARATOR.join(frame.first_key) for frame in toc.frames]
+    start, stop = 0, len(toc.frames)
+    while from_key is not None and start + 1 < stop and first_keys[start + 1] <= from_key:
+        start += 1
+    while to_key is not None and stop - 1 > start and first_keys[stop - 1] >= to_key:
+        stop -= 1
+    return list(toc.frames[start:stop])

@@ -1,0 +1,282 @@
+"""The error taxonomy.
+
+Every failure that Tidemark names is a leaf class here. A leaf belongs to one category (`InvalidRequest`, `NotFound`,
+`Conflict`, ...); the dialects map categories to HTTP, the state machines name leaves in `Retry` and `Catch`. The class
+names are therefore a wire contract.
+"""
+
+from typing import ClassVar
+
+
+class TidemarkError(Exception):
+    """A failure with a name, a sentence for people, and what a caller may do about it.
+
+    `retryable`: the same call may succeed later. `user_visible`: the sentence may be shown to the caller of the API.
+    """
+
+    retryable: ClassVar[bool] = False
+    user_visible: ClassVar[bool] = True
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    @property
+    def code(self) -> str:
+        """The name on the wire: in state machines, logs and stored error records."""
+        return type(self).__name__
+
+
+# --- categories
+
+
+class InvalidRequest(TidemarkError):
+    """The request breaks a documented rule; it will never succeed as it is."""
+
+
+class MalformedBody(InvalidRequest):
+    """The body is not what its content type says it is."""
+
+
+class Unauthorized(TidemarkError):
+    """No usable key came with the request."""
+
+
+class Forbidden(TidemarkError):
+    """The key is good, but not for this tenant or action."""
+
+
+class NotFound(TidemarkError):
+    """What the request names does not exist for this tenant."""
+
+
+class Conflict(TidemarkError):
+    """The request is well formed, but the present state does not allow it."""
+
+
+class Unprocessable(TidemarkError):
+    """The request is well formed, but contradicts the entities that exist."""
+
+
+class TooLarge(TidemarkError):
+    """The request, or what it would store, is above a documented size."""
+
+
+class UnsupportedMediaType(TidemarkError):
+    """The content type is not one that this route reads."""
+
+
+class NotAcceptable(TidemarkError):
+    """The caller accepts no media type that the answer could have."""
+
+
+class NotSupported(TidemarkError):
+    """A part of a standard that Tidemark does not implement, and says so."""
+
+
+class Corrupt(TidemarkError):
+    """Stored bytes are missing or are not what was written."""
+
+
+class Fenced(TidemarkError):
+    """The caller's token is void: somebody else has taken over. What it was doing must stop."""
+
+
+class Unavailable(TidemarkError):
+    """AWS, or contention, did not let the call through in time. Nothing is known to be wrong with the request."""
+
+    retryable = True
+
+
+# --- not found
+
+
+class SnapshotNotFound(NotFound):
+    """No such snapshot in this tenant."""
+
+
+class RestoreNotFound(NotFound):
+    """No such restore in this tenant."""
+
+
+class EntityNotFound(NotFound):
+    """No such entity in this tenant."""
+
+
+class AttributeNotFound(NotFound):
+    """The entity has no such attribute."""
+
+
+class RouteNotFound(NotFound):
+    """No such path."""
+
+
+class MethodNotAllowed(TidemarkError):
+    """The path exists, but not with this method; `allow` holds those that do."""
+
+    def __init__(self, message: str, *, allow: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allow = allow
+
+
+# --- conflicts
+
+
+class CaptureInProgress(Conflict):
+    """A capture of this tenant is running; `snapshot_id` names it."""
+
+    def __init__(self, message: str, *, snapshot_id: str) -> None:
+        super().__init__(message)
+        self.snapshot_id = snapshot_id
+
+
+class RestoreInProgress(Conflict):
+    """A restore of this tenant is running; `restore_id` names it."""
+
+    def __init__(self, message: str, *, restore_id: str) -> None:
+        super().__init__(message)
+        self.restore_id = restore_id
+
+
+class SnapshotInUse(Conflict):
+    """A capture or restore needs the snapshot."""
+
+
+class SnapshotNotRestorable(Conflict):
+    """The snapshot is not completed, so it cannot be restored."""
+
+
+class RestoreNotCancellable(Conflict):
+    """The restore has reached its cutover, or is over."""
+
+
+class TooManyResults(Conflict):
+    """Several entities share the id; the request must name the type (NGSIv2, `TooManyResults`)."""
+
+
+# --- unprocessable
+
+
+class EntityExists(Unprocessable):
+    """The entity exists and the request asked to create it."""
+
+
+class AttributeExists(Unprocessable):
+    """The attribute exists and the request asked to append it strictly."""
+
+
+class PartialUpdate(Unprocessable):
+    """Some of what the request asked for was done and some could not be (NGSIv2, `PartialUpdate`)."""
+
+
+# --- too large
+
+
+class EntityTooLarge(TooLarge):
+    """The entity's JSON is above the limit of one entity."""
+
+
+class BodyTooLarge(TooLarge):
+    """The request body is above the documented limit."""
+
+
+class AnswerTooLarge(TooLarge):
+    """What the request asks for does not fit in one answer; asking for fewer at a time helps."""
+
+
+# --- corruption
+
+
+class ManifestCorrupt(Corrupt):
+    """A manifest is missing, has the wrong checksum, or cannot be read."""
+
+
+class PackCorrupt(Corrupt):
+    """A pack is missing, has the wrong length or checksum, or cannot be read."""
+
+
+class VerificationFailed(Corrupt):
+    """What was written to the live store does not read back as what the snapshot holds."""
+
+
+class CutViolated(Corrupt):
+    """An item was changed after a cut without keeping what it was before."""
+
+
+class StageIncomplete(Corrupt):
+    """A part of the staging work left no result."""
+
+
+# --- fencing
+
+
+class LeaseLost(Fenced):
+    """The lease has passed to another holder."""
+
+
+class LeaseHeld(Conflict):
+    """Another capture or restore of this tenant holds the lease; `kind` is its kind, `subject` the snapshot or restore
+    id.
+    """
+
+    def __init__(self, message: str, *, kind: str, owner: str, subject: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.owner = owner
+        self.subject = subject
+
+
+class RestoreCancelled(Fenced):
+    """The restore was cancelled before its cutover."""
+
+
+# --- stored records
+
+
+class RecordExists(Conflict):
+    """A record with this identity is already stored."""
+
+
+class StaleRecord(Conflict):
+    """The record changed since it was read."""
+
+
+class ObjectExists(Conflict):
+    """An object with this key is already stored."""
+
+
+class ObjectNotFound(NotFound):
+    """No object with this key."""
+
+
+class KeyNotFound(NotFound):
+    """No such API key."""
+
+
+# --- contention and AWS
+
+
+class WriteConflict(Unavailable):
+    """A transaction lost against another one; read again and retry."""
+
+
+class GenerationMoved(Unavailable):
+    """A restore was cut over while the request was reading; read again."""
+
+
+class GatesClosed(Unavailable):
+    """Writers were kept waiting by a cut for longer than they may wait."""
+
+
+class BudgetSpent(Unavailable):
+    """The work takes longer than a request may; a state machine goes on with it."""
+
+
+class Throttled(Unavailable):
+    """AWS throttled the call and its retries."""
+
+
+class AwsFailure(Unavailable):
+    """AWS answered with an error that is not the request's fault."""
+
+    user_visible = False

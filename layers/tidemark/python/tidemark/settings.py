@@ -1,0 +1,90 @@
+"""What the template tells the functions. The only place that reads the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Self
+
+_REQUIRED: Final = {
+    "catalog_table": "TIDEMARK_CATALOG_TABLE",
+    "entities_table": "TIDEMARK_ENTITIES_TABLE",
+    "bucket": "TIDEMARK_BUCKET",
+    "capture_machine_arn": "TIDEMARK_CAPTURE_MACHINE_ARN",
+    "restore_machine_arn": "TIDEMARK_RESTORE_MACHINE_ARN",
+}
+_SHARDS: Final = "TIDEMARK_SHARDS"
+_GATES: Final = "TIDEMARK_GATES"
+_INLINE_BUDGET: Final = "TIDEMARK_INLINE_BUDGET_S"
+
+
+class ObservedAs(NamedTuple):
+    """Under which names logs and metrics appear."""
+
+    service: str
+    namespace: str
+
+
+class SettingInvalid(Exception):
+    """A variable of the environment is missing or unusable: the deployment is wrong, not a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Names of what the functions use, and the numbers that an operator may choose.
+
+    `shards` (a power of two) and `gates` are given to tenants when they first write; `inline_budget_s` is how long the
+    create route captures in line before it hands over to the state machine.
+    """
+
+    catalog_table: str
+    entities_table: str
+    bucket: str
+    capture_machine_arn: str
+    restore_machine_arn: str
+    shards: int
+    gates: int
+    inline_budget_s: float
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """The settings of this function. Raises SettingInvalid, naming every variable that is missing, or a bad one."""
+        environment = os.environ if environment is None else environment
+        missing = [name for name in _REQUIRED.values() if not environment.get(name)]
+        if missing:
+            raise SettingInvalid(
+                f"the environment lacks {', '.join(missing)}: template.yaml sets them for every function"
+            )
+        shards = int(_number(environment, _SHARDS, 16, largest=64))
+        if shards & (shards - 1):
+            raise SettingInvalid(f"{_SHARDS} must be a power of two, 1 to 64; it is {shards}")
+        return cls(
+            **{field: environment[name] for field, name in _REQUIRED.items()},
+            shards=shards,
+            gates=int(_number(environment, _GATES, 16, largest=64)),
+            inline_budget_s=_number(environment, _INLINE_BUDGET, 5.0, smallest=0.0, largest=20.0),
+        )
+
+
+def initialising() -> bool:
+    """Whether this is an execution environment of AWS Lambda, which imports the function in its init phase."""
+    return "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ
+
+
+def observed_as(environment: Mapping[str, str] | None = None) -> ObservedAs:
+    """The names that Powertools' variables give, else the product's own: nothing may fail for want of one."""
+    environment = os.environ if environment is None else environment
+    return ObservedAs(
+        service=environment.get("POWERTOOLS_SERVICE_NAME") or "tidemark",
+        namespace=environment.get("POWERTOOLS_METRICS_NAMESPACE") or "Tidemark",
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, default: float, *, smallest: float = 1, largest: float) -> float:
+    text = environment.get(name) or str(default)
+    try:
+        number = type(default)(text)
+    except ValueError:
+        raise SettingInvalid(f"{name} must be a number, {smallest} to {largest}; it is {text!r}") from None
+    if not smallest <= number <= largest:
+        raise SettingInvalid(f"{name} must be {smallest} to {largest}; it is {text}")
+    return number

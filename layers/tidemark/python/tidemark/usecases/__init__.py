@@ -1,0 +1,1 @@
+"""What a caller can ask of Tidemark, one verb a module."""

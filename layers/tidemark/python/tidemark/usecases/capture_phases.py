@@ -1,0 +1,205 @@
+"""The phases of a capture: Begin, CopyShards, Seal, Abort.
+
+Each can be repeated, run late, or run by a worker that has lost its lease: then it changes nothing.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple
+
+from tidemark.domain.live import Base, FencingToken
+from tidemark.domain.manifest import Manifest
+from tidemark.domain.snapshot import Failure, ManifestRef, Snapshot, SnapshotStatus, Trigger
+from tidemark.domain.tenant import Tenant
+from tidemark.engine import copying, manifests
+from tidemark.engine.copying import check_pack, read_note
+from tidemark.engine.live import gates, leases
+from tidemark.errors import BudgetSpent, LeaseLost, ManifestCorrupt, ObjectExists, SnapshotNotFound
+from tidemark.ports import Ports
+from tidemark.usecases.records import amend_snapshot
+
+
+class CaptureBegun(NamedTuple):
+    """What the workers need. `over`: the capture has ended already and there is nothing to do."""
+
+    token: FencingToken
+    shards: list[int]
+    over: bool
+
+
+def begin(ports: Ports, tenant: Tenant, snapshot_id: str, capture_id: str, *, attempt: int) -> CaptureBegun:
+    """Take the capture over from earlier attempts and end the cut if that is still to be done. Raises LeaseLost."""
+    snapshot = _of_capture(ports.catalog.snapshot(tenant, snapshot_id), capture_id)
+    if snapshot.status is not SnapshotStatus.CREATING:
+        _end_attempt(ports, snapshot, attempt)
+        return CaptureBegun(snapshot.token, [], over=True)
+    state = leases.take_over(ports, tenant, owner=capture_id, attempt=attempt)
+    snapshot = cut(ports, tenant, snapshot_id, leases.token_of(state))
+    return CaptureBegun(snapshot.token, list(range(state.shards)), over=False)
+
+
+def cut(ports: Ports, tenant: Tenant, snapshot_id: str, token: FencingToken) -> Snapshot:
+    """End the tenant's cut for the snapshot, which from then on holds exactly what was committed before.
+
+    Can be repeated. Raises LeaseLost.
+    """
+    state = leases.held_state(ports.table, tenant, token)
+    ended = gates.cut(ports, tenant, token)
+
+    def note(snapshot: Snapshot) -> Snapshot:
+        return replace(snapshot, token=token, generation=state.generation, cut=ended)
+
+    return amend_snapshot(ports.catalog, tenant, snapshot_id, note)
+
+
+def copy_shard(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int, shard: int) -> int:
+    """Store one shard of the snapshot's cut; the number of its records.
+
+    Goes on after the last pack of an earlier run. Raises LeaseLost.
+    """
+    snapshot = ports.catalog.snapshot(tenant, snapshot_id)
+    return copy_shard_until(ports, snapshot, token=token, shard=shard)
+
+
+def copy_shard_until(ports: Ports, snapshot: Snapshot, *, token: int, shard: int, until_s: float | None = None) -> int:
+    """`copy_shard`, stopping before the next pack with BudgetSpent when the clock has passed `until_s`."""
+    if snapshot.generation is None or snapshot.cut is None:
+        raise LeaseLost(f"snapshot {snapshot.id} has no cut yet")
+
+    def proceed() -> None:
+        leases.held_state(ports.table, snapshot.tenant, FencingToken(token))
+        if until_s is not None and ports.clock.monotonic_s() > until_s:
+            raise BudgetSpent(f"snapshot {snapshot.id} takes longer than a request may")
+
+    return copying.copy_shard(
+        ports,
+        snapshot.tenant,
+        snapshot.capture_id,
+        generation=snapshot.generation,
+        cut=snapshot.cut,
+        shard=shard,
+        proceed=proceed,
+    ).records
+
+
+def seal(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int) -> Snapshot:
+    """Write the manifest, read it back, check that every pack is in place, and complete the snapshot; then end the
+    capture. Raises LeaseLost, Corrupt ones.
+    """
+    snapshot = ports.catalog.snapshot(tenant, snapshot_id)
+    if snapshot.status is not SnapshotStatus.COMPLETED:
+        state = leases.held_state(ports.table, tenant, FencingToken(token))
+        snapshot = _complete(ports, snapshot, state.shards)
+    if snapshot.trigger is not Trigger.SAFETY:
+        _end(ports, tenant, FencingToken(token), snapshot)
+    return snapshot
+
+
+def abort(
+    ports: Ports, tenant: Tenant, snapshot_id: str, capture_id: str, *, attempt: int, failure: Failure
+) -> SnapshotStatus:
+    """Record why the capture failed and end it; the snapshot's status.
+
+    A capture that was completed stays so, and one that a later attempt drives is left alone.
+    """
+    try:
+        state = leases.take_over(ports, tenant, owner=capture_id, attempt=attempt, force=True)
+    except LeaseLost:
+        return ports.catalog.snapshot(tenant, snapshot_id).status
+
+    def fail(snapshot: Snapshot) -> Snapshot:
+        if _of_capture(snapshot, capture_id).status is not SnapshotStatus.CREATING:
+            return snapshot
+        return replace(snapshot, status=SnapshotStatus.FAILED, failure=failure)
+
+    try:
+        snapshot = amend_snapshot(ports.catalog, tenant, snapshot_id, fail)
+    except SnapshotNotFound:
+        # The request died between taking the lease and registering the snapshot.
+        _end(ports, tenant, leases.token_of(state), None)
+        return SnapshotStatus.FAILED
+    _end(ports, tenant, leases.token_of(state), snapshot)
+    return snapshot.status
+
+
+def _of_capture(snapshot: Snapshot, capture_id: str) -> Snapshot:
+    """The snapshot, if this capture makes it: a request that died early may have left a lease that names another one's
+    id.
+    """
+    if snapshot.capture_id != capture_id:
+        raise SnapshotNotFound(f"capture {capture_id} registered no snapshot {snapshot.id}")
+    return snapshot
+
+
+def _end_attempt(ports: Ports, snapshot: Snapshot, attempt: int) -> None:
+    """End what an earlier attempt left to do of a capture whose snapshot is decided."""
+    try:
+        state = leases.take_over(ports, snapshot.tenant, owner=snapshot.capture_id, attempt=attempt)
+    except LeaseLost:
+        return
+    _end(ports, snapshot.tenant, leases.token_of(state), snapshot)
+
+
+def _complete(ports: Ports, snapshot: Snapshot, shards: int) -> Snapshot:
+    if snapshot.generation is None or snapshot.cut is None:
+        raise LeaseLost(f"snapshot {snapshot.id} has no cut yet")
+    copied = ports.parallel.map(
+        lambda shard: read_note(ports.payloads, snapshot.tenant, snapshot.capture_id, shard), range(shards)
+    )
+    manifest = Manifest(
+        tenant=snapshot.tenant,
+        snapshot_id=snapshot.id,
+        capture_id=snapshot.capture_id,
+        created_at=snapshot.created_at,
+        generation=snapshot.generation,
+        cut=snapshot.cut,
+        shards=tuple(copied),
+    )
+    ports.parallel.map(lambda pack: check_pack(ports.payloads, pack), manifest.packs)
+    reference = _store_manifest(ports, manifest)
+    stored_bytes = sum(pack.size_bytes for pack in manifest.packs)
+    new_bytes = sum(
+        layer.stored_bytes for shard in copied for layer in shard.layers if layer.capture_id == snapshot.capture_id
+    )
+
+    def complete(record: Snapshot) -> Snapshot:
+        if record.status is SnapshotStatus.COMPLETED:
+            return record
+        if record.status is not SnapshotStatus.CREATING or record.token != snapshot.token:
+            raise LeaseLost(f"snapshot {record.id} is no longer being created by this capture")
+        return replace(
+            record,
+            status=SnapshotStatus.COMPLETED,
+            entity_count=manifest.records,
+            raw_bytes=sum(layer.raw_bytes for shard in copied for layer in shard.layers),
+            stored_bytes=stored_bytes,
+            new_bytes=new_bytes,
+            manifest=reference,
+            completed_at=ports.clock.now(),
+        )
+
+    return amend_snapshot(ports.catalog, snapshot.tenant, snapshot.id, complete)
+
+
+def _store_manifest(ports: Ports, manifest: Manifest) -> ManifestRef:
+    """Store the manifest, or find it stored by an earlier run, and read it back."""
+    reference, body = manifests.encode(manifest)
+    with suppress(ObjectExists):
+        ports.payloads.put(reference.key, body)
+    if manifests.read(ports.payloads, reference) != manifest:
+        raise ManifestCorrupt(f"manifest {reference.key} does not read back as it was written")
+    return reference
+
+
+def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot | None) -> None:
+    """Let writers stop keeping what was before, make a completed snapshot the tenant's base, and give the lease
+    back.
+    """
+    base = None
+    if snapshot is not None and snapshot.status is SnapshotStatus.COMPLETED and snapshot.cut is not None:
+        base = Base(snapshot.id, snapshot.cut)
+    try:
+        gates.finish_capture(ports, tenant, token, base)
+    except LeaseLost:
+        return
+    leases.release(ports.table, tenant, token)

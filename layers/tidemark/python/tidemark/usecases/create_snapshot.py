@@ -1,0 +1,72 @@
+"""Create a snapshot: in the request where the work fits its time, otherwise by the capture state machine."""
+
+from dataclasses import replace
+from itertools import count
+from typing import Final
+
+from tidemark.domain.live import LeaseKind
+from tidemark.domain.snapshot import CaptureId, Failure, Snapshot, snapshot_id
+from tidemark.domain.tenant import Tenant
+from tidemark.engine.live import leases
+from tidemark.errors import LeaseHeld, LeaseLost, RecordExists, TidemarkError, Unavailable
+from tidemark.ports import Ports
+from tidemark.usecases import capture_phases
+from tidemark.usecases.contention import refuse
+
+_IN_REQUEST: Final = 0
+_FIRST_EXECUTION: Final = 1
+
+
+def create_snapshot(
+    ports: Ports, tenant: Tenant, *, description: str = "", budget_s: float = 5.0, inline_limit_s: int = 30
+) -> Snapshot:
+    """A snapshot of the tenant's entities as of a cut made now: `COMPLETED` when it fits `budget_s`, else `CREATING`,
+    with its execution started.
+
+    `inline_limit_s` is how long the request itself may live. Raises CaptureInProgress, RestoreInProgress.
+    """
+    until_s = ports.clock.monotonic_s() + budget_s
+    capture_id = CaptureId(ports.entropy.token_bytes(16).hex())
+    now = ports.clock.now()
+    first_id = snapshot_id(now)
+    try:
+        state = leases.acquire(
+            ports, tenant, kind=LeaseKind.CAPTURE, owner=capture_id, subject=first_id, attempt=_IN_REQUEST
+        )
+    except LeaseHeld as held:
+        raise refuse(ports, tenant, held, inline_limit_s=inline_limit_s) from held
+    token = leases.token_of(state)
+    draft = Snapshot(
+        tenant=tenant, id=first_id, created_at=now, capture_id=capture_id, token=token, description=description
+    )
+    snapshot = _register(ports, draft)
+    try:
+        leases.rename_subject(ports.table, tenant, token, snapshot.id)
+        return _capture(ports, snapshot, state.shards, until_s)
+    except (LeaseLost, Unavailable):
+        # Somebody's execution took over, or AWS or the clock did not let the request finish: the state machine does.
+        ports.workflows.start_capture(tenant, snapshot.id, capture_id, attempt=_FIRST_EXECUTION, delay_s=0)
+        return ports.catalog.snapshot(tenant, snapshot.id)
+    except TidemarkError as error:
+        failure = Failure(error.code, error.message)
+        capture_phases.abort(ports, tenant, snapshot.id, capture_id, attempt=_IN_REQUEST, failure=failure)
+        raise
+
+
+def _register(ports: Ports, draft: Snapshot) -> Snapshot:
+    """Add the record under the first id of its second that is free."""
+    for sequence in count(1):
+        try:
+            return ports.catalog.add_snapshot(replace(draft, id=snapshot_id(draft.created_at, sequence)))
+        except RecordExists:
+            continue
+    raise AssertionError("count() ended")
+
+
+def _capture(ports: Ports, snapshot: Snapshot, shards: int, until_s: float) -> Snapshot:
+    begun = capture_phases.cut(ports, snapshot.tenant, snapshot.id, snapshot.token)
+    ports.parallel.map(
+        lambda shard: capture_phases.copy_shard_until(ports, begun, token=begun.token, shard=shard, until_s=until_s),
+        range(shards),
+    )
+    return capture_phases.seal(ports, snapshot.tenant, snapshot.id, token=begun.token)

@@ -1,0 +1,37 @@
+"""Read, change, and store again until nobody came between: the one way that use cases change catalog records."""
+
+from collections.abc import Callable
+
+from tidemark.domain.restore import Restore
+from tidemark.domain.snapshot import Snapshot
+from tidemark.domain.tenant import Tenant
+from tidemark.errors import StaleRecord
+from tidemark.ports import Catalog
+
+
+def amend_snapshot(
+    catalog: Catalog, tenant: Tenant, snapshot_id: str, change: Callable[[Snapshot], Snapshot]
+) -> Snapshot:
+    """The snapshot after `change`, which may raise to leave it as it is. Raises SnapshotNotFound."""
+    while True:
+        before = catalog.snapshot(tenant, snapshot_id)
+        after = change(before)
+        if after == before:
+            return before
+        try:
+            return catalog.replace_snapshot(after)
+        except StaleRecord:
+            continue
+
+
+def amend_restore(catalog: Catalog, tenant: Tenant, restore_id: str, change: Callable[[Restore], Restore]) -> Restore:
+    """The restore after `change`, which may raise to leave it as it is. Raises RestoreNotFound."""
+    while True:
+        before = catalog.restore(tenant, restore_id)
+        after = change(before)
+        if after == before:
+            return before
+        try:
+            return catalog.replace_restore(after)
+        except StaleRecord:
+            continue

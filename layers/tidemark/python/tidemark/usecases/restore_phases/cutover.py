@@ -1,0 +1,101 @@
+"""Cutover: let readers see the new generation at one moment, and register the safety snapshot of the old one."""
+
+from dataclasses import replace
+from itertools import count
+from typing import NamedTuple
+
+from tidemark.domain.live import Base, Cut, FencingToken, TenantState
+from tidemark.domain.restore import Phase, Restore
+from tidemark.domain.snapshot import CaptureId, Snapshot, SnapshotStatus, Trigger, snapshot_id
+from tidemark.domain.tenant import Tenant
+from tidemark.engine.live import gates, leases
+from tidemark.errors import (
+    RecordExists,
+)
+from tidemark.ports import Ports
+from tidemark.usecases.records import amend_restore, amend_snapshot
+from tidemark.usecases.restore_phases.lifecycle import enter, refuse_cancelled
+
+
+class CutOver(NamedTuple):
+    """What is left to preserve: no shards when no safety snapshot is wanted, or it is complete."""
+
+    safety_snapshot_id: str | None
+    shards: list[int]
+
+
+def cutover(ports: Ports, tenant: Tenant, restore_id: str, *, token: int) -> CutOver:
+    """Let readers see the new generation, at one moment and with no write under way; the old one is frozen.
+
+    Raises RestoreCancelled, LeaseLost, GatesClosed.
+    """
+    fence = FencingToken(token)
+    state = leases.held_state(ports.table, tenant, fence)
+    safety_capture_id = CaptureId(ports.entropy.token_bytes(16).hex())
+
+    def commit_to_it(record: Restore) -> Restore:
+        if state.generation != record.generation:
+            refuse_cancelled(record)
+        wanted = record.safety_capture_id or (safety_capture_id if record.safety_wanted else None)
+        return replace(record, safety_capture_id=wanted).entering(Phase.CUTOVER, ports.clock.now())
+
+    restore = amend_restore(ports.catalog, tenant, restore_id, commit_to_it)
+    leases.held_state(ports.table, tenant, fence)
+
+    def flip(before: TenantState) -> TenantState | None:
+        if before.generation == restore.generation:
+            return None
+        return replace(
+            before,
+            generation=restore.generation,
+            cut=Cut(before.cut + 1),
+            base=Base(restore.snapshot_id, before.cut),
+        )
+
+    flipped = gates.switch(ports, tenant, fence, flip)
+    if restore.safety_capture_id is None:
+        return CutOver(None, [])
+    safety = _register_safety(ports, restore, fence, flipped)
+    if safety.status is SnapshotStatus.COMPLETED:
+        return CutOver(safety.id, [])
+    enter(ports, tenant, restore_id, Phase.PRESERVE)
+    return CutOver(safety.id, list(range(flipped.shards)))
+
+
+def _register_safety(ports: Ports, restore: Restore, token: FencingToken, flipped: TenantState) -> Snapshot:
+    """The record of the safety snapshot: that of an earlier run, or a new one under the first id of this second that
+    is free.
+    """
+    for snapshot in ports.catalog.snapshots(restore.tenant):
+        if snapshot.capture_id == restore.safety_capture_id:
+            return _adopt_safety(ports, restore, snapshot, token)
+        if snapshot.created_at < restore.created_at:
+            break
+    now = ports.clock.now()
+    for sequence in count(1):
+        draft = Snapshot(
+            tenant=restore.tenant,
+            id=snapshot_id(now, sequence),
+            created_at=now,
+            capture_id=restore.safety_capture_id or CaptureId(""),
+            token=token,
+            description=f"Safety snapshot: before the restore of {restore.snapshot_id}",
+            trigger=Trigger.SAFETY,
+            generation=restore.from_generation,
+            cut=Cut(flipped.cut - 1),
+            restore_id=restore.id,
+        )
+        try:
+            return _adopt_safety(ports, restore, ports.catalog.add_snapshot(draft), token)
+        except RecordExists:
+            continue
+    raise AssertionError("count() ended")
+
+
+def _adopt_safety(ports: Ports, restore: Restore, safety: Snapshot, token: FencingToken) -> Snapshot:
+    amend_restore(
+        ports.catalog, restore.tenant, restore.id, lambda record: replace(record, safety_snapshot_id=safety.id)
+    )
+    if safety.status is SnapshotStatus.COMPLETED:
+        return safety
+    return amend_snapshot(ports.catalog, restore.tenant, safety.id, lambda record: replace(record, token=token))

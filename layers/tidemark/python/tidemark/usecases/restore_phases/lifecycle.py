@@ -1,0 +1,61 @@
+"""What every phase of a restore does with its record: enter a phase, stop when cancelled, come to an end."""
+
+from dataclasses import replace
+
+from tidemark.domain.live import FencingToken
+from tidemark.domain.manifest import Manifest
+from tidemark.domain.restore import Phase, Restore, RestoreStatus
+from tidemark.domain.snapshot import Failure
+from tidemark.domain.tenant import Tenant
+from tidemark.engine import manifests
+from tidemark.engine.live import leases
+from tidemark.errors import (
+    LeaseLost,
+    ManifestCorrupt,
+    RestoreCancelled,
+)
+from tidemark.ports import Ports
+from tidemark.usecases.records import amend_restore, amend_snapshot
+
+
+def refuse_cancelled(restore: Restore) -> None:
+    """Raises RestoreCancelled when somebody asked the restore to stop."""
+    if restore.cancel_requested:
+        raise RestoreCancelled(f"restore {restore.id} was cancelled")
+
+
+def enter(ports: Ports, tenant: Tenant, restore_id: str, phase: Phase) -> Restore:
+    """Note that the restore is in this phase. Can be repeated."""
+    return amend_restore(ports.catalog, tenant, restore_id, lambda record: record.entering(phase, ports.clock.now()))
+
+
+def manifest_of(ports: Ports, restore: Restore) -> Manifest:
+    """The manifest of the snapshot that is being restored. Raises ManifestCorrupt."""
+    snapshot = ports.catalog.snapshot(restore.tenant, restore.snapshot_id)
+    if snapshot.manifest is None:
+        raise ManifestCorrupt(f"snapshot {snapshot.id} names no manifest")
+    return manifests.read(ports.payloads, snapshot.manifest)
+
+
+def end_attempt(ports: Ports, restore: Restore, attempt: int) -> None:
+    """End what an earlier attempt left to do of a restore that is over."""
+    try:
+        state = leases.take_over(ports, restore.tenant, owner=restore.owner, attempt=attempt)
+    except LeaseLost:
+        return
+    end(ports, restore, leases.token_of(state), restore.status, restore.failure)
+
+
+def end(ports: Ports, restore: Restore, token: FencingToken, status: RestoreStatus, failure: Failure | None) -> None:
+    """Record how it ended, let go of the snapshot, give the lease back: in this order, so that a repeat finishes what
+    is left.
+    """
+
+    def finish(record: Restore) -> Restore:
+        if record.status is not RestoreStatus.RESTORING:
+            return record
+        return replace(record, status=status, failure=failure, finished_at=ports.clock.now())
+
+    amend_restore(ports.catalog, restore.tenant, restore.id, finish)
+    amend_snapshot(ports.catalog, restore.tenant, restore.snapshot_id, lambda record: record.released_by(restore.id))
+    leases.release(ports.table, restore.tenant, token)

@@ -1,0 +1,85 @@
+"""Plan: take the restore over, check that everything the snapshot needs is stored, lay out the work."""
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple
+
+import msgspec
+
+from tidemark.domain.live import FencingToken
+from tidemark.domain.restore import Part, Phase, Restore, RestoreStatus
+from tidemark.domain.tenant import Tenant
+from tidemark.engine import staging
+from tidemark.engine.copying import check_pack
+from tidemark.engine.live import leases
+from tidemark.errors import (
+    ManifestCorrupt,
+    ObjectExists,
+)
+from tidemark.ports import Ports
+from tidemark.usecases.records import amend_restore
+from tidemark.usecases.restore_phases.lifecycle import end_attempt, manifest_of, refuse_cancelled
+
+
+class Planned(NamedTuple):
+    """What the following phases need.
+
+    `resume_at`: Stage, or Cutover where an earlier attempt had flipped, or None when the restore is over.
+    """
+
+    token: FencingToken
+    resume_at: Phase | None
+    work_key: str
+    parts: int
+    shards: list[int]
+
+
+def plan(ports: Ports, tenant: Tenant, restore_id: str, *, attempt: int) -> Planned:
+    """Take the restore over from earlier attempts, check that everything the snapshot needs is stored, and lay out the
+    work.
+
+    Raises LeaseLost, RestoreCancelled, ManifestCorrupt, PackCorrupt.
+    """
+    restore = ports.catalog.restore(tenant, restore_id)
+    if restore.status is not RestoreStatus.RESTORING:
+        end_attempt(ports, restore, attempt)
+        return Planned(restore.token, None, "", 0, [])
+    state = leases.take_over(ports, tenant, owner=restore.owner, attempt=attempt)
+    token = leases.token_of(state)
+    shards = list(range(state.shards))
+    work_key = f"work/{tenant}/{restore_id}.json"
+    if state.generation == restore.generation:
+        return Planned(token, Phase.CUTOVER, work_key, restore.parts or 0, shards)
+    refuse_cancelled(restore)
+    manifest = manifest_of(ports, restore)
+    if manifest.records != restore.total:
+        raise ManifestCorrupt(
+            f"the manifest of {restore.snapshot_id} has {manifest.records} entities, its record {restore.total}"
+        )
+    ports.parallel.map(lambda pack: check_pack(ports.payloads, pack), manifest.packs)
+    parts = staging.parts_of(manifest)
+    with suppress(ObjectExists):
+        ports.payloads.put(work_key, _work_list(parts))
+
+    def note(record: Restore) -> Restore:
+        return replace(record, token=token, attempt=attempt, parts=len(parts)).entering(Phase.STAGE, ports.clock.now())
+
+    amend_restore(ports.catalog, tenant, restore_id, note)
+    return Planned(token, Phase.STAGE, work_key, len(parts), shards)
+
+
+class _WorkItem(msgspec.Struct, rename="camel"):
+    part: int
+    shard: int
+    from_key: str | None
+    to_key: str | None
+
+
+def _work_list(parts: list[Part]) -> bytes:
+    return msgspec.json.encode([_WorkItem(part.number, part.shard, part.from_key, part.to_key) for part in parts])
+
+
+def read_work_list(body: bytes) -> list[Part]:
+    """The parts in a stored work list, as the Distributed Map hands them out one by one."""
+    items = msgspec.json.decode(body, type=list[_WorkItem])
+    return [Part(item.part, item.shard, item.from_key, item.to_key) for item in items]

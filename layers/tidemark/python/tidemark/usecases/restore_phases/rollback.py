@@ -1,0 +1,71 @@
+"""Rollback: delete what was staged, record why, and end the restore."""
+
+from typing import NamedTuple
+
+from tidemark.domain.live import FencingToken
+from tidemark.domain.restore import Phase, RestoreStatus
+from tidemark.domain.snapshot import Failure
+from tidemark.domain.tenant import Tenant
+from tidemark.engine.live import gates, generations, leases
+from tidemark.errors import (
+    LeaseLost,
+    RestoreCancelled,
+    RestoreNotFound,
+)
+from tidemark.ports import Ports
+from tidemark.usecases.restore_phases.lifecycle import end, enter
+
+
+class RolledBack(NamedTuple):
+    """`done`: nothing of the new generation is left and the restore is over; else call again.
+
+    `resume_at` Cutover: the flip had happened, so nothing was rolled back, and the restore goes on there with `token`.
+    """
+
+    done: bool
+    status: RestoreStatus | None
+    token: FencingToken
+    error: str | None
+    message: str | None
+    resume_at: Phase | None
+
+
+def rollback(
+    ports: Ports, tenant: Tenant, restore_id: str, *, attempt: int, failure: Failure, budget_s: float
+) -> RolledBack:
+    """Delete the new generation and end the restore as failed, or as cancelled where that was asked.
+
+    Leaves a restore alone that a later attempt drives.
+    """
+    try:
+        restore = ports.catalog.restore(tenant, restore_id)
+    except RestoreNotFound:
+        # The request died between taking the lease and registering the restore.
+        _release_unregistered(ports, tenant, restore_id)
+        raise
+    try:
+        state = leases.take_over(ports, tenant, owner=restore.owner, attempt=attempt, force=True)
+    except LeaseLost as lost:
+        return RolledBack(
+            done=True, status=restore.status, token=restore.token, error=lost.code, message=lost.message, resume_at=None
+        )
+    token = leases.token_of(state)
+    if state.generation == restore.generation:
+        return RolledBack(done=True, status=None, token=token, error=None, message=None, resume_at=Phase.CUTOVER)
+    restore = enter(ports, tenant, restore_id, Phase.ROLLBACK)
+    gates.reopen(ports, tenant, token)
+    until_s = ports.clock.monotonic_s() + budget_s
+    if not generations.remove(ports, tenant, restore.generation, state.shards, until_s):
+        return RolledBack(done=False, status=None, token=token, error=None, message=None, resume_at=None)
+    status, reason = RestoreStatus.FAILED, restore.failure or failure
+    if restore.cancel_requested and restore.failure is None:
+        status = RestoreStatus.CANCELLED
+        reason = Failure(RestoreCancelled.__name__, f"restore {restore_id} was cancelled before its cutover")
+    end(ports, restore, token, status, reason)
+    return RolledBack(done=True, status=status, token=token, error=reason.code, message=reason.message, resume_at=None)
+
+
+def _release_unregistered(ports: Ports, tenant: Tenant, restore_id: str) -> None:
+    state = ports.table.load(tenant).state
+    if state is not None and state.lease is not None and state.lease.subject == restore_id:
+        leases.release(ports.table, tenant, state.lease.token)

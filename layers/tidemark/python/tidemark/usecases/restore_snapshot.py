@@ -1,0 +1,88 @@
+"""Ask for a restore: take the lease, register the restore with its fixed size, start its state machine."""
+
+from dataclasses import replace
+from itertools import count
+from typing import Final
+
+from tidemark.domain.live import Generation, LeaseKind
+from tidemark.domain.restore import Phase, Restore, RestoreId, RestoreStatus
+from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus, restore_id
+from tidemark.domain.tenant import Tenant
+from tidemark.engine.live import leases
+from tidemark.errors import LeaseHeld, RecordExists, SnapshotNotRestorable, TidemarkError
+from tidemark.ports import Ports
+from tidemark.usecases.contention import refuse
+from tidemark.usecases.read_snapshots import get_snapshot
+from tidemark.usecases.records import amend_restore, amend_snapshot
+
+_FIRST_EXECUTION: Final = 1
+
+
+def restore_snapshot(
+    ports: Ports, tenant: Tenant, snapshot_id: str, *, safety_snapshot: bool = True, inline_limit_s: int = 30
+) -> Restore:
+    """The restore, accepted and started. `safety_snapshot`: keep the state at the moment of cutover as a snapshot of
+    its own.
+
+    Raises SnapshotNotFound, SnapshotNotRestorable, CaptureInProgress, RestoreInProgress.
+    """
+    snapshot = _restorable(get_snapshot(ports, tenant, snapshot_id))
+    restore = _register(ports, snapshot, safety_snapshot=safety_snapshot, inline_limit_s=inline_limit_s)
+    try:
+        amend_snapshot(ports.catalog, tenant, snapshot.id, lambda record: _restorable(record).using(restore.id))
+        ports.workflows.start_restore(tenant, restore.id, attempt=_FIRST_EXECUTION)
+    except TidemarkError as error:
+        _withdraw(ports, restore, Failure(error.code, error.message))
+        raise
+    return restore
+
+
+def _register(ports: Ports, snapshot: Snapshot, *, safety_snapshot: bool, inline_limit_s: int) -> Restore:
+    """Take the lease under the first restore id of this second that is free, and add the record."""
+    tenant, now = snapshot.tenant, ports.clock.now()
+    owner = ports.entropy.token_bytes(16).hex()
+    for sequence in count(1):
+        identity = RestoreId(restore_id(now, sequence))
+        try:
+            state = leases.acquire(
+                ports, tenant, kind=LeaseKind.RESTORE, owner=owner, subject=identity, attempt=_FIRST_EXECUTION
+            )
+        except LeaseHeld as held:
+            raise refuse(ports, tenant, held, inline_limit_s=inline_limit_s) from held
+        token = leases.token_of(state)
+        restore = Restore(
+            tenant=tenant,
+            id=identity,
+            owner=owner,
+            snapshot_id=snapshot.id,
+            created_at=now,
+            token=token,
+            generation=Generation(token),
+            from_generation=state.generation,
+            total=snapshot.entity_count,
+            safety_wanted=safety_snapshot,
+        )
+        try:
+            return ports.catalog.add_restore(restore.entering(Phase.PLAN, now))
+        except RecordExists:
+            leases.release(ports.table, tenant, token)
+    raise AssertionError("count() ended")
+
+
+def _restorable(snapshot: Snapshot) -> Snapshot:
+    if snapshot.status is not SnapshotStatus.COMPLETED:
+        raise SnapshotNotRestorable(
+            f"snapshot {snapshot.id} is {snapshot.status}; only a completed snapshot can be restored"
+        )
+    return snapshot
+
+
+def _withdraw(ports: Ports, restore: Restore, failure: Failure) -> None:
+    """Undo what was registered of a restore that could not be started."""
+
+    def fail(record: Restore) -> Restore:
+        return replace(record, status=RestoreStatus.FAILED, failure=failure, finished_at=ports.clock.now())
+
+    amend_restore(ports.catalog, restore.tenant, restore.id, fail)
+    amend_snapshot(ports.catalog, restore.tenant, restore.snapshot_id, lambda record: record.released_by(restore.id))
+    leases.release(ports.table, restore.tenant, restore.token)

@@ -1,0 +1,1 @@
+"""Tests of Tidemark and the local stack that they run on."""

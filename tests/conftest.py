@@ -1,0 +1,24 @@
+"""Plumbing of pytest for all tests: no test can reach a real AWS account, and generated examples are repeatable."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# boto3 looks for credentials wherever it can, so every way to real ones is closed before any client exists.
+for _name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[_name]
+os.environ.update(
+    AWS_ACCESS_KEY_ID="testing",
+    AWS_SECRET_ACCESS_KEY="testing",
+    AWS_DEFAULT_REGION="eu-west-1",
+    AWS_REGION="eu-west-1",
+    AWS_EC2_METADATA_DISABLED="true",
+    AWS_CONFIG_FILE=os.devnull,
+    AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+)
+
+# A loaded machine is no failure, so examples have no deadline; they are derived from the test, so a failure repeats.
+settings.register_profile(
+    "tidemark", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("tidemark")

@@ -1,0 +1,1 @@
+"""What the ports promise, proved for the adapters and for their counterparts in memory alike."""

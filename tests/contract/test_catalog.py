@@ -1,0 +1,330 @@
+"""What `ports.Catalog` promises."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.contract.examples import ACME, OTHER, TEN_O_CLOCK, api_key, restore, snapshot
+from tidemark.domain.api_key import Action
+from tidemark.domain.live import Cut
+from tidemark.domain.restore import Phase, Restore, RestoreStatus, ShardDigest, StagedPart
+from tidemark.domain.snapshot import CaptureId, Failure, ManifestRef, Snapshot, SnapshotId, SnapshotStatus, Trigger
+from tidemark.errors import (
+    KeyNotFound,
+    NotFound,
+    RecordExists,
+    RestoreNotFound,
+    SnapshotNotFound,
+    StaleRecord,
+)
+from tidemark.ports import Catalog
+
+LATER = TEN_O_CLOCK + timedelta(minutes=3)
+FAILURE = Failure("PackCorrupt", "pack 3 'ä' is not what was written")
+FULL_SNAPSHOT = snapshot(
+    status=SnapshotStatus.COMPLETED,
+    description='before "the" fire drill \U0001f692',
+    trigger=Trigger.SAFETY,
+    generation=snapshot().token,
+    cut=Cut(5),
+    parent_id=SnapshotId("snapshot_2026-01-14T10-00-00Z"),
+    entity_count=2**40,
+    raw_bytes=3,
+    stored_bytes=2,
+    new_bytes=1,
+    manifest=ManifestRef("acme/manifests/x.json.zst", 9, "ab" * 32),
+    completed_at=LATER,
+    restore_id="restore_2026-01-15T10-00-00Z",
+    failure=FAILURE,
+    used_by=frozenset({"restore_a", "capture_b"}),
+)
+FULL_RESTORE = restore(
+    status=RestoreStatus.FAILED,
+    parts=7,
+    safety_wanted=False,
+    safety_capture_id=CaptureId("c"),
+    safety_snapshot_id=SnapshotId("snapshot_2026-01-15T10-00-05Z"),
+    cancel_requested=True,
+    attempt=3,
+    finished_at=LATER,
+    failure=FAILURE,
+).entering(Phase.STAGE, LATER)
+FULL_KEY = api_key(expires_at=LATER, last_used_at=LATER)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The methods of the catalog for one kind of record, so that a rule that holds for all is written once."""
+
+    name: str
+    record: Any
+    full: Any
+    rivals: list[Any]
+    absent: type[NotFound]
+
+    def add(self, catalog: Catalog, record: Any) -> Any:
+        return getattr(catalog, f"add_{self.name}")(record)
+
+    def replace(self, catalog: Catalog, record: Any) -> Any:
+        return getattr(catalog, f"replace_{self.name}")(record)
+
+    def get(self, catalog: Catalog, record: Any) -> Any:
+        match record:
+            case Snapshot():
+                return catalog.snapshot(record.tenant, record.id)
+            case Restore():
+                return catalog.restore(record.tenant, record.id)
+            case _:
+                return catalog.key(record.id)
+
+    def rival(self, record: Any, number: int = 0) -> Any:
+        """Another change of the record as it is."""
+        return replace(self.rivals[number], version=record.version)
+
+
+KINDS = [
+    Kind(
+        "snapshot",
+        snapshot(),
+        FULL_SNAPSHOT,
+        [snapshot(description=f"rival {number}") for number in range(8)],
+        SnapshotNotFound,
+    ),
+    Kind(
+        "restore",
+        restore(),
+        FULL_RESTORE,
+        [restore(attempt=100 + number) for number in range(8)],
+        RestoreNotFound,
+    ),
+    Kind(
+        "key",
+        api_key(),
+        replace(FULL_KEY, tenants=frozenset("*"), actions=frozenset(Action)),
+        [replace(api_key(), name=f"rival {number}") for number in range(8)],
+        KeyNotFound,
+    ),
+]
+every_kind = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
+
+
+@every_kind
+@pytest.mark.parametrize("which", ["record", "full"])
+def test_add_returns_the_record_as_stored(catalog: Catalog, kind: Kind, which: str) -> None:
+    record = getattr(kind, which)
+    stored = kind.add(catalog, record)
+    assert stored == replace(record, version=1)
+    assert kind.get(catalog, record) == stored
+
+
+@every_kind
+def test_add_is_refused_when_another_record_has_the_id(catalog: Catalog, kind: Kind) -> None:
+    stored = kind.add(catalog, kind.record)
+    with pytest.raises(RecordExists):
+        kind.add(catalog, kind.rival(kind.record))
+    assert kind.get(catalog, kind.record) == stored
+
+
+@every_kind
+def test_add_succeeds_when_it_is_repeated(catalog: Catalog, kind: Kind) -> None:
+    stored = kind.add(catalog, kind.full)
+    assert kind.add(catalog, kind.full) == stored
+    assert kind.get(catalog, kind.full) == stored
+
+
+@every_kind
+def test_add_is_refused_when_it_is_repeated_after_a_change(catalog: Catalog, kind: Kind) -> None:
+    changed = kind.replace(catalog, kind.rival(kind.add(catalog, kind.record)))
+    with pytest.raises(RecordExists):
+        kind.add(catalog, kind.record)
+    assert kind.get(catalog, kind.record) == changed
+
+
+@every_kind
+def test_get_names_the_kind_when_there_is_no_record(catalog: Catalog, kind: Kind) -> None:
+    with pytest.raises(kind.absent):
+        kind.get(catalog, kind.record)
+
+
+@every_kind
+def test_replace_stores_the_record_with_the_next_version(catalog: Catalog, kind: Kind) -> None:
+    first = kind.add(catalog, kind.record)
+    second = kind.replace(catalog, replace(kind.full, version=first.version))
+    assert second == replace(kind.full, version=2)
+    assert kind.get(catalog, first) == second
+
+
+@every_kind
+def test_replace_is_refused_when_the_record_changed_since(catalog: Catalog, kind: Kind) -> None:
+    first = kind.add(catalog, kind.record)
+    second = kind.replace(catalog, first)
+    with pytest.raises(StaleRecord):
+        kind.replace(catalog, kind.rival(first))
+    assert kind.get(catalog, first) == second
+
+
+@every_kind
+def test_replace_names_the_kind_when_there_is_no_record(catalog: Catalog, kind: Kind) -> None:
+    with pytest.raises(kind.absent):
+        kind.replace(catalog, kind.record)
+    with pytest.raises(kind.absent):
+        kind.get(catalog, kind.record)
+
+
+@every_kind
+def test_replace_succeeds_when_it_is_repeated(catalog: Catalog, kind: Kind) -> None:
+    first = kind.add(catalog, kind.record)
+    second = kind.replace(catalog, kind.rival(first))
+    assert kind.replace(catalog, kind.rival(first)) == second
+    assert kind.get(catalog, first) == second
+
+
+@every_kind
+def test_replace_lets_one_win_when_many_race(catalog: Catalog, kind: Kind) -> None:
+    first = kind.add(catalog, kind.record)
+
+    def tried(number: int) -> bool:
+        try:
+            kind.replace(catalog, kind.rival(first, number))
+        except StaleRecord:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(tried, range(8)))
+    assert won.count(True) == 1
+    assert kind.get(catalog, first) == replace(kind.rivals[won.index(True)], version=2)
+
+
+# --- snapshots
+
+
+def test_snapshots_are_listed_newest_first_in_every_status(catalog: Catalog) -> None:
+    stored = [
+        catalog.add_snapshot(snapshot(second, sequence, status=status))
+        for second, sequence, status in [
+            (5, 1, SnapshotStatus.COMPLETED),
+            (0, 2, SnapshotStatus.FAILED),
+            (0, 1, SnapshotStatus.DELETED),
+            (0, 10, SnapshotStatus.CREATING),
+            (86400, 1, SnapshotStatus.COMPLETED),
+        ]
+    ]
+    order = [86400, 5, 0, 0, 0]
+    found = list(catalog.snapshots(ACME))
+    assert found == [stored[index] for index in (4, 0, 3, 1, 2)]
+    assert [each.created_at for each in found] == [TEN_O_CLOCK + timedelta(seconds=second) for second in order]
+
+
+def test_snapshots_of_one_tenant_only_are_listed(catalog: Catalog) -> None:
+    own = catalog.add_snapshot(snapshot())
+    catalog.add_snapshot(snapshot(1, tenant=OTHER))
+    catalog.add_restore(restore())
+    assert list(catalog.snapshots(ACME)) == [own]
+
+
+def test_snapshots_are_all_listed_when_they_are_more_than_a_page(catalog: Catalog) -> None:
+    stored = [catalog.add_snapshot(snapshot(number, description="x" * 20_000)) for number in range(80)]
+    assert list(catalog.snapshots(ACME)) == stored[::-1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "x", "snapshot_2026-01-15T10-00-00Z-1", "snapshot_2026-01-15T10-00-00Z#", "restore_2026-01-15T10-00-00Z"],
+)
+def test_snapshot_is_not_found_when_its_id_is_malformed(catalog: Catalog, name: str) -> None:
+    catalog.add_snapshot(snapshot())
+    catalog.add_restore(restore())
+    with pytest.raises(SnapshotNotFound):
+        catalog.snapshot(ACME, name)
+
+
+def test_snapshot_is_not_found_in_another_tenant(catalog: Catalog) -> None:
+    catalog.add_snapshot(snapshot())
+    with pytest.raises(SnapshotNotFound):
+        catalog.snapshot(OTHER, snapshot().id)
+
+
+def test_remove_snapshot_forgets_it(catalog: Catalog) -> None:
+    stored = catalog.add_snapshot(snapshot())
+    kept = catalog.add_snapshot(snapshot(1))
+    catalog.remove_snapshot(stored)
+    assert list(catalog.snapshots(ACME)) == [kept]
+    with pytest.raises(SnapshotNotFound):
+        catalog.snapshot(ACME, stored.id)
+
+
+def test_remove_snapshot_is_refused_when_it_changed_since(catalog: Catalog) -> None:
+    first = catalog.add_snapshot(snapshot())
+    second = catalog.replace_snapshot(first)
+    with pytest.raises(StaleRecord):
+        catalog.remove_snapshot(first)
+    assert catalog.snapshot(ACME, first.id) == second
+
+
+def test_remove_snapshot_succeeds_when_it_is_repeated(catalog: Catalog) -> None:
+    stored = catalog.add_snapshot(snapshot())
+    catalog.remove_snapshot(stored)
+    catalog.remove_snapshot(stored)
+    assert list(catalog.snapshots(ACME)) == []
+
+
+# --- restores
+
+
+def test_restores_are_listed_newest_first(catalog: Catalog) -> None:
+    places = [(5, 1), (0, 2), (0, 1), (0, 10), (86400, 1)]
+    stored = [catalog.add_restore(restore(second, sequence)) for second, sequence in places]
+    assert list(catalog.restores(ACME)) == [stored[index] for index in (4, 0, 3, 1, 2)]
+
+
+def test_restores_of_one_tenant_only_are_listed_and_without_their_parts(catalog: Catalog) -> None:
+    own = catalog.add_restore(restore())
+    catalog.add_restore(restore(1, tenant=OTHER))
+    catalog.add_snapshot(snapshot())
+    catalog.record_part(ACME, own.id, StagedPart(0, 1, ()))
+    assert list(catalog.restores(ACME)) == [own]
+
+
+@pytest.mark.parametrize("name", ["", "restore_", "restore_2026-01-15T10-00-00Z-1", "snapshot_2026-01-15T10-00-00Z"])
+def test_restore_is_not_found_when_its_id_is_malformed(catalog: Catalog, name: str) -> None:
+    catalog.add_snapshot(snapshot())
+    catalog.add_restore(restore())
+    with pytest.raises(RestoreNotFound):
+        catalog.restore(ACME, name)
+
+
+def test_restore_is_not_found_in_another_tenant(catalog: Catalog) -> None:
+    catalog.add_restore(restore())
+    with pytest.raises(RestoreNotFound):
+        catalog.restore(OTHER, restore().id)
+
+
+# --- parts
+
+
+def _part(number: int, records: int = 1) -> StagedPart:
+    return StagedPart(number, records, (ShardDigest(0, records, "ff" * 32), ShardDigest(15, 0, "00" * 32)))
+
+
+def test_parts_are_returned_by_their_number(catalog: Catalog) -> None:
+    for number in (10, 2, 1, 100_000, 0):
+        catalog.record_part(ACME, restore().id, _part(number))
+    assert catalog.parts(ACME, restore().id) == [_part(number) for number in (0, 1, 2, 10, 100_000)]
+
+
+def test_parts_are_those_of_one_restore(catalog: Catalog) -> None:
+    catalog.record_part(ACME, restore(0).id, _part(0))
+    catalog.record_part(ACME, restore(0, 2).id, _part(0, 2))
+    catalog.record_part(OTHER, restore(0).id, _part(0, 3))
+    assert catalog.parts(ACME, restore(0).id) == [_part(0)]
+    assert catalog.parts(ACME, restore(1).id) == []
+
+
+def test_record_part_replaces_the_note_when_it_is_repeated(catalog: Catalog) -> None:
+    for records in (5, 6):
+        catalog.record_part(ACME, restore().id, _part(3, records))
+    assert catalog.parts(ACME, restore().id) == [_part(3, 6)]

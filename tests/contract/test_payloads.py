@@ -1,0 +1,93 @@
+"""What `ports.PayloadStore` promises."""
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tidemark.errors import ObjectExists, ObjectNotFound
+from tidemark.ports import PayloadStore, StoredObject
+
+KEY = "acme/packs/c-1/00-0.pack"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\x00\xff some bytes\r\n", bytes(range(256)) * 40_000], ids=["none", "few", "many"]
+)
+def test_get_returns_what_was_put(payloads: PayloadStore, body: bytes) -> None:
+    payloads.put(KEY, body)
+    assert payloads.get(KEY) == body
+
+
+@pytest.mark.parametrize("body", [b"first", b"second"])
+def test_put_is_refused_when_the_key_is_taken_by_whatever_bytes(payloads: PayloadStore, body: bytes) -> None:
+    payloads.put(KEY, b"first")
+    with pytest.raises(ObjectExists):
+        payloads.put(KEY, body)
+    assert payloads.get(KEY) == b"first"
+
+
+def test_put_lets_one_win_when_many_race(payloads: PayloadStore) -> None:
+    def tried(number: int) -> bool:
+        try:
+            payloads.put(KEY, bytes([number]))
+        except ObjectExists:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(tried, range(8)))
+    assert won.count(True) == 1
+    assert payloads.get(KEY) == bytes([won.index(True)])
+
+
+def test_get_finds_nothing_when_there_is_no_object(payloads: PayloadStore) -> None:
+    payloads.put(KEY, b"x")
+    with pytest.raises(ObjectNotFound):
+        payloads.get(KEY + "x")
+    with pytest.raises(ObjectNotFound):
+        payloads.get_range(KEY[:-1], 0, 1)
+    with pytest.raises(ObjectNotFound):
+        payloads.get_range(KEY[:-1], 0, 0)
+    with pytest.raises(ObjectNotFound):
+        payloads.head("acme")
+
+
+@pytest.mark.parametrize(
+    ("offset", "length_bytes", "expected"),
+    [
+        (0, 10, b"0123456789"),
+        (0, 1, b"0"),
+        (3, 4, b"3456"),
+        (9, 1, b"9"),
+        (0, 0, b""),
+        (4, 0, b""),
+        (8, 5, b"89"),
+        (10, 1, b""),
+        (50, 5, b""),
+    ],
+)
+def test_get_range_returns_the_part(payloads: PayloadStore, offset: int, length_bytes: int, expected: bytes) -> None:
+    payloads.put(KEY, b"0123456789")
+    assert payloads.get_range(KEY, offset, length_bytes) == expected
+
+
+@pytest.mark.parametrize("body", [b"", b"some bytes" * 1000])
+def test_head_tells_length_and_checksum(payloads: PayloadStore, body: bytes) -> None:
+    payloads.put(KEY, body)
+    assert payloads.head(KEY) == StoredObject(KEY, len(body), hashlib.sha256(body).hexdigest())
+
+
+def test_list_returns_objects_in_key_order(payloads: PayloadStore) -> None:
+    for key in ("a/b/2", "a/b/10", "a/b", "a/c", "b/a", "A/b/2"):
+        payloads.put(key, key.encode())
+    assert list(payloads.list("a/b")) == [StoredObject(key, len(key)) for key in ("a/b", "a/b/10", "a/b/2")]
+    assert [each.key for each in payloads.list("")] == ["A/b/2", "a/b", "a/b/10", "a/b/2", "a/c", "b/a"]
+    assert list(payloads.list("z")) == []
+
+
+def test_list_returns_every_object_when_they_are_more_than_a_page(payloads: PayloadStore) -> None:
+    keys = [f"acme/packs/{number:04}" for number in range(1005)]
+    for key in keys:
+        payloads.put(key, b"")
+    assert [each.key for each in payloads.list("acme/packs/")] == keys

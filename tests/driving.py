@@ -1,0 +1,133 @@
+"""Drives captures and restores phase by phase on any ports, as the state machines do."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from tidemark.domain.keys import EntityKey
+from tidemark.domain.restore import Part, Phase
+from tidemark.domain.snapshot import Failure
+from tidemark.domain.tenant import Tenant
+from tidemark.engine import manifests
+from tidemark.engine.live.writes import Decide, Documents
+from tidemark.engine.merge import read_shard
+from tidemark.errors import RestoreNotFound, SnapshotNotFound, TidemarkError
+from tidemark.ports import Ports
+from tidemark.usecases import capture_phases, entities, restore_phases
+
+TENANT = Tenant("smartcity")
+
+
+def key(number: int, type_: str = "Room", path: str = "/") -> EntityKey:
+    return EntityKey(type_, f"urn:ngsi-ld:{type_}:{number:06d}", path)
+
+
+def doc(one: EntityKey, value: int) -> str:
+    return f'{{"id":"{one.id}","type":"{one.type}","value":{{"metadata":{{}},"type":"Number","value":{value}}}}}'
+
+
+def put(ports: Ports, values: dict[EntityKey, int], tenant: Tenant = TENANT) -> None:
+    """Write entities, some at a time."""
+    keys = list(values)
+    for start in range(0, len(keys), 80):
+        some: dict[EntityKey, str | None] = {one: doc(one, values[one]) for one in keys[start : start + 80]}
+        entities.change(ports, tenant, list(some), _always(some))
+
+
+def _always(docs: Documents) -> Decide:
+    return lambda _old: docs
+
+
+def delete(ports: Ports, *keys: EntityKey, tenant: Tenant = TENANT) -> None:
+    entities.change(ports, tenant, keys, _always(dict.fromkeys(keys)))
+
+
+def live(ports: Ports, tenant: Tenant = TENANT) -> dict[EntityKey, str]:
+    """Everything that readers see."""
+    return entities.view(ports, tenant, lambda found: {one.key: one.doc for one in found})
+
+
+def content(ports: Ports, snapshot_id: str, tenant: Tenant = TENANT) -> dict[EntityKey, str]:
+    """Everything that a snapshot holds."""
+    snapshot = ports.catalog.snapshot(tenant, snapshot_id)
+    assert snapshot.manifest is not None
+    manifest = manifests.read(ports.payloads, snapshot.manifest)
+    return {
+        EntityKey.parse(record.key): (record.value or b"").decode()
+        for shard in manifest.shards
+        for record in read_shard(ports.payloads, shard)
+    }
+
+
+def run_capture(ports: Ports, snapshot_id: str, capture_id: str, attempt: int = 1, tenant: Tenant = TENANT) -> None:
+    """Run the phases of a capture as its state machine does."""
+    try:
+        begun = capture_phases.begin(ports, tenant, snapshot_id, capture_id, attempt=attempt)
+        for shard in begun.shards:
+            capture_phases.copy_shard(ports, tenant, snapshot_id, token=begun.token, shard=shard)
+        if not begun.over:
+            capture_phases.seal(ports, tenant, snapshot_id, token=begun.token)
+    except TidemarkError as error:
+        failure = Failure(error.code, error.message)
+        with suppress(SnapshotNotFound):
+            capture_phases.abort(ports, tenant, snapshot_id, capture_id, attempt=attempt, failure=failure)
+
+
+def run_restore(
+    ports: Ports,
+    restore_id: str,
+    attempt: int = 1,
+    between: Callable[[str], None] = lambda _phase: None,
+    tenant: Tenant = TENANT,
+) -> restore_phases.RolledBack | None:
+    """Run the phases of a restore as its state machine does; the result of Rollback when it came to that.
+
+    `between` is called before each phase.
+    """
+    name = restore_id
+    try:
+        between("Plan")
+        planned = restore_phases.plan(ports, tenant, name, attempt=attempt)
+        if planned.resume_at is None:
+            return None
+        if planned.resume_at is Phase.STAGE:
+            between("Stage")
+            for part in work(ports, planned.work_key):
+                restore_phases.stage(ports, tenant, name, token=planned.token, part=part)
+            between("Verify")
+            for shard in planned.shards:
+                restore_phases.verify(ports, tenant, name, token=planned.token, shard=shard)
+        between("Cutover")
+        cut_over = restore_phases.cutover(ports, tenant, name, token=planned.token)
+    except TidemarkError as error:
+        failure = Failure(error.code, error.message)
+        try:
+            return restore_phases.rollback(ports, tenant, name, attempt=attempt, failure=failure, budget_s=60)
+        except RestoreNotFound:
+            return None
+    between("Preserve")
+    if cut_over.safety_snapshot_id is not None:
+        for shard in cut_over.shards:
+            capture_phases.copy_shard(ports, tenant, cut_over.safety_snapshot_id, token=planned.token, shard=shard)
+        capture_phases.seal(ports, tenant, cut_over.safety_snapshot_id, token=planned.token)
+    between("Retire")
+    while not restore_phases.retire(ports, tenant, name, token=planned.token, budget_s=60):
+        pass
+    return None
+
+
+def work(ports: Ports, work_key: str) -> list[Part]:
+    """The work list that Plan stored."""
+    return restore_phases.read_work_list(ports.payloads.get(work_key))
+
+
+def damage(ports: Ports, object_key: str, offset: int = 0) -> None:
+    """Flip one bit of a stored object."""
+    objects = ports.payloads.objects  # type: ignore[attr-defined]
+    body = bytearray(objects[object_key])
+    body[offset] ^= 1
+    objects[object_key] = bytes(body)
+
+
+def packs(ports: Ports, tenant: Tenant = TENANT) -> list[str]:
+    """The keys of all packs that are stored."""
+    return [stored.key for stored in ports.payloads.list(f"{tenant}/packs/") if stored.key.endswith(".pack")]

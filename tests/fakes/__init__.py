@@ -1,0 +1,33 @@
+"""The ports in memory. They pass the same contract tests as the adapters, so what holds on them holds on AWS."""
+
+from tests.fakes.catalog import MemoryCatalog
+from tests.fakes.entity_table import MemoryEntityTable
+from tests.fakes.payloads import MemoryPayloads
+from tests.fakes.system import ManualClock, SeededEntropy, Serial
+from tests.fakes.workflows import MemoryWorkflows, Started
+from tidemark.ports import Ports
+
+__all__ = [
+    "ManualClock",
+    "MemoryCatalog",
+    "MemoryEntityTable",
+    "MemoryPayloads",
+    "MemoryWorkflows",
+    "SeededEntropy",
+    "Serial",
+    "Started",
+    "memory_ports",
+]
+
+
+def memory_ports(seed: int = 0) -> Ports:
+    """A fresh, empty world. Use `dataclasses.replace` to exchange a part of it."""
+    return Ports(
+        catalog=MemoryCatalog(),
+        table=MemoryEntityTable(),
+        payloads=MemoryPayloads(),
+        workflows=MemoryWorkflows(),
+        clock=ManualClock(),
+        entropy=SeededEntropy(seed),
+        parallel=Serial(),
+    )

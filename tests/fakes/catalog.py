@@ -1,0 +1,120 @@
+"""The catalog in memory."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from tidemark.domain.api_key import ApiKey
+from tidemark.domain.restore import Restore, StagedPart
+from tidemark.domain.snapshot import Snapshot
+from tidemark.domain.tenant import Tenant
+from tidemark.errors import KeyNotFound, NotFound, RecordExists, RestoreNotFound, SnapshotNotFound, StaleRecord
+
+
+class _Shelf[K, V: (Snapshot, Restore, ApiKey)]:
+    """The records of one kind, with their rules for writing."""
+
+    def __init__(self, kind: str, absent: Callable[[str], NotFound]) -> None:
+        self._kind = kind
+        self._absent = absent
+        self.records: dict[K, V] = {}
+
+    def add(self, key: K, record: V) -> V:
+        stored = replace(record, version=record.version + 1)
+        if self.records.setdefault(key, stored) != stored:
+            raise RecordExists(f"{self._kind} {record.id} is already registered")
+        return stored
+
+    def get(self, key: K, name: str) -> V:
+        if key not in self.records:
+            raise self._absent(f"no {self._kind} {name}")
+        return self.records[key]
+
+    def replace(self, key: K, record: V) -> V:
+        present = self.get(key, record.id)
+        wanted = replace(record, version=record.version + 1)
+        if present != wanted and present.version != record.version:
+            raise StaleRecord(f"{self._kind} {record.id} has changed since it was read")
+        self.records[key] = wanted
+        return wanted
+
+
+class MemoryCatalog:
+    """All records in dictionaries, behind one lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._snapshots = _Shelf[tuple[Tenant, str], Snapshot]("snapshot", SnapshotNotFound)
+        self._restores = _Shelf[tuple[Tenant, str], Restore]("restore", RestoreNotFound)
+        self._keys = _Shelf[str, ApiKey]("API key", KeyNotFound)
+        self._parts: dict[tuple[Tenant, str], dict[int, StagedPart]] = {}
+
+    def add_snapshot(self, snapshot: Snapshot) -> Snapshot:
+        with self._lock:
+            return self._snapshots.add((snapshot.tenant, snapshot.id), snapshot)
+
+    def snapshot(self, tenant: Tenant, snapshot_id: str) -> Snapshot:
+        with self._lock:
+            return self._snapshots.get((tenant, snapshot_id), snapshot_id)
+
+    def snapshots(self, tenant: Tenant) -> Iterator[Snapshot]:
+        with self._lock:
+            found = [snapshot for (owner, _), snapshot in self._snapshots.records.items() if owner == tenant]
+        yield from sorted(found, key=_age, reverse=True)
+
+    def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:
+        with self._lock:
+            return self._snapshots.replace((snapshot.tenant, snapshot.id), snapshot)
+
+    def remove_snapshot(self, snapshot: Snapshot) -> None:
+        with self._lock:
+            key = (snapshot.tenant, snapshot.id)
+            present = self._snapshots.records.get(key)
+            if present is None:
+                return
+            if present.version != snapshot.version:
+                raise StaleRecord(f"snapshot {snapshot.id} has changed since it was read")
+            del self._snapshots.records[key]
+
+    def add_restore(self, restore: Restore) -> Restore:
+        with self._lock:
+            return self._restores.add((restore.tenant, restore.id), restore)
+
+    def restore(self, tenant: Tenant, restore_id: str) -> Restore:
+        with self._lock:
+            return self._restores.get((tenant, restore_id), restore_id)
+
+    def restores(self, tenant: Tenant) -> Iterator[Restore]:
+        with self._lock:
+            found = [restore for (owner, _), restore in self._restores.records.items() if owner == tenant]
+        yield from sorted(found, key=_age, reverse=True)
+
+    def replace_restore(self, restore: Restore) -> Restore:
+        with self._lock:
+            return self._restores.replace((restore.tenant, restore.id), restore)
+
+    def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
+        with self._lock:
+            self._parts.setdefault((tenant, restore_id), {})[part.part] = part
+
+    def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
+        with self._lock:
+            return [part for _, part in sorted(self._parts.get((tenant, restore_id), {}).items())]
+
+    def add_key(self, key: ApiKey) -> ApiKey:
+        with self._lock:
+            return self._keys.add(key.id, key)
+
+    def key(self, key_id: str) -> ApiKey:
+        with self._lock:
+            return self._keys.get(key_id, key_id)
+
+    def replace_key(self, key: ApiKey) -> ApiKey:
+        with self._lock:
+            return self._keys.replace(key.id, key)
+
+
+def _age(record: Snapshot | Restore) -> tuple[str, int]:
+    """What ids are ordered by: the second, then the sequence number, which is absent for the first of a second."""
+    second, _, sequence = record.id.partition("Z")
+    return second, int(sequence.lstrip("-") or 1)

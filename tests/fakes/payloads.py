@@ -1,0 +1,41 @@
+"""Objects in memory."""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+
+from tidemark.errors import ObjectExists, ObjectNotFound
+from tidemark.ports import StoredObject
+
+
+class MemoryPayloads:
+    """`objects` holds the bytes by key; a test may alter it to damage what is stored."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+
+    def put(self, key: str, body: bytes) -> None:
+        with self._lock:
+            if key in self.objects:
+                raise ObjectExists(f"object {key!r} is already stored")
+            self.objects[key] = bytes(body)
+
+    def get(self, key: str) -> bytes:
+        with self._lock:
+            if key not in self.objects:
+                raise ObjectNotFound(f"no object {key!r}")
+            return self.objects[key]
+
+    def get_range(self, key: str, offset: int, length_bytes: int) -> bytes:
+        return self.get(key)[offset : offset + length_bytes]
+
+    def head(self, key: str) -> StoredObject:
+        body = self.get(key)
+        return StoredObject(key, len(body), hashlib.sha256(body).hexdigest())
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        with self._lock:
+            found = sorted((key, len(body)) for key, body in self.objects.items() if key.startswith(prefix))
+        for key, size_bytes in found:
+            yield StoredObject(key, size_bytes)

@@ -1,0 +1,48 @@
+"""State machines that remember what was started and run nothing."""
+
+import threading
+from dataclasses import dataclass
+
+from tidemark.domain.tenant import Tenant
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """One execution: `subject` is a snapshot or restore id; `capture_id` is None for restores."""
+
+    tenant: Tenant
+    subject: str
+    attempt: int
+    capture_id: str | None = None
+    delay_s: int = 0
+
+
+class MemoryWorkflows:
+    """`started` lists the executions in the order of their starts. One runs until `end` is called for it."""
+
+    def __init__(self) -> None:
+        self.started: list[Started] = []
+        self._running: dict[tuple[str, str, int], bool] = {}
+        self._lock = threading.Lock()
+
+    def start_capture(self, tenant: Tenant, snapshot_id: str, capture_id: str, *, attempt: int, delay_s: int) -> None:
+        self._start(Started(tenant, snapshot_id, attempt, capture_id, delay_s))
+
+    def start_restore(self, tenant: Tenant, restore_id: str, *, attempt: int) -> None:
+        self._start(Started(tenant, restore_id, attempt))
+
+    def running(self, tenant: Tenant, subject: str, *, attempt: int) -> bool | None:
+        with self._lock:
+            return self._running.get((tenant, subject, attempt))
+
+    def end(self, tenant: Tenant, subject: str, *, attempt: int = 1) -> None:
+        """Let an execution be over, in whatever way."""
+        with self._lock:
+            self._running[tenant, subject, attempt] = False
+
+    def _start(self, execution: Started) -> None:
+        with self._lock:
+            name = (execution.tenant, execution.subject, execution.attempt)
+            if name not in self._running:
+                self._running[name] = True
+                self.started.append(execution)

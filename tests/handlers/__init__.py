@@ -1,0 +1,1 @@
+"""Tests of the functions, called as Lambda calls them, on ports in memory."""

@@ -1,0 +1,61 @@
+"""Where the pretended AWS is: its region and account, and boto3 clients that reach it."""
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+REGION = "eu-west-1"
+ACCOUNT_ID = "123456789012"  # the one account that moto knows
+PARTITION = "aws"
+ACCESS_KEY_ID = "local"
+SECRET_ACCESS_KEY = "local"  # noqa: S105 - moto takes any
+_REQUEST_TIMEOUT_S = 900
+_CONNECTIONS = 64
+# One session for all stacks of a process: it keeps the service models, which take most of a client's making. It is not safe
+# to make clients from it in several threads.
+_session = boto3.session.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
+_session_lock = threading.Lock()
+
+
+@dataclass
+class Aws:
+    """Makes and keeps one client a service. Without an endpoint the clients are intercepted by `moto.mock_aws`."""
+
+    endpoint_url: str | None = None
+    _clients: dict[str, Any] = field(default_factory=dict)
+
+    def client(self, service: str) -> Any:
+        """The boto3 client of a service, one for all threads."""
+        with _session_lock:
+            if service not in self._clients:
+                self._clients[service] = _session.client(
+                    service,
+                    endpoint_url=self.endpoint_url,
+                    config=Config(
+                        s3={"addressing_style": "path"},
+                        retries={"total_max_attempts": 1},
+                        read_timeout=_REQUEST_TIMEOUT_S,
+                        max_pool_connections=_CONNECTIONS,
+                    ),
+                )
+            return self._clients[service]
+
+    def environment(self) -> dict[str, str]:
+        """What a function or a person needs in the environment to reach this AWS."""
+        endpoint = {"AWS_ENDPOINT_URL": self.endpoint_url} if self.endpoint_url else {}
+        return endpoint | {
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+        }
+
+    def close(self) -> None:
+        """Close every connection."""
+        with _session_lock:
+            for client in self._clients.values():
+                client.close()
+            self._clients.clear()

@@ -1,0 +1,238 @@
+"""Runs functions in this very process, for tests: nothing to start, and a debugger and coverage see everything.
+
+Lambda gives each function a process; here each gets its own copy of the layers' packages instead, loaded with its own
+environment, so that what a module keeps (settings, clients, metrics) is never shared between functions or between
+stacks. One copy serves one invocation at a time; more copies are loaded when a function runs several times at once.
+"""
+
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+import types
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from awslambdaric.lambda_context import LambdaContext
+from awslambdaric.lambda_runtime_marshaller import to_json
+
+from tests.local.functions import Outcome
+from tests.local.logs import LogStore
+from tests.local.spec import FunctionSpec
+from tests.local.workers import runtime_environment
+
+# Powertools keeps its metrics in a class, that is, one set a process. The package itself names that class.
+_COPIED_MODULES = {"aws_lambda_powertools"}
+_COPIED_PACKAGES = ("aws_lambda_powertools.metrics",)
+
+
+@dataclass
+class _Call:
+    """One invocation under way."""
+
+    spec: FunctionSpec
+    environment: dict[str, str]
+    logs: LogStore
+    lines: list[str] = field(default_factory=list)
+
+    def write(self, text: str) -> None:
+        for line in text.splitlines():
+            if line.strip():
+                self.lines.append(line)
+                self.logs.show(self.spec, line)
+
+
+_current: ContextVar[_Call | None] = ContextVar("current_call", default=None)
+_loading = threading.RLock()
+
+
+class _Environ(MutableMapping[str, str]):
+    """Takes the place of `os.environ`: a function sees its own variables, everybody else the real ones."""
+
+    def __init__(self, real: MutableMapping[str, str]) -> None:
+        self.real = real
+
+    def _variables(self) -> MutableMapping[str, str]:
+        call = _current.get()
+        return self.real if call is None else call.environment
+
+    def __getitem__(self, name: str) -> str:
+        return self._variables()[name]
+
+    def __setitem__(self, name: str, value: str) -> None:
+        self._variables()[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._variables()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables())
+
+    def __len__(self) -> int:
+        return len(self._variables())
+
+    def copy(self) -> dict[str, str]:
+        return dict(self._variables())
+
+
+class _Output(io.TextIOBase):
+    """Takes the place of standard output: what a function prints goes to its log, what others print to where it went before.
+
+    Loggers live as long as the process and keep the stream that they found, so one of these may outlive its stack.
+    """
+
+    def __init__(self, before: TextIO) -> None:
+        self.before = before
+
+    def write(self, text: str) -> int:
+        call = _current.get()
+        if call is not None:
+            call.write(text)
+            return len(text)
+        with contextlib.suppress(ValueError):  # closed meanwhile, as pytest does with each test's output
+            self.before.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(ValueError):
+            self.before.flush()
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return False
+
+
+def _capture_output() -> None:
+    # Looked at before each call, since test runners replace it between tests.
+    if not isinstance(sys.stdout, _Output):
+        sys.stdout = _Output(sys.stdout)  # type: ignore[assignment]
+
+
+@dataclass
+class _Copy:
+    """A function loaded once."""
+
+    handler: Callable[[Any, Any], Any]
+    modules: dict[str, types.ModuleType]
+    environment: dict[str, str]
+
+
+class InProcess:
+    """Runs the functions of a stack in this process."""
+
+    def __init__(self, aws_environment: Mapping[str, str], logs: LogStore) -> None:
+        self._aws_environment = dict(aws_environment)
+        self._logs = logs
+        self._idle: dict[str, list[_Copy]] = defaultdict(list)
+        self._lock = threading.Lock()
+        self._real_environ = os.environ
+        os.environ = _Environ(os.environ)  # type: ignore[assignment] # noqa: B003 - replaced on purpose, and put back in close
+
+    def run(self, spec: FunctionSpec, event: bytes, request_id: str) -> Outcome:
+        """Run the function in an idle copy, or in a new one."""
+        started = time.monotonic()
+        with self._lock:
+            copy = self._idle[spec.name].pop() if self._idle[spec.name] else None
+        call = _Call(spec, {}, self._logs)
+        _capture_output()
+        init_ms = None
+        with _calling(call):
+            try:
+                if copy is None:
+                    copy = self._load(spec, call)
+                    init_ms, started = (time.monotonic() - started) * 1000, time.monotonic()
+                call.environment = copy.environment
+                deadline_ms = int((time.time() + spec.timeout_s) * 1000)
+                context = LambdaContext(request_id, None, None, deadline_ms, spec.arn, None)
+                payload, error = to_json(copy.handler(json.loads(event), context)).encode(), None
+            except Exception as raised:  # noqa: BLE001 - a function's error is its answer
+                payload, error = _error_document(raised, request_id), "Unhandled"
+                call.write(f"[ERROR] {type(raised).__name__}: {raised}")
+        duration_s = time.monotonic() - started
+        if duration_s > spec.timeout_s:
+            # A thread cannot be killed as a process can; its late answer counts as none.
+            message = f"RequestId: {request_id} Error: Task timed out after {spec.timeout_s:.2f} seconds"
+            payload, error = (
+                json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": message}).encode(),
+                "Unhandled",
+            )
+        elif copy is not None:
+            with self._lock:
+                self._idle[spec.name].append(copy)
+        return Outcome(payload, error, call.lines, duration_s * 1000, init_ms)
+
+    def close(self) -> None:
+        """Put the real environment and output back."""
+        os.environ = self._real_environ  # noqa: B003 - see __init__
+        if isinstance(sys.stdout, _Output):
+            sys.stdout = sys.stdout.before
+
+    def _load(self, spec: FunctionSpec, call: _Call) -> _Copy:
+        environment = {**runtime_environment(spec), **self._aws_environment, **spec.environment}
+        call.environment = environment
+        packages = (*_COPIED_PACKAGES, *_packages(spec))
+        module_name, function_name = spec.handler.rsplit(".", 1)
+        with _loading:
+            others = _take_modules(packages)
+            paths = [str(path) for path in spec.layer_directories if str(path) not in sys.path]
+            sys.path[:0] = paths
+            try:
+                module = _execute(f"{spec.name}-{module_name}", spec.code_directory / f"{module_name}.py")
+            finally:
+                del sys.path[: len(paths)]
+                own = _take_modules(packages)
+                sys.modules.update(others)
+        return _Copy(getattr(module, function_name), own, environment)
+
+
+@contextlib.contextmanager
+def _calling(call: _Call) -> Iterator[None]:
+    token = _current.set(call)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def _packages(spec: FunctionSpec) -> list[str]:
+    return [
+        path.stem
+        for directory in spec.layer_directories
+        for path in directory.iterdir()
+        if not path.name.startswith((".", "_"))
+    ]
+
+
+def _take_modules(packages: tuple[str, ...]) -> dict[str, types.ModuleType]:
+    names = [
+        name
+        for name in sys.modules
+        if name in _COPIED_MODULES or any(name == package or name.startswith(f"{package}.") for package in packages)
+    ]
+    return {name: sys.modules.pop(name) for name in names}
+
+
+def _execute(name: str, path: Any) -> types.ModuleType:
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise ImportError(f"Unable to import module '{path}'")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+def _error_document(raised: Exception, request_id: str) -> bytes:
+    frames = traceback.format_list(traceback.extract_tb(raised.__traceback__)[1:])
+    return json.dumps(
+        {"errorMessage": str(raised), "errorType": type(raised).__name__, "requestId": request_id, "stackTrace": frames}
+    ).encode()

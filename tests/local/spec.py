@@ -1,0 +1,39 @@
+"""What the deployer tells the servers of functions and of the REST API."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class FunctionSpec:
+    """A deployed Lambda function."""
+
+    logical_id: str
+    name: str
+    arn: str
+    handler: str
+    code_directory: Path
+    layer_directories: tuple[Path, ...]
+    """Folders that go on Python's path; a layer of third-party packages has none, they come from the running interpreter."""
+    environment: Mapping[str, str]
+    timeout_s: int
+    memory_mb: int
+    log_group: str
+    runtime: str
+    reserved_concurrency: int | None = None
+    log_settings: Mapping[str, str] = field(default_factory=dict)
+    """AWS_LAMBDA_LOG_FORMAT and AWS_LAMBDA_LOG_LEVEL as Lambda sets them from LoggingConfig."""
+
+
+@dataclass(frozen=True)
+class ApiSpec:
+    """A deployed REST API: its OpenAPI document as samtranslator emits it, and its stage."""
+
+    logical_id: str
+    api_id: str
+    document: Mapping[str, Any]
+    stage: str
+    stage_settings: Mapping[str, Any] = field(default_factory=dict)
+    """Throttling, logging and tracing: kept, without local effect."""

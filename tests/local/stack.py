@@ -1,0 +1,301 @@
+"""The local stack as one object, in two forms with the same members: in this process for tests, or served with real sockets.
+
+with LocalStack.in_process(TEMPLATE) as stack: answer = stack.http("GET", "/v2/snapshots", {"Authorization": f"Bearer
+{key}"})
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import threading
+import time
+import unittest.mock
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from moto import mock_aws
+
+from tests.local import moto_dynamodb, moto_lambda, moto_s3, moto_stepfunctions, resources_compute, resources_stores
+from tests.local.aws import REGION, Aws
+from tests.local.aws_server import EXECUTE_STATE_MACHINES, AwsServer
+from tests.local.deployer import Deployer, Deployment
+from tests.local.functions import Functions, Runner
+from tests.local.http_messages import Answer, Headers, Request
+from tests.local.http_server import HttpServer
+from tests.local.inprocess import InProcess
+from tests.local.logs import LogStore
+from tests.local.rest_api import INTEGRATION_TIMEOUT_S, RestApi
+from tests.local.template import load_template
+from tests.local.workers import WorkerPool
+
+TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
+STACK_NAME = "tidemark"
+_POLL_INTERVAL_S = 0.02
+_NEEDED = (moto_dynamodb, moto_s3, resources_compute, resources_stores)  # imported for what they register
+_running = threading.Lock()
+
+
+class FunctionError(Exception):
+    """A function that was invoked failed."""
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        super().__init__(f"{document.get('errorType')}: {document.get('errorMessage')}")
+        self.document = document
+
+
+@dataclass(frozen=True)
+class Execution:
+    """An execution of a state machine."""
+
+    arn: str
+    name: str
+    status: str
+    input: Any
+    output: Any = None
+    error: str | None = None
+    cause: str | None = None
+
+
+class LocalStack:
+    """A deployed stack. Made by `in_process` or `serve`; one at a time in a process."""
+
+    def __init__(self) -> None:
+        self._cleanup = contextlib.ExitStack()
+        self.aws: Aws
+        self.logs: LogStore
+        self.deployment: Deployment
+        self.functions: Functions
+        self.api: RestApi
+        self.url = ""
+        """Where the REST API is served; empty in process."""
+
+    @classmethod
+    def in_process(
+        cls,
+        template: Path = TEMPLATE,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        wait_scale: float = 0.01,
+        integration_timeout_s: float = INTEGRATION_TIMEOUT_S,
+    ) -> Self:
+        """A stack under `moto.mock_aws` whose functions run in this process.
+
+        Args:
+            template: the SAM template.
+            parameters: values that override the template's defaults.
+            wait_scale: multiplies Wait states and pauses before retries.
+            integration_timeout_s: how long the REST API waits for a function.
+
+        Raises:
+            TemplateError, DeployError: the template cannot be deployed.
+        """
+        stack = cls()
+        with stack._starting():
+            environment = unittest.mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION})
+            stack._cleanup.enter_context(environment)
+            stack._cleanup.enter_context(mock_aws(config=EXECUTE_STATE_MACHINES))
+            stack.aws = Aws()
+            stack.logs = LogStore()
+            stack._deploy(template, parameters, wait_scale)
+            stack._run(InProcess(stack.aws.environment(), stack.logs), integration_timeout_s)
+        return stack
+
+    @classmethod
+    def serve(
+        cls,
+        template: Path = TEMPLATE,
+        *,
+        port: int = 0,
+        aws_port: int = 0,
+        parameters: Mapping[str, str] | None = None,
+        wait_scale: float = 1.0,
+        integration_timeout_s: float = INTEGRATION_TIMEOUT_S,
+        logs: LogStore | None = None,
+    ) -> Self:
+        """A stack with real sockets whose functions run in worker processes.
+
+        Args:
+            template, parameters, wait_scale, integration_timeout_s: as for `in_process`.
+            port: where the REST API listens; 0 is any free port.
+            aws_port: where the pretended AWS listens; 0 is any free port.
+            logs: takes the functions' log lines.
+
+        Raises:
+            TemplateError, DeployError: the template cannot be deployed.
+            OSError: a port is in use.
+        """
+        stack = cls()
+        with stack._starting():
+            server = AwsServer(aws_port)
+            stack._cleanup.callback(server.close)
+            stack.aws = Aws(server.url)
+            stack.logs = logs or LogStore()
+            stack._deploy(template, parameters, wait_scale)
+            stack._run(WorkerPool(stack.aws.environment(), stack.logs), integration_timeout_s)
+            front = HttpServer(stack.api.handle, port)
+            stack._cleanup.callback(front.close)
+            front.start()
+            stack.url = f"http://127.0.0.1:{front.port}"
+        return stack
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop everything: executions, functions, servers; free the ports and forget the data."""
+        self._cleanup.close()
+
+    # --- Looking at it and using it -----------------------------------------------------------------------------------
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The outputs of the template."""
+        return self.deployment.outputs
+
+    def physical_id(self, logical_id: str) -> str:
+        """The name, ARN or id behind a logical id, as Ref gives it."""
+        return self.deployment.physical_ids[logical_id]
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the pretended AWS."""
+        return self.aws.client(service)
+
+    def http(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: bytes | str | Any = b""
+    ) -> Answer:
+        """Send a request to the REST API.
+
+        Args:
+            method: the HTTP method.
+            path: the path, percent-encoded, with the query.
+            headers: header fields.
+            body: bytes, text, or anything else to be sent as JSON.
+        """
+        content = (
+            body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        )
+        fields = dict(headers or {})
+        if not isinstance(body, bytes | str) and "content-type" not in {name.lower() for name in fields}:
+            fields["Content-Type"] = "application/json"
+        if self.url:
+            return _over_socket(self.url, method, path, fields, content)
+        plain, _, query = path.partition("?")
+        sent = Headers([("Host", "localhost"), *fields.items()])
+        return self.api.handle(Request(method, plain, query, sent, content))
+
+    def invoke(self, logical_id: str, event: Any) -> Any:
+        """Run a function and give its answer.
+
+        Raises:
+            FunctionError: it raised, or it ran into its timeout.
+        """
+        name = self.deployment.functions[logical_id].name
+        invocation = self.functions.invoke(name, json.dumps(event).encode())
+        document = json.loads(invocation.payload)
+        if invocation.error is not None:
+            raise FunctionError(document)
+        return document
+
+    def executions(self, machine_logical_id: str) -> list[Execution]:
+        """The executions of a state machine, newest first."""
+        states = self.client("stepfunctions")
+        pages = states.get_paginator("list_executions").paginate(stateMachineArn=self.physical_id(machine_logical_id))
+        return [self.execution(found["executionArn"]) for page in pages for found in page["executions"]]
+
+    def execution(self, arn: str) -> Execution:
+        """How an execution is now."""
+        found = self.client("stepfunctions").describe_execution(executionArn=arn)
+        return Execution(
+            arn=arn,
+            name=found["name"],
+            status=found["status"],
+            input=json.loads(found["input"]),
+            output=json.loads(found["output"]) if found.get("output") else None,
+            error=found.get("error"),
+            cause=found.get("cause"),
+        )
+
+    def wait_execution(self, arn: str, timeout_s: float = 60) -> Execution:
+        """Wait until an execution has ended.
+
+        Raises:
+            TimeoutError: it still runs.
+        """
+        deadline = time.monotonic() + timeout_s
+        while (execution := self.execution(arn)).status == "RUNNING":
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"execution {execution.name} still runs after {timeout_s} s; it entered {', '.join(self.history(arn))}"
+                )
+            time.sleep(_POLL_INTERVAL_S)
+        return execution
+
+    def history(self, arn: str) -> list[str]:
+        """The names of the states that an execution entered, in order (not those of a Distributed Map's items)."""
+        pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for page in pages
+            for event in page["events"]
+            if "stateEnteredEventDetails" in event
+        ]
+
+    def map_failures(self, arn: str) -> list[moto_stepfunctions.MapFailure]:
+        """The failed items of an execution's Distributed Maps: the Map's own error does not tell which failed, nor why."""
+        return moto_stepfunctions.map_failures(arn)
+
+    def log_lines(self, logical_id: str | None = None) -> list[str]:
+        """The last log lines of one function, or of all."""
+        return [line for function, line in list(self.logs.lines) if logical_id in {None, function}]
+
+    # --- Starting -----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _starting(self) -> Iterator[None]:
+        if not _running.acquire(blocking=False):
+            raise RuntimeError("a local stack runs in this process already: close it first")
+        self._cleanup.callback(_running.release)
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+    def _deploy(self, template: Path, parameters: Mapping[str, str] | None, wait_scale: float) -> None:
+        self._cleanup.callback(self.aws.close)
+        self._cleanup.callback(moto_stepfunctions.use, None)
+        moto_stepfunctions.use(self.aws, wait_scale=wait_scale)
+        self.deployment = Deployer(load_template(template, parameters, region=REGION), self.aws, STACK_NAME).deploy()
+
+    def _run(self, runner: Runner, integration_timeout_s: float) -> None:
+        self.functions = Functions(self.deployment.functions.values(), runner, self.logs)
+        self._cleanup.callback(moto_lambda.use, None)
+        # Closed in the opposite order: executions are told to stop, their functions end, then their threads.
+        self._cleanup.callback(moto_stepfunctions.join_all)
+        self._cleanup.callback(self.functions.close)
+        self._cleanup.callback(moto_stepfunctions.stop_all)
+        moto_lambda.use(self.functions)
+        specs = list(self.deployment.apis.values())
+        if len(specs) != 1:
+            raise ValueError(f"the local stack serves one REST API, the template has {len(specs)}")
+        self.api = RestApi(specs[0], self.functions, integration_timeout_s=integration_timeout_s)
+        self._cleanup.callback(self.api.close)
+
+
+def _over_socket(url: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
+    try:
+        connection.request(method, path, body=body or None, headers=dict(headers))
+        response = connection.getresponse()
+        return Answer(response.status, Headers(response.getheaders()), response.read())
+    finally:
+        connection.close()

@@ -1,0 +1,1 @@
+"""House rules that no tool checks, held as tests on the repository's own files."""

@@ -1,0 +1,129 @@
+"""template.yaml: every function is one resource with rights of its own, and no right is wider than it must be."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.repo.sources import ROOT, function_folders, relative, resources, template
+
+_FUNCTION = "AWS::Serverless::Function"
+# Actions that AWS defines without a resource, so that "*" is the only one that can be named. Each says what for.
+WITHOUT_RESOURCE = {
+    "cloudwatch:PutMetricData": "metrics have no ARN",
+    "logs:CreateLogDelivery": "vended logs of state machines have no ARN before they exist",
+    "logs:DeleteLogDelivery": "as logs:CreateLogDelivery",
+    "logs:DescribeLogGroups": "lists by name",
+    "logs:DescribeResourcePolicies": "resource policies have no ARN",
+    "logs:GetLogDelivery": "as logs:CreateLogDelivery",
+    "logs:ListLogDeliveries": "as logs:CreateLogDelivery",
+    "logs:PutResourcePolicy": "resource policies have no ARN",
+    "logs:UpdateLogDelivery": "as logs:CreateLogDelivery",
+    "xray:GetSamplingRules": "sampling rules are the account's",
+    "xray:GetSamplingTargets": "sampling rules are the account's",
+    "xray:PutTelemetryRecords": "traces have no ARN",
+    "xray:PutTraceSegments": "traces have no ARN",
+}
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _statements(value: object) -> Iterator[dict[str, Any]]:
+    """Every policy statement, wherever in the value it stands."""
+    if isinstance(value, dict):
+        if "Effect" in value and {"Action", "NotAction"} & value.keys():
+            yield value
+        for item in value.values():
+            yield from _statements(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _statements(item)
+
+
+def _grants() -> list[tuple[str, dict[str, Any]]]:
+    """What is allowed in the template, with the resource that says so. Key policies name the key itself as "*"."""
+    return [
+        (name, statement)
+        for name, properties in resources().items()
+        if template()["Resources"][name]["Type"] != "AWS::KMS::Key"
+        for statement in _statements(properties)
+        if statement["Effect"] == "Allow"
+    ]
+
+
+def test_every_function_is_one_resource() -> None:
+    uris = sorted(properties["CodeUri"].rstrip("/") for properties in resources(_FUNCTION).values())
+    assert uris == [relative(folder) for folder in function_folders()]
+
+
+def test_every_function_has_rights_of_its_own() -> None:
+    functions = resources(_FUNCTION)
+    assert functions
+    # A function that needs no right says so: Policies is there, and empty.
+    assert [name for name, properties in functions.items() if "Policies" not in properties] == []
+    assert [name for name, properties in functions.items() if "Role" in properties] == []
+
+
+def test_no_managed_policy_is_attached() -> None:
+    managed = [
+        f"{name}: {policy}"
+        for name, properties in resources().items()
+        for policy in [*_listed(properties.get("Policies", [])), *properties.get("ManagedPolicyArns", [])]
+        if isinstance(policy, str)
+    ]
+    assert managed == []
+
+
+def test_no_action_is_a_wildcard() -> None:
+    grants = _grants()
+    assert grants
+    assert [
+        f"{name}: {action}"
+        for name, statement in grants
+        for action in _listed(statement.get("Action", "NotAction"))
+        if "*" in action or action == "NotAction"
+    ] == []
+
+
+def test_no_resource_is_everything_without_a_reason() -> None:
+    unjustified = [
+        f"{name}: {action}"
+        for name, statement in _grants()
+        if "*" in _listed(statement.get("Resource", "*"))
+        for action in _listed(statement["Action"])
+        if action not in WITHOUT_RESOURCE and "AssumeRolePolicyDocument" not in resources()[name]
+    ]
+    assert unjustified == []
+
+
+def test_every_log_group_forgets() -> None:
+    groups = resources("AWS::Logs::LogGroup")
+    assert groups
+    assert [name for name, properties in groups.items() if "RetentionInDays" not in properties] == []
+
+
+def test_every_function_logs_to_a_group_of_the_template() -> None:
+    groups = resources("AWS::Logs::LogGroup").keys()
+    common = template()["Globals"]["Function"].get("LoggingConfig", {})
+    elsewhere = [
+        name
+        for name, properties in resources(_FUNCTION).items()
+        if (common | properties.get("LoggingConfig", {})).get("LogGroup", {}).get("Ref") not in groups
+    ]
+    assert elsewhere == []
+
+
+def test_layers_and_functions_run_one_python() -> None:
+    version = (ROOT / ".python-version").read_text(encoding="utf-8").strip()
+    runtimes = {properties["Runtime"] for properties in resources(_FUNCTION).values() if "Runtime" in properties}
+    layers = {
+        runtime
+        for properties in resources("AWS::Serverless::LayerVersion").values()
+        for runtime in properties["CompatibleRuntimes"]
+    }
+    assert {template()["Globals"]["Function"]["Runtime"]} | runtimes | layers == {f"python{version}"}
+
+
+def test_every_parameter_says_what_it_is_for() -> None:
+    parameters = template()["Parameters"]
+    assert [name for name, parameter in parameters.items() if not parameter.get("Description")] == []

@@ -1,0 +1,22 @@
+"""The engine streams: what it holds in memory does not grow with the entities."""
+
+import os
+import subprocess
+import sys
+
+CEILING_MB = 64
+
+
+def test_capture_and_restore_stay_below_the_ceiling_with_200_000_entities() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.unit.engine.bounded_memory", "200000"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    raw_bytes, peak_mb = done.stdout.split()
+    assert int(raw_bytes) > 350_000_000, "the entities are smaller than meant"
+    assert float(peak_mb) < CEILING_MB

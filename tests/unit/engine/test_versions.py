@@ -1,0 +1,70 @@
+"""The two rules that make a cut exact: what a write keeps, and what a capture takes."""
+
+import pytest
+
+from tidemark.domain.live import Cut, Gate, Generation, Item, ItemKey
+from tidemark.domain.tenant import Tenant
+from tidemark.engine.live.versions import doc_at, write_of
+from tidemark.errors import CutViolated
+
+KEY = ItemKey(Generation(1), 0, "Room\x1fRoom1\x1f/")
+IDLE = Gate(Tenant("t"), 0, Generation(1), Cut(7))
+CAPTURING = Gate(Tenant("t"), 0, Generation(1), Cut(8), capturing=Cut(7))
+BASED = Gate(Tenant("t"), 0, Generation(1), Cut(8), base=Cut(5))
+
+
+def after(gate: Gate, current: Item | None, doc: str | None) -> Item | None:
+    write = write_of(gate, KEY, current, doc)
+    return current if write is None else write.item
+
+
+def test_write_keeps_what_was_before_only_while_a_capture_runs() -> None:
+    old = Item(KEY, "old", 3, changed=Cut(4))
+    assert after(IDLE, old, "new") == Item(KEY, "new", 4, changed=Cut(7))
+    assert after(CAPTURING, old, "new") == Item(KEY, "new", 4, changed=Cut(8), prev="old", prev_cut=Cut(4))
+
+
+def test_second_write_passes_on_what_was_before_the_cut() -> None:
+    first = after(CAPTURING, Item(KEY, "old", 3, changed=Cut(4)), "new")
+    second = after(CAPTURING, first, "newer")
+    assert second is not None
+    assert (second.doc, second.prev, second.prev_cut) == ("newer", "old", 4)
+    assert doc_at(second, Cut(7)) == "old"
+
+
+def test_entity_created_after_the_cut_did_not_exist_at_it() -> None:
+    created = after(CAPTURING, None, "new")
+    assert created is not None
+    assert doc_at(created, Cut(7)) is None
+    assert doc_at(created, Cut(8)) == "new"
+
+
+def test_entity_deleted_after_the_cut_is_still_in_it() -> None:
+    deleted = after(CAPTURING, Item(KEY, "old", 1), None)
+    assert deleted is not None
+    assert deleted.doc is None
+    assert doc_at(deleted, Cut(7)) == "old"
+
+
+def test_entity_deleted_and_made_again_after_the_cut_is_in_it_as_it_was() -> None:
+    deleted = after(CAPTURING, Item(KEY, "old", 1), None)
+    again = after(CAPTURING, deleted, "again")
+    assert again is not None
+    assert doc_at(again, Cut(7)) == "old"
+
+
+@pytest.mark.parametrize(("gate", "leaves"), [(IDLE, False), (CAPTURING, True), (BASED, True)])
+def test_delete_leaves_a_tombstone_only_when_a_snapshot_must_hear_of_it(gate: Gate, leaves: bool) -> None:
+    write = write_of(gate, KEY, Item(KEY, "old", 3, changed=Cut(4)), None)
+    assert write is not None
+    assert (write.item is not None) is leaves
+
+
+@pytest.mark.parametrize("current", [None, Item(KEY, None, 2, changed=Cut(6))])
+def test_delete_of_what_is_not_there_writes_nothing(current: Item | None) -> None:
+    assert write_of(BASED, KEY, current, None) is None
+
+
+def test_doc_at_refuses_an_item_that_does_not_say_what_it_was() -> None:
+    with pytest.raises(CutViolated, match="Room1"):
+        doc_at(Item(KEY, "new", 2, changed=Cut(9)), Cut(8))

@@ -1,0 +1,84 @@
+"""The wiring: made once, made anew for another environment, and replaceable."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.fakes import memory_ports
+from tests.handlers.conftest import ENVIRONMENT
+from tidemark import bootstrap
+from tidemark.adapters import clients
+from tidemark.settings import SettingInvalid
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_ports_are_made_once_while_the_environment_stays(environment: pytest.MonkeyPatch) -> None:
+    before = bootstrap.ports()
+    assert bootstrap.ports() is before
+    environment.setenv("TIDEMARK_SHARDS", "4")
+    assert bootstrap.ports() is not before
+    assert bootstrap.ports().layout.shards == 4
+
+
+def test_ports_connect_to_nothing_until_they_are_called(environment: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise AssertionError("a client was made")
+
+    for service in ("dynamodb", "s3", "stepfunctions"):
+        environment.setattr(clients, service, refuse)
+    environment.setenv("TIDEMARK_GATES", "7")
+    assert bootstrap.ports().layout.gates == 7
+
+
+@pytest.mark.parametrize("in_lambda", [True, False])
+def test_prepare_makes_the_client_of_dynamodb_when_a_function_is_being_imported(
+    monkeypatch: pytest.MonkeyPatch, *, in_lambda: bool
+) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(clients, "dynamodb", lambda: made.append("dynamodb"))
+    if in_lambda:
+        monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+    bootstrap.prepare()
+    assert made == ["dynamodb"] * in_lambda
+
+
+def test_ports_are_refused_when_the_environment_lacks_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ENVIRONMENT:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SettingInvalid, match="TIDEMARK_CATALOG_TABLE"):
+        bootstrap.ports()
+
+
+def test_other_ports_are_in_use_until_the_block_ends(environment: pytest.MonkeyPatch) -> None:
+    own = bootstrap.ports()
+    with bootstrap.use(memory_ports()) as outer:
+        with bootstrap.use(memory_ports()) as inner:
+            assert bootstrap.ports() is inner
+        assert bootstrap.ports() is outer
+    assert bootstrap.ports() is own
+
+
+@pytest.mark.parametrize("module", ["functions.ngsi.list_snapshots.handler", "functions.authorizer.handler"])
+def test_handlers_import_nothing_that_is_slow_to_start(module: str) -> None:
+    heavy = (
+        "boto3",
+        "pydantic",
+        "aws_xray_sdk",
+        "aws_lambda_powertools.event_handler",
+    )
+    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
+    path = "layers/tidemark/python"
+    found = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path[:0] = ['.', {path!r}]; {code}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,1 @@
+"""The state machines, run by the local stack."""
