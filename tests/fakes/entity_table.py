@@ -7,16 +7,17 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from tidemark.domain.keys import SEPARATOR, EntityKey
-from tidemark.domain.live import Gate, Generation, Item, ItemKey, ItemWrite, TenantState
+from tidemark.domain.live import ChangedKey, Cut, Gate, Generation, Item, ItemKey, ItemWrite, TenantState
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import RecordExists, StaleRecord, WriteConflict
-from tidemark.ports import Loaded, Page
+from tidemark.ports import ChangedPage, Loaded, Page
 
 PAGE_BYTES: Final = 1 << 20
 _TRANSACTION_ACTIONS: Final = 100
 _TRANSACTION_BYTES: Final = 4 << 20
 _AFTER_SEPARATOR: Final = chr(ord(SEPARATOR) + 1)
 _FEW: Final = 64
+_KEY_BYTES: Final = 200
 
 
 class _Place(NamedTuple):
@@ -159,6 +160,22 @@ class MemoryEntityTable:
             return [
                 EntityKey.parse(key) for key in _with_id(partition, entity_id) if partition.items[key].doc is not None
             ]
+
+    def changed_keys(
+        self, tenant: Tenant, generation: Generation, shard: int, *, since: Cut, after: ChangedKey | None = None
+    ) -> ChangedPage:
+        with self._lock:
+            partition = self._partitions.get(_Place(tenant, generation, shard))
+            items = partition.items.values() if partition else ()
+            found = sorted(
+                ChangedKey(item.changed, item.key.sort_key, item.doc is None)
+                for item in items
+                if item.changed is not None and item.changed > since
+            )
+        if after is not None:
+            found = [one for one in found if one[:2] > after[:2]]
+        fitting = max(1, self._page_bytes // _KEY_BYTES)
+        return ChangedPage(found[:fitting], more=len(found) >= fitting)
 
     def insert(self, tenant: Tenant, items: Sequence[Item]) -> None:
         with self._lock:

@@ -5,15 +5,16 @@ Each seed is one schedule, and a failing one replays. TIDEMARK_SIMULATION_RUNS i
 
 import os
 import random
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from tests.driving import TENANT, content, doc, key, live, put, run_restore
-from tests.fakes import memory_ports
+from tests.fakes import MemoryEntityTable, memory_ports
 from tests.simulation.scheduler import Scheduler, Stepped
 from tidemark.domain.keys import EntityKey
-from tidemark.domain.live import Layout
+from tidemark.domain.live import Cut, Generation, Layout, TenantState
 from tidemark.domain.snapshot import SnapshotStatus
 from tidemark.engine.live.writes import Decide, Documents
 from tidemark.errors import Conflict, Unavailable
@@ -28,11 +29,30 @@ START = 100
 TOTAL = START * len(KEYS)
 
 
+class Oracle(MemoryEntityTable):
+    """Knows what was live at the very moment when a cut, or the flip of a cutover, was noted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.at: dict[tuple[Generation, Cut], dict[EntityKey, str]] = {}
+
+    def replace_state(self, state: TenantState) -> TenantState:
+        before = self.load(state.tenant).state
+        noted = super().replace_state(state)
+        if before is not None and noted.cut != before.cut:
+            pages = (self.page(state.tenant, before.generation, shard).items for shard in range(state.shards))
+            self.at[before.generation, before.cut] = {
+                EntityKey.parse(item.key.sort_key): item.doc for page in pages for item in page if item.doc is not None
+            }
+        return noted
+
+
 class World:
     """One run: an account per key; transfers keep the sum constant, so any torn view has another sum."""
 
     def __init__(self, seed: int) -> None:
-        self.base: Ports = replace(memory_ports(seed), layout=Layout(shards=2, gates=3))
+        self.oracle = Oracle()
+        self.base: Ports = replace(memory_ports(seed), table=self.oracle, layout=Layout(shards=2, gates=3))
         put(self.base, dict.fromkeys(KEYS, START))
         self.scheduler = Scheduler(seed)
         self.random = random.Random(seed)
@@ -61,12 +81,20 @@ class World:
                 continue
             self.committed.add(receipt)
 
-    def capturer(self) -> None:
+    def churner(self, moves: int, seed: int) -> None:
+        """Make, change and delete the same few entities over and over."""
+        ports, choice = self.ports(), random.Random(seed)
+        for number in range(moves):
+            one = key(choice.randrange(3), "Churn")
+            made = doc(one, number) if choice.random() < 0.5 else None
+            with suppress(Unavailable):
+                entities.change(ports, TENANT, [one], _always({one: made}))
+
+    def capturer(self, times: int) -> None:
         ports = self.ports()
-        try:
-            create_snapshot(ports, TENANT, budget_s=1e9)
-        except Conflict:
-            return
+        for _ in range(times):
+            with suppress(Conflict):
+                create_snapshot(ports, TENANT, budget_s=1e9)
 
     def restorer(self) -> None:
         ports = self.ports()
@@ -87,6 +115,10 @@ class World:
             except Unavailable:
                 continue
             self.accounts_read.append(len(accounts(seen)))
+
+
+def _always(docs: Documents) -> Decide:
+    return lambda _old: docs
 
 
 def _move(one: EntityKey, other: EntityKey, receipt: EntityKey, amount: int) -> Decide:
@@ -118,7 +150,8 @@ def test_snapshots_are_never_torn_and_restores_never_mix_under_any_interleaving(
             {
                 "writer-1": lambda: world.writer(6, seed),  # noqa: B023
                 "writer-2": lambda: world.writer(6, seed + 1),  # noqa: B023
-                "capture": world.capturer,
+                "churner": lambda: world.churner(12, seed + 2),  # noqa: B023
+                "capture": lambda: world.capturer(3),  # noqa: B023
                 "restore": world.restorer,
                 "reader": lambda: world.reader(4),  # noqa: B023
             }
@@ -137,6 +170,9 @@ def check(world: World, seed: int) -> None:
         held = content(world.base, snapshot.id)
         assert sum(accounts(held).values()) == TOTAL, (seed, snapshot.id, "the snapshot is torn")
         assert len(held) == snapshot.entity_count
+        assert snapshot.generation is not None
+        assert snapshot.cut is not None
+        assert held == world.oracle.at[snapshot.generation, snapshot.cut], (seed, snapshot.id, "not what was live")
         somewhere |= set(held)
     assert world.committed <= somewhere, (seed, "a committed write is in no generation that was kept")
     state = world.base.table.load(TENANT).state

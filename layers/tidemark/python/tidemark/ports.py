@@ -12,7 +12,18 @@ from typing import NamedTuple, Protocol
 
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.keys import EntityKey
-from tidemark.domain.live import Gate, Generation, Item, ItemKey, ItemWrite, Layout, Placement, TenantState
+from tidemark.domain.live import (
+    ChangedKey,
+    Cut,
+    Gate,
+    Generation,
+    Item,
+    ItemKey,
+    ItemWrite,
+    Layout,
+    Placement,
+    TenantState,
+)
 from tidemark.domain.restore import Restore, StagedPart
 from tidemark.domain.snapshot import Snapshot
 from tidemark.domain.tenant import Tenant
@@ -137,6 +148,13 @@ class Page(NamedTuple):
     more: bool
 
 
+class ChangedPage(NamedTuple):
+    """Some changed items in the order of their cuts, then keys; `more` says that others may follow the last one."""
+
+    keys: Sequence[ChangedKey]
+    more: bool
+
+
 class EntityTable(Protocol):
     """The table of the built-in entity store: tenant states, gates and items.
 
@@ -196,6 +214,12 @@ class EntityTable(Protocol):
 
     def keys_of_id(self, tenant: Tenant, generation: Generation, shard: int, entity_id: str) -> list[EntityKey]:
         """The keys of the live entities with this id, in key order."""
+        ...
+
+    def changed_keys(
+        self, tenant: Tenant, generation: Generation, shard: int, *, since: Cut, after: ChangedKey | None = None
+    ) -> ChangedPage:
+        """Which items of a shard were written in cuts after `since`, by cut, then key; those after `after` only."""
         ...
 
     def insert(self, tenant: Tenant, items: Sequence[Item]) -> None:

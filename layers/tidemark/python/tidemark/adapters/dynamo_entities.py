@@ -11,15 +11,16 @@ from tidemark.adapters.aws_errors import CONDITION_FAILED, THROTTLING, TRANSACTI
 from tidemark.adapters.backoff import Backoff
 from tidemark.adapters.dynamo_batches import DynamoBatches
 from tidemark.domain.keys import EntityKey
-from tidemark.domain.live import Gate, Generation, Item, ItemKey, ItemWrite, TenantState
+from tidemark.domain.live import ChangedKey, Cut, Gate, Generation, Item, ItemKey, ItemWrite, TenantState
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import AwsFailure, RecordExists, StaleRecord, Throttled, WriteConflict
-from tidemark.ports import Clock, Entropy, Loaded, Page, Parallel
+from tidemark.ports import ChangedPage, Clock, Entropy, Loaded, Page, Parallel
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 BY_ID: Final = "byId"
+CHANGED: Final = "changed"
 _ABSENT: Final = "attribute_not_exists(pk)"
 _REV: Final = "rev = :rev"
 # What the reasons of a cancelled transaction say when it lost against another writer.
@@ -142,6 +143,28 @@ class DynamoEntityTable:
         )
         with named(f"finding an entity of tenant {tenant} by its id"):
             return sorted(EntityKey.parse(row["sk"]["S"]) for page in pages for row in page["Items"])
+
+    def changed_keys(
+        self, tenant: Tenant, generation: Generation, shard: int, *, since: Cut, after: ChangedKey | None = None
+    ) -> ChangedPage:
+        pk = rows.text(rows.partition(tenant, generation, shard))
+        request: dict[str, Any] = {}
+        if after is not None:
+            request["ExclusiveStartKey"] = {
+                "pk": pk,
+                "sk": rows.text(after.sort_key),
+                "changed": rows.number(after.cut),
+            }
+        with named(f"finding what changed of tenant {tenant}"):
+            answer = self._client.query(
+                TableName=self._table,
+                IndexName=CHANGED,
+                ConsistentRead=True,
+                KeyConditionExpression="pk = :pk AND changed > :since",
+                ExpressionAttributeValues={":pk": pk, ":since": rows.number(since)},
+                **request,
+            )
+        return ChangedPage([rows.changed_from(row) for row in answer["Items"]], more="LastEvaluatedKey" in answer)
 
     def insert(self, tenant: Tenant, items: Sequence[Item]) -> None:
         first_of_each: dict[ItemKey, Item] = {}

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import (
     Base,
+    ChangedKey,
     Cut,
     FencingToken,
     Gate,
@@ -20,6 +21,7 @@ from tidemark.domain.live import (
     ItemKey,
     Lease,
     LeaseKind,
+    Life,
     TenantState,
 )
 from tidemark.domain.snapshot import SnapshotId
@@ -145,13 +147,17 @@ def gate_from(row: Row) -> Gate:
 
 def item_row(tenant: Tenant, item: Item) -> Row:
     """An item. A tombstone has neither `doc` nor `id`, so nobody finds it by its id."""
-    row = item_key(tenant, item.key) | _numbers(rev=item.rev, changed=item.changed, prevCut=item.prev_cut)
+    row = item_key(tenant, item.key) | _numbers(
+        rev=item.rev, changed=item.changed, prevCut=item.prev_cut, born=item.born
+    )
     if item.doc is None:
         row["deleted"] = {"BOOL": True}
     else:
         row |= {"doc": text(item.doc), "id": text(EntityKey.parse(item.key.sort_key).id)}
     if item.prev is not None:
         row["prev"] = text(item.prev)
+    if item.past:
+        row["past"] = text(" ".join(f"{life.born}-{life.died}" for life in item.past))
     return row
 
 
@@ -166,7 +172,19 @@ def item_from(row: Row) -> Item:
         changed=_cut(row, "changed"),
         prev=cast("str", prev["S"]) if prev else None,
         prev_cut=_cut(row, "prevCut"),
+        born=_cut(row, "born"),
+        past=_past(row["past"]["S"]) if "past" in row else (),
     )
+
+
+def changed_from(row: Row) -> ChangedKey:
+    """The entry of the index `changed` in a row."""
+    return ChangedKey(Cut(_int(row, "changed")), row["sk"]["S"], deleted="deleted" in row)
+
+
+def _past(lives: str) -> tuple[Life, ...]:
+    pairs = (life.split("-") for life in lives.split())
+    return tuple(Life(Cut(int(born)), Cut(int(died))) for born, died in pairs)
 
 
 def _numbers(**values: int | None) -> Row:

@@ -114,6 +114,21 @@ class ItemKey(NamedTuple):
     sort_key: str
 
 
+class Life(NamedTuple):
+    """An entity that came into being during one cut and was deleted during another, or the same."""
+
+    born: Cut
+    died: Cut
+
+
+class ChangedKey(NamedTuple):
+    """That an item was written, in which cut last, and whether it is a tombstone."""
+
+    cut: Cut
+    sort_key: str
+    deleted: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One entity as stored. `doc` is its canonical JSON, None on a tombstone.
@@ -121,6 +136,9 @@ class Item:
     `changed` is the cut of the last write, None where a restore staged it. `prev_cut` is set when a write met a running
     capture: then `prev` is the entity as it was before that capture's cut (None: it did not exist), last written in cut
     `prev_cut` (0: staged).
+
+    `born` is the cut that created it, None where a restore staged it. `past` are its earlier lives, as far as no
+    snapshot has recorded their end.
     """
 
     key: ItemKey
@@ -129,6 +147,8 @@ class Item:
     changed: Cut | None = None
     prev: str | None = None
     prev_cut: Cut | None = None
+    born: Cut | None = None
+    past: tuple[Life, ...] = ()
 
 
 class ItemWrite(NamedTuple):

@@ -23,6 +23,8 @@ class LayerKind(StrEnum):
 class PackRef:
     """One stored pack: its length and SHA-256 as a whole, where its table of contents begins, and the keys it spans
     (both inclusive).
+
+    `records` counts lines, tombstones too; `net` is what they add to the number of entities.
     """
 
     key: str
@@ -32,6 +34,7 @@ class PackRef:
     toc_sha256: str
     frames: int
     records: int
+    net: int
     raw_bytes: int
     first_key: str
     last_key: str
@@ -52,6 +55,11 @@ class Layer:
     def stored_bytes(self) -> int:
         """The length of its packs in all."""
         return sum(pack.size_bytes for pack in self.packs)
+
+    @property
+    def net(self) -> int:
+        """What it adds to the number of entities."""
+        return sum(pack.net for pack in self.packs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
-from tidemark.domain.live import FencingToken, Generation
+from tidemark.domain.live import Base, FencingToken, Generation
 from tidemark.domain.snapshot import CaptureId, Failure, SnapshotId
 from tidemark.domain.tenant import Tenant
 
@@ -68,6 +68,7 @@ class Restore:
     phases: tuple[PhaseStart, ...] = ()
     parts: int | None = None
     safety_wanted: bool = True
+    from_base: Base | None = None
     safety_capture_id: CaptureId | None = None
     safety_snapshot_id: SnapshotId | None = None
     cancel_requested: bool = False

@@ -54,7 +54,8 @@ class ManifestRef:
 class Snapshot:
     """The catalog record of one snapshot. `version` is the compare-and-swap token of the record.
 
-    `used_by` names captures and restores that need the snapshot; while it is not empty the snapshot can't be deleted.
+    `parent_id` is the snapshot that this one was made incrementally from, `base_cut` the cut of the live data since when
+    changes were read. `used_by` names captures and restores that need the snapshot; while it is not empty the snapshot can't be deleted.
     `stored_bytes` is what its packs hold in all, `new_bytes` what this capture added, `raw_bytes` the records
     uncompressed.
     """
@@ -70,6 +71,7 @@ class Snapshot:
     generation: Generation | None = None
     cut: Cut | None = None
     parent_id: SnapshotId | None = None
+    base_cut: Cut | None = None
     entity_count: int = 0
     raw_bytes: int = 0
     stored_bytes: int = 0

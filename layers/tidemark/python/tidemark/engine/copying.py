@@ -8,6 +8,9 @@ on behind it.
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from typing import Final, NamedTuple
 
 from tidemark.domain.digest import SetDigest
 from tidemark.domain.live import Cut, Generation
@@ -15,53 +18,120 @@ from tidemark.domain.manifest import Layer, LayerKind, PackRef, ShardManifest
 from tidemark.domain.snapshot import CaptureId
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
-from tidemark.engine.live import generations
-from tidemark.engine.live.versions import doc_at
+from tidemark.engine.changes import MAX_CHANGED_KEYS, all_records, changed_keys, changed_records
+from tidemark.engine.merge import read_shard
 from tidemark.engine.packs import build_pack, describe, lines_of
-from tidemark.engine.records import Record, record
+from tidemark.engine.records import Record
 from tidemark.errors import ManifestCorrupt, ObjectExists, ObjectNotFound, PackCorrupt
 from tidemark.ports import PayloadStore, Ports
 
+# Deltas of a shard are merged into a new base when there are more of them, or when their text passes this share of it.
+MAX_DELTAS: Final = 8
+COMPACT_SHARE: Final = 0.5
 
-def copy_shard(
-    ports: Ports,
-    tenant: Tenant,
-    capture_id: CaptureId,
-    *,
-    generation: Generation,
-    cut: Cut,
-    shard: int,
-    proceed: Callable[[], None],
-) -> ShardManifest:
-    """Store the shard as it was at the end of `cut`, as one base layer, and a note of it, which is returned. Can be
-    repeated.
+
+class ShardCut(NamedTuple):
+    """What is to be copied: one shard of a generation as it was at the end of `cut`.
+
+    `base` is the shard as an earlier snapshot has it, and `base_cut` the cut since when the live data may differ from
+    it; both None for a full copy.
+    """
+
+    tenant: Tenant
+    capture_id: CaptureId
+    generation: Generation
+    cut: Cut
+    shard: int
+    base: ShardManifest | None = None
+    base_cut: Cut | None = None
+
+
+def copy_shard(ports: Ports, job: ShardCut, proceed: Callable[[], None]) -> ShardManifest:
+    """Store what the shard needs beyond its base, and a note of the whole, which is returned. Can be repeated.
 
     `proceed` is called before each pack and may raise to stop: the packs stored so far are kept.
     """
-    note_key = f"{_prefix(tenant, capture_id, shard)}.shard.json"
+    note_key = f"{_prefix(job.tenant, job.capture_id, job.shard)}.shard.json"
     noted = _noted(ports.payloads, note_key)
     if noted is not None:
         return noted
+    copied = _copy(ports, job, proceed)
+    with suppress(ObjectExists):
+        ports.payloads.put(note_key, manifests.encode_shard(copied))
+    return read_note(ports.payloads, job.tenant, job.capture_id, job.shard)
+
+
+def _copy(ports: Ports, job: ShardCut, proceed: Callable[[], None]) -> ShardManifest:
+    if job.base is None or job.base_cut is None:
+        return _copy_all(ports, job, proceed)
+    limit = min(MAX_CHANGED_KEYS, int(job.base.records * COMPACT_SHARE))
+    found = changed_keys(ports, job.tenant, job.generation, job.shard, job.base_cut)
+    sort_keys = sorted(one.sort_key for one in islice(found, limit + 1))
+    if len(sort_keys) > limit:
+        return _copy_all(ports, job, proceed)
+    base_cut = job.base_cut
+
+    def source(after: str | None) -> Iterator[Record]:
+        return changed_records(ports, job.tenant, job.generation, job.shard, job.cut, base_cut, sort_keys, after)
+
+    delta, _ = _store_layer(ports, job, LayerKind.DELTA, source, proceed)
+    if delta is None:
+        return job.base
+    grown = replace(job.base, records=job.base.records + delta.net, digest=None, layers=(*job.base.layers, delta))
+    return _compact(ports, job, grown, proceed) if needs_compaction(grown) else grown
+
+
+def _copy_all(ports: Ports, job: ShardCut, proceed: Callable[[], None]) -> ShardManifest:
+    def source(after: str | None) -> Iterator[Record]:
+        return all_records(ports, job.tenant, job.generation, job.shard, job.cut, after)
+
+    layer, digest = _store_layer(ports, job, LayerKind.BASE, source, proceed)
+    return ShardManifest(job.shard, digest.count, digest.hex, (layer,) if layer else ())
+
+
+def needs_compaction(shard: ShardManifest) -> bool:
+    """Whether a shard's deltas have grown to where a new base costs less than reading them all again and again."""
+    base, *deltas = shard.layers
+    return len(deltas) > MAX_DELTAS or sum(delta.raw_bytes for delta in deltas) > COMPACT_SHARE * base.raw_bytes
+
+
+def _compact(ports: Ports, job: ShardCut, grown: ShardManifest, proceed: Callable[[], None]) -> ShardManifest:
+    """The same records in one new base, by a streaming merge of what is stored."""
+
+    def source(after: str | None) -> Iterator[Record]:
+        merged = read_shard(ports.payloads, grown, from_key=after)
+        return (found for found in merged if found.key != after)
+
+    layer, digest = _store_layer(ports, job, LayerKind.BASE, source, proceed)
+    if digest.count != grown.records:
+        raise PackCorrupt(f"shard {job.shard} should hold {grown.records} records, its layers hold {digest.count}")
+    return ShardManifest(job.shard, digest.count, digest.hex, (layer,) if layer else ())
+
+
+def _store_layer(
+    ports: Ports,
+    job: ShardCut,
+    kind: LayerKind,
+    source: Callable[[str | None], Iterator[Record]],
+    proceed: Callable[[], None],
+) -> tuple[Layer | None, SetDigest]:
+    """Store the records that `source` gives after a key, pack by pack; None when there are none."""
     digest = SetDigest()
     packs: list[PackRef] = []
     while True:
         proceed()
         after = packs[-1].last_key if packs else None
-        key = f"{_prefix(tenant, capture_id, shard)}-{len(packs):05d}.pack"
-        body = _store_next(ports.payloads, key, _records_at(ports, tenant, generation, shard, cut, after))
+        key = f"{_prefix(job.tenant, job.capture_id, job.shard)}-{kind}-{len(packs):05d}.pack"
+        body = _store_next(ports.payloads, key, source(after))
         if body is None:
             break
         packs.append(describe(key, body))
         for line in lines_of(key, body):
             digest.add(line)
-    layers: tuple[Layer, ...] = ()
-    if packs:
-        raw_bytes = sum(pack.raw_bytes for pack in packs)
-        layers = (Layer(LayerKind.BASE, capture_id, cut, digest.count, raw_bytes, tuple(packs)),)
-    copied = ShardManifest(shard=shard, records=digest.count, digest=digest.hex, layers=layers)
-    with suppress(ObjectExists):
-        ports.payloads.put(note_key, manifests.encode_shard(copied))
-    return read_note(ports.payloads, tenant, capture_id, shard)
+    if not packs:
+        return None, digest
+    raw_bytes = sum(pack.raw_bytes for pack in packs)
+    return Layer(kind, job.capture_id, job.cut, digest.count, raw_bytes, tuple(packs)), digest
 
 
 def read_note(payloads: PayloadStore, tenant: Tenant, capture_id: CaptureId, shard: int) -> ShardManifest:
@@ -114,12 +184,3 @@ def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record]) -> 
     if hashlib.sha256(stored).digest() != hashlib.sha256(built.body).digest():
         raise PackCorrupt(f"pack {key} does not read back as it was written")
     return stored
-
-
-def _records_at(
-    ports: Ports, tenant: Tenant, generation: Generation, shard: int, cut: Cut, after: str | None
-) -> Iterator[Record]:
-    for item in generations.items(ports, tenant, generation, shard, after):
-        doc = doc_at(item, cut)
-        if doc is not None:
-            yield record(item.key.sort_key, doc)

@@ -45,6 +45,7 @@ class _Pack(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     toc_sha256: str
     frames: int
     records: int
+    net: int
     raw_bytes: int
     first_key: str
     last_key: str

@@ -49,6 +49,7 @@ class TableOfContents(msgspec.Struct, frozen=True, rename="camel"):
 
     version: int
     records: int
+    net: int
     raw_bytes: int
     last_key: tuple[str, ...]
     frames: tuple[FrameEntry, ...]
@@ -69,8 +70,9 @@ def build_pack(records: Iterable[Record]) -> BuiltPack | None:
     body = bytearray()
     frames: list[FrameEntry] = []
     compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True)
-    last_key = ""
-    for text, first_key, last_key, count in _frames(records):  # noqa: B007 - the last one's last key is the pack's
+    last_key, net = "", 0
+    for text, first_key, last_key, count, adds in _frames(records):  # noqa: B007 - its last key is the pack's
+        net += adds
         stored = compressor.compress(text)
         frames.append(
             FrameEntry(
@@ -90,6 +92,7 @@ def build_pack(records: Iterable[Record]) -> BuiltPack | None:
     toc = TableOfContents(
         version=FORMAT_VERSION,
         records=sum(frame.records for frame in frames),
+        net=net,
         raw_bytes=sum(frame.raw_bytes for frame in frames),
         last_key=tuple(last_key.split(SEPARATOR)),
         frames=tuple(frames),
@@ -98,21 +101,22 @@ def build_pack(records: Iterable[Record]) -> BuiltPack | None:
     return BuiltPack(bytes(body), toc)
 
 
-def _frames(records: Iterable[Record]) -> Iterator[tuple[bytes, str, str, int]]:
-    """Frame texts with their first key, last key and number of records."""
+def _frames(records: Iterable[Record]) -> Iterator[tuple[bytes, str, str, int, int]]:
+    """Frame texts with their first key, last key, number of records, and what they add to the number of entities."""
     lines: list[bytes] = []
-    size_bytes = 0
+    size_bytes = net = 0
     first_key = ""
-    for key, _value, line in records:
+    for key, _value, line, adds in records:
         if not lines:
             first_key = key
+        net += adds
         lines.append(line)
         size_bytes += len(line) + 1
         if size_bytes >= FRAME_RAW_BYTES:
-            yield b"\n".join(lines) + b"\n", first_key, key, len(lines)
-            lines, size_bytes = [], 0
+            yield b"\n".join(lines) + b"\n", first_key, key, len(lines), net
+            lines, size_bytes, net = [], 0, 0
     if lines:
-        yield b"\n".join(lines) + b"\n", first_key, key, len(lines)
+        yield b"\n".join(lines) + b"\n", first_key, key, len(lines), net
 
 
 def _encode_toc(toc: TableOfContents) -> bytes:
@@ -141,6 +145,7 @@ def describe(key: str, body: bytes) -> PackRef:
         toc_sha256=hashlib.sha256(body[toc_offset:]).hexdigest(),
         frames=len(toc.frames),
         records=toc.records,
+        net=toc.net,
         raw_bytes=toc.raw_bytes,
         first_key=SEPARATOR.join(toc.frames[0].first_key),
         last_key=SEPARATOR.join(toc.last_key),

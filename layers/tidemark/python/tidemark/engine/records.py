@@ -14,11 +14,15 @@ from tidemark.domain.keys import SEPARATOR
 
 
 class Record(NamedTuple):
-    """One record. `value` is None on a tombstone; `line` is the record as stored."""
+    """One record. `value` is None on a tombstone; `line` is the record as stored.
+
+    `net` is what a record that is being written adds to the number of entities; it is not stored with the line.
+    """
 
     key: str
     value: bytes | None
     line: bytes
+    net: int = 1
 
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,13 +34,13 @@ class _Line(msgspec.Struct, forbid_unknown_fields=True):
 _decoder = msgspec.json.Decoder(_Line)
 
 
-def record(key: str, value: str | bytes | None) -> Record:
+def record(key: str, value: str | bytes | None, net: int = 1) -> Record:
     """The record of a key and its canonical JSON; `value` None makes a tombstone."""
     parts = msgspec.json.encode(key.split(SEPARATOR))
     if value is None:
-        return Record(key, None, b'{"key":' + parts + b',"tombstone":true}')
+        return Record(key, None, b'{"key":' + parts + b',"tombstone":true}', net)
     body = value.encode() if isinstance(value, str) else value
-    return Record(key, body, b'{"key":' + parts + b',"value":' + body + b"}")
+    return Record(key, body, b'{"key":' + parts + b',"value":' + body + b"}", net)
 
 
 def parse_lines(text: bytes) -> Iterator[Record]:

@@ -5,18 +5,22 @@ Each can be repeated, run late, or run by a worker that has lost its lease: then
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tidemark.domain.live import Base, FencingToken
 from tidemark.domain.manifest import Manifest
-from tidemark.domain.snapshot import Failure, ManifestRef, Snapshot, SnapshotStatus, Trigger
+from tidemark.domain.snapshot import Failure, ManifestRef, Snapshot, SnapshotId, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import copying, manifests
 from tidemark.engine.copying import check_pack, read_note
-from tidemark.engine.live import gates, leases
-from tidemark.errors import BudgetSpent, LeaseLost, ManifestCorrupt, ObjectExists, SnapshotNotFound
+from tidemark.engine.live import gates, leases, tombstones
+from tidemark.engine.live.versions import STAGED
+from tidemark.errors import BudgetSpent, LeaseLost, ManifestCorrupt, ObjectExists, PackCorrupt, SnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_snapshot
+
+_BASE_IS_DAMAGED: Final = frozenset({PackCorrupt.__name__, ManifestCorrupt.__name__})
+_SWEEP_BUDGET_S: Final = 60.0
 
 
 class CaptureBegun(NamedTuple):
@@ -47,9 +51,16 @@ def cut(ports: Ports, tenant: Tenant, snapshot_id: str, token: FencingToken) -> 
     ended = gates.cut(ports, tenant, token)
 
     def note(snapshot: Snapshot) -> Snapshot:
-        return replace(snapshot, token=token, generation=state.generation, cut=ended)
+        return on_base(replace(snapshot, token=token, generation=state.generation, cut=ended), state.base)
 
     return amend_snapshot(ports.catalog, tenant, snapshot_id, note)
+
+
+def on_base(snapshot: Snapshot, base: Base | None) -> Snapshot:
+    """The record of a snapshot that is made incrementally from a base, or from nothing."""
+    if base is None:
+        return replace(snapshot, parent_id=None, base_cut=None)
+    return replace(snapshot, parent_id=SnapshotId(base.snapshot_id), base_cut=base.cut)
 
 
 def copy_shard(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int, shard: int) -> int:
@@ -58,28 +69,41 @@ def copy_shard(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int, sh
     Goes on after the last pack of an earlier run. Raises LeaseLost.
     """
     snapshot = ports.catalog.snapshot(tenant, snapshot_id)
-    return copy_shard_until(ports, snapshot, token=token, shard=shard)
+    return copy_shard_until(ports, snapshot, base_of(ports, snapshot), token=token, shard=shard)
 
 
-def copy_shard_until(ports: Ports, snapshot: Snapshot, *, token: int, shard: int, until_s: float | None = None) -> int:
+def base_of(ports: Ports, snapshot: Snapshot) -> Manifest | None:
+    """The manifest of the snapshot that this one is made incrementally from; None for a full copy.
+
+    A base that can't be read costs a full copy, not the snapshot.
+    """
+    if snapshot.parent_id is None:
+        return None
+    try:
+        parent = ports.catalog.snapshot(snapshot.tenant, snapshot.parent_id)
+        return manifests.read(ports.payloads, parent.manifest) if parent.manifest else None
+    except (SnapshotNotFound, ManifestCorrupt):
+        return None
+
+
+def copy_shard_until(
+    ports: Ports, snapshot: Snapshot, base: Manifest | None, *, token: int, shard: int, until_s: float | None = None
+) -> int:
     """`copy_shard`, stopping before the next pack with BudgetSpent when the clock has passed `until_s`."""
     if snapshot.generation is None or snapshot.cut is None:
         raise LeaseLost(f"snapshot {snapshot.id} has no cut yet")
+
+    shards = leases.held_state(ports.table, snapshot.tenant, FencingToken(token)).shards
 
     def proceed() -> None:
         leases.held_state(ports.table, snapshot.tenant, FencingToken(token))
         if until_s is not None and ports.clock.monotonic_s() > until_s:
             raise BudgetSpent(f"snapshot {snapshot.id} takes longer than a request may")
 
-    return copying.copy_shard(
-        ports,
-        snapshot.tenant,
-        snapshot.capture_id,
-        generation=snapshot.generation,
-        cut=snapshot.cut,
-        shard=shard,
-        proceed=proceed,
-    ).records
+    job = copying.ShardCut(snapshot.tenant, snapshot.capture_id, snapshot.generation, snapshot.cut, shard)
+    if base is not None and len(base.shards) == shards:
+        job = job._replace(base=base.shards[shard], base_cut=snapshot.base_cut)
+    return copying.copy_shard(ports, job, proceed).records
 
 
 def seal(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int) -> Snapshot:
@@ -192,14 +216,39 @@ def _store_manifest(ports: Ports, manifest: Manifest) -> ManifestRef:
 
 
 def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot | None) -> None:
-    """Let writers stop keeping what was before, make a completed snapshot the tenant's base, and give the lease
-    back.
-    """
-    base = None
-    if snapshot is not None and snapshot.status is SnapshotStatus.COMPLETED and snapshot.cut is not None:
-        base = Base(snapshot.id, snapshot.cut)
+    """Let writers stop keeping what was before, make a completed snapshot the tenant's base, and give the lease back."""
+
+    def next_base(present: Base | None) -> Base | None:
+        if snapshot is None or snapshot.cut is None:
+            return present
+        if snapshot.status is SnapshotStatus.COMPLETED:
+            return Base(snapshot.id, snapshot.cut)
+        if snapshot.failure is not None and snapshot.failure.code in _BASE_IS_DAMAGED:
+            # A capture that found the base's bytes damaged must not be followed by another that builds on them.
+            return None
+        return present
+
     try:
-        gates.finish_capture(ports, tenant, token, base)
+        gates.finish_capture(ports, tenant, token, next_base)
+        if snapshot is not None and snapshot.status is SnapshotStatus.COMPLETED:
+            _sweep(ports, snapshot)
+        leases.release(ports.table, tenant, token)
     except LeaseLost:
         return
-    leases.release(ports.table, tenant, token)
+
+
+def _sweep(ports: Ports, snapshot: Snapshot) -> None:
+    """Remove the tombstones that this snapshot has recorded. What the budget leaves costs storage, nothing else."""
+    if snapshot.generation is None or snapshot.cut is None or snapshot.manifest is None:
+        return
+    generation, ended, since = snapshot.generation, snapshot.cut, snapshot.base_cut or STAGED
+    until_s = ports.clock.monotonic_s() + _SWEEP_BUDGET_S
+    manifest = manifests.read(ports.payloads, snapshot.manifest)
+    grown = [
+        shard.shard
+        for shard in manifest.shards
+        if any(layer.capture_id == snapshot.capture_id for layer in shard.layers)
+    ]
+    ports.parallel.map(
+        lambda shard: tombstones.sweep(ports, snapshot.tenant, generation, shard, since, ended, until_s), grown
+    )

@@ -65,8 +65,11 @@ def _register(ports: Ports, draft: Snapshot) -> Snapshot:
 
 def _capture(ports: Ports, snapshot: Snapshot, shards: int, until_s: float) -> Snapshot:
     begun = capture_phases.cut(ports, snapshot.tenant, snapshot.id, snapshot.token)
+    base = capture_phases.base_of(ports, begun)
     ports.parallel.map(
-        lambda shard: capture_phases.copy_shard_until(ports, begun, token=begun.token, shard=shard, until_s=until_s),
+        lambda shard: capture_phases.copy_shard_until(
+            ports, begun, base, token=begun.token, shard=shard, until_s=until_s
+        ),
         range(shards),
     )
     return capture_phases.seal(ports, snapshot.tenant, snapshot.id, token=begun.token)

@@ -1,7 +1,9 @@
 """Delete a snapshot: its record first; the bytes are left to the collector, which alone deletes objects."""
 
+from contextlib import suppress
 from dataclasses import replace
 
+from tidemark.domain.live import LeaseKind
 from tidemark.domain.snapshot import Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import SnapshotInUse, SnapshotNotFound
@@ -27,4 +29,16 @@ def delete_snapshot(ports: Ports, tenant: Tenant, snapshot_id: str) -> None:
             raise SnapshotInUse(f"snapshot {snapshot_id} is in use by {users}; wait for it or cancel it")
         return replace(snapshot, status=SnapshotStatus.DELETED)
 
+    _refuse_base_of_capture(ports, tenant, snapshot_id)
     amend_snapshot(ports.catalog, tenant, snapshot_id, delete)
+
+
+def _refuse_base_of_capture(ports: Ports, tenant: Tenant, snapshot_id: str) -> None:
+    """A courtesy: the collector keeps the bytes of a running capture's base even if its record goes at this moment."""
+    state = ports.table.load(tenant).state
+    if state is None or state.lease is None or state.lease.kind is not LeaseKind.CAPTURE:
+        return
+    with suppress(SnapshotNotFound):
+        running = ports.catalog.snapshot(tenant, state.lease.subject)
+        if running.status is SnapshotStatus.CREATING and running.parent_id == snapshot_id:
+            raise SnapshotInUse(f"snapshot {snapshot_id} is what {running.id} is being made from; wait for that one")

@@ -59,6 +59,7 @@ def _register(ports: Ports, snapshot: Snapshot, *, safety_snapshot: bool, inline
             token=token,
             generation=Generation(token),
             from_generation=state.generation,
+            from_base=state.base,
             total=snapshot.entity_count,
             safety_wanted=safety_snapshot,
         )

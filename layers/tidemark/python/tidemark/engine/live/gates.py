@@ -68,15 +68,17 @@ def cut(ports: Ports, tenant: Tenant, token: FencingToken) -> Cut:
     return capturing
 
 
-def finish_capture(ports: Ports, tenant: Tenant, token: FencingToken, base: Base | None) -> None:
+def finish_capture(
+    ports: Ports, tenant: Tenant, token: FencingToken, next_base: Callable[[Base | None], Base | None]
+) -> None:
     """End the capture that is running: writers stop keeping what was before.
 
-    A `base` becomes the tenant's; None leaves it. Can be repeated.
+    `next_base` says what the tenant's base is then. Can be repeated.
     """
     while True:
         gates = _gates(ports.table, held_state(ports.table, tenant, token))
         state = held_state(ports.table, tenant, token)
-        finished = replace(state, capturing=None, base=base or state.base)
+        finished = replace(state, capturing=None, base=next_base(state.base))
         try:
             noted = state if finished == state else ports.table.replace_state(finished)
         except StaleRecord:

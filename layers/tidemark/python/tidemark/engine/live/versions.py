@@ -1,7 +1,18 @@
-"""What a write does to an item, and what a capture takes from one: the two rules that make a cut exact."""
+"""What a write does to an item, and what a capture takes from one: the rules that make a cut exact."""
 
-from tidemark.domain.live import Cut, Gate, Item, ItemKey, ItemWrite
+from typing import Final, NamedTuple
+
+from tidemark.domain.live import Cut, Gate, Item, ItemKey, ItemWrite, Life
 from tidemark.errors import CutViolated
+
+STAGED: Final = Cut(0)
+
+
+class Change(NamedTuple):
+    """`doc` is the new document, None for a tombstone; `net` what it adds to the number of entities: 1, 0 or -1."""
+
+    doc: str | None
+    net: int
 
 
 def write_of(gate: Gate, key: ItemKey, current: Item | None, doc: str | None) -> ItemWrite | None:
@@ -17,7 +28,10 @@ def write_of(gate: Gate, key: ItemKey, current: Item | None, doc: str | None) ->
     if doc is None and not gate.keeps_tombstones:
         return ItemWrite(key, rev, None)
     prev, prev_cut = _kept(gate, current)
-    item = Item(key=key, doc=doc, rev=(rev or 0) + 1, changed=gate.cut, prev=prev, prev_cut=prev_cut)
+    born, past = _lives(gate, current)
+    item = Item(
+        key=key, doc=doc, rev=(rev or 0) + 1, changed=gate.cut, prev=prev, prev_cut=prev_cut, born=born, past=past
+    )
     return ItemWrite(key, rev, item)
 
 
@@ -25,8 +39,8 @@ def _kept(gate: Gate, current: Item | None) -> tuple[str | None, Cut | None]:
     if gate.capturing is None:
         return None, None
     if current is None:
-        return None, Cut(0)
-    changed = current.changed or Cut(0)
+        return None, STAGED
+    changed = current.changed or STAGED
     if changed > gate.capturing:
         return current.prev, current.prev_cut
     return current.doc, changed
@@ -41,3 +55,34 @@ def doc_at(item: Item, cut: Cut) -> str | None:
             f"item {item.key.sort_key!r} changed in cut {item.changed} and does not say what it was in cut {cut}"
         )
     return item.prev
+
+
+def _lives(gate: Gate, current: Item | None) -> tuple[Cut | None, tuple[Life, ...]]:
+    """When the present life began, and the earlier ones that a snapshot may still have to count."""
+    if current is None:
+        return gate.cut, ()
+    past, born = current.past, current.born
+    if current.doc is None:
+        past = (*past, Life(born or STAGED, current.changed or STAGED))
+        born = gate.cut
+    recorded = gate.base or STAGED
+    return born, tuple(life for life in past if life.died > recorded and life.died > life.born)
+
+
+def existed_at(item: Item, cut: Cut) -> bool:
+    """Whether the entity was there at the end of `cut`."""
+    lives = (*item.past, Life(item.born or STAGED, item.changed or STAGED)) if item.doc is None else item.past
+    if any(life.born <= cut < life.died for life in lives):
+        return True
+    return item.doc is not None and (item.born or STAGED) <= cut
+
+
+def change_between(item: Item, base: Cut, cut: Cut) -> Change | None:
+    """What a delta from the end of `base` to the end of `cut` says of the item; None when it says nothing."""
+    if item.changed is not None and item.changed > cut and item.prev_cut is not None and item.prev_cut <= base:
+        return None
+    doc = doc_at(item, cut)
+    counted = existed_at(item, base)
+    if doc is None and not counted:
+        return None
+    return Change(doc, int(doc is not None) - int(counted))

@@ -13,6 +13,7 @@ from tidemark.errors import (
     RecordExists,
 )
 from tidemark.ports import Ports
+from tidemark.usecases.capture_phases import on_base
 from tidemark.usecases.records import amend_restore, amend_snapshot
 from tidemark.usecases.restore_phases.lifecycle import enter, refuse_cancelled
 
@@ -86,7 +87,8 @@ def _register_safety(ports: Ports, restore: Restore, token: FencingToken, flippe
             restore_id=restore.id,
         )
         try:
-            return _adopt_safety(ports, restore, ports.catalog.add_snapshot(draft), token)
+            added = ports.catalog.add_snapshot(on_base(draft, restore.from_base))
+            return _adopt_safety(ports, restore, added, token)
         except RecordExists:
             continue
     raise AssertionError("count() ended")
