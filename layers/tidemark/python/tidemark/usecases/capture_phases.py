@@ -115,6 +115,7 @@ def seal(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int) -> Snaps
         state = leases.held_state(ports.table, tenant, FencingToken(token))
         snapshot = _complete(ports, snapshot, state.shards)
     if snapshot.trigger is not Trigger.SAFETY:
+        _sweep(ports, snapshot)
         _end(ports, tenant, FencingToken(token), snapshot)
     return snapshot
 
@@ -230,8 +231,6 @@ def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot |
 
     try:
         gates.finish_capture(ports, tenant, token, next_base)
-        if snapshot is not None and snapshot.status is SnapshotStatus.COMPLETED:
-            _sweep(ports, snapshot)
         leases.release(ports.table, tenant, token)
     except LeaseLost:
         return
