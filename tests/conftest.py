@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests import tally
 
 # boto3 looks for credentials wherever it can, so every way to real ones is closed before any client exists.
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -22,3 +25,9 @@ settings.register_profile(
     "tidemark", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("tidemark")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many cases were tried by tests that try many."""
+    for line in tally.lines():
+        terminalreporter.write_line(line)

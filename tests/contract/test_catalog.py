@@ -11,7 +11,17 @@ from tests.contract.examples import ACME, OTHER, TEN_O_CLOCK, api_key, restore, 
 from tidemark.domain.api_key import Action
 from tidemark.domain.live import Cut
 from tidemark.domain.restore import Phase, Restore, RestoreStatus, ShardDigest, StagedPart
-from tidemark.domain.snapshot import CaptureId, Failure, ManifestRef, Snapshot, SnapshotId, SnapshotStatus, Trigger
+from tidemark.domain.snapshot import (
+    CaptureId,
+    Failure,
+    ManifestRef,
+    Scope,
+    Snapshot,
+    SnapshotId,
+    SnapshotStatus,
+    Trigger,
+    Verification,
+)
 from tidemark.errors import (
     KeyNotFound,
     NotFound,
@@ -39,6 +49,7 @@ FULL_SNAPSHOT = snapshot(
     completed_at=LATER,
     restore_id="restore_2026-01-15T10-00-00Z",
     failure=FAILURE,
+    verification=Verification(LATER, ok=False, scope=Scope.SAMPLE, checked_bytes=1, checked_packs=2, failure=FAILURE),
     used_by=frozenset({"restore_a", "capture_b"}),
 )
 FULL_RESTORE = restore(
@@ -301,6 +312,17 @@ def test_restore_is_not_found_in_another_tenant(catalog: Catalog) -> None:
     catalog.add_restore(restore())
     with pytest.raises(RestoreNotFound):
         catalog.restore(OTHER, restore().id)
+
+
+# --- tenants
+
+
+def test_tenants_are_those_that_were_noted_each_once(catalog: Catalog) -> None:
+    assert list(catalog.tenants()) == []
+    for tenant in (OTHER, ACME, OTHER):
+        catalog.add_tenant(tenant)
+    catalog.add_snapshot(snapshot())
+    assert list(catalog.tenants()) == [ACME, OTHER]
 
 
 # --- parts

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
 SNAPSHOT = "snapshot_2026-01-15T10-00-00Z"
 RESTORE = "restore_2026-01-15T10-00-00Z-2"
+VERIFICATION = "verification_2026-01-15T10-00-00Z_7"
 LONG = Tenant("a" * 50)
 
 
 @dataclass
 class World:
-    """`end` lets all executions be over; `started` says what the two machines have been given, in order."""
+    """`end` lets all executions be over; `started` says what the machines have been given, in order."""
 
     workflows: Workflows
     end: Callable[[], None]
@@ -32,12 +33,14 @@ class World:
 
 
 class _Machines:
-    """Two state machines on moto."""
+    """The state machines on moto."""
 
     def __init__(self, client: "SFNClient") -> None:
         self.client = client
-        self.arns = [self._machine(name) for name in ("capture", "restore")]
-        self.workflows = StepFunctionsWorkflows(client, capture_arn=self.arns[0], restore_arn=self.arns[1])
+        self.arns = [self._machine(name) for name in ("capture", "restore", "verify")]
+        self.workflows = StepFunctionsWorkflows(
+            client, capture_arn=self.arns[0], restore_arn=self.arns[1], verify_arn=self.arns[2]
+        )
 
     def _machine(self, name: str) -> str:
         return self.client.create_state_machine(
@@ -62,9 +65,14 @@ class _Machines:
 
     def _started(self, arn: str) -> Started:
         content = json.loads(self.client.describe_execution(executionArn=arn)["input"])
-        subject = content.get("snapshotId") or content["restoreId"]
+        verification_id, snapshot_id = content.get("verificationId"), content.get("snapshotId")
         return Started(
-            content["tenant"], subject, content["attempt"], content.get("captureId"), content.get("delaySeconds", 0)
+            content["tenant"],
+            verification_id or snapshot_id or content["restoreId"],
+            content["attempt"],
+            content.get("captureId"),
+            content.get("delaySeconds", 0),
+            snapshot_id if verification_id else None,
         )
 
 
@@ -101,6 +109,15 @@ def test_start_restore_gives_the_execution_what_it_needs(world: World) -> None:
     world.workflows.start_restore(LONG, RESTORE, attempt=1)
     assert world.started() == [Started(LONG, RESTORE, 1)]
     assert world.workflows.running(LONG, RESTORE, attempt=1) is True
+
+
+def test_start_verification_gives_the_execution_what_it_needs(world: World) -> None:
+    world.workflows.start_verification(ACME, SNAPSHOT, VERIFICATION, attempt=2)
+    assert world.started() == [Started(ACME, VERIFICATION, 2, snapshot_id=SNAPSHOT)]
+    assert world.workflows.running(ACME, VERIFICATION, attempt=2) is True
+    assert world.workflows.running(ACME, VERIFICATION, attempt=1) is None
+    world.end()
+    assert world.workflows.running(ACME, VERIFICATION, attempt=2) is False
 
 
 def test_running_is_false_when_the_attempt_is_over(world: World) -> None:

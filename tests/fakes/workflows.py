@@ -8,13 +8,14 @@ from tidemark.domain.tenant import Tenant
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """One execution: `subject` is a snapshot or restore id; `capture_id` is None for restores."""
+    """One execution: `subject` is a snapshot, restore or verification id; what an execution isn't given is None."""
 
     tenant: Tenant
     subject: str
     attempt: int
     capture_id: str | None = None
     delay_s: int = 0
+    snapshot_id: str | None = None
 
 
 class MemoryWorkflows:
@@ -30,6 +31,9 @@ class MemoryWorkflows:
 
     def start_restore(self, tenant: Tenant, restore_id: str, *, attempt: int) -> None:
         self._start(Started(tenant, restore_id, attempt))
+
+    def start_verification(self, tenant: Tenant, snapshot_id: str, verification_id: str, *, attempt: int) -> None:
+        self._start(Started(tenant, verification_id, attempt, snapshot_id=snapshot_id))
 
     def running(self, tenant: Tenant, subject: str, *, attempt: int) -> bool | None:
         with self._lock:

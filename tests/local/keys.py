@@ -33,6 +33,7 @@ def ports_of(stack: LocalStack) -> Any:
             stack.client("stepfunctions"),
             capture_arn=settings.capture_machine_arn,
             restore_arn=settings.restore_machine_arn,
+            verify_arn=settings.verify_machine_arn,
         ),
         clock=clock,
         entropy=entropy,

@@ -65,7 +65,10 @@ def _wired(chosen: Settings) -> Ports:
         table=DynamoEntityTable(dynamodb, chosen.entities_table, clock=clock, entropy=entropy, parallel=parallel),
         payloads=S3Payloads(s3, chosen.bucket, clock=clock, entropy=entropy),
         workflows=StepFunctionsWorkflows(
-            stepfunctions, capture_arn=chosen.capture_machine_arn, restore_arn=chosen.restore_machine_arn
+            stepfunctions,
+            capture_arn=chosen.capture_machine_arn,
+            restore_arn=chosen.restore_machine_arn,
+            verify_arn=chosen.verify_machine_arn,
         ),
         clock=clock,
         entropy=entropy,

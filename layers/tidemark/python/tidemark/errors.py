@@ -146,6 +146,10 @@ class SnapshotNotRestorable(Conflict):
     """The snapshot is not completed, so it cannot be restored."""
 
 
+class SnapshotNotVerifiable(Conflict):
+    """The snapshot is not completed, so there is nothing to read back."""
+
+
 class RestoreNotCancellable(Conflict):
     """The restore has reached its cutover, or is over."""
 
@@ -193,6 +197,10 @@ class ManifestCorrupt(Corrupt):
 
 class PackCorrupt(Corrupt):
     """A pack is missing, has the wrong length or checksum, or cannot be read."""
+
+
+class CatalogCorrupt(Corrupt):
+    """A record of the catalog is not what was stored there."""
 
 
 class VerificationFailed(Corrupt):

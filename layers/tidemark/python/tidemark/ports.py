@@ -120,6 +120,14 @@ class Catalog(Protocol):
         """The results noted so far, by part number."""
         ...
 
+    def add_tenant(self, tenant: Tenant) -> None:
+        """Note that the tenant has snapshots. Repeating it changes nothing."""
+        ...
+
+    def tenants(self) -> Iterator[Tenant]:
+        """Every tenant that was noted, by name."""
+        ...
+
     def add_key(self, key: ApiKey) -> ApiKey:
         """Register an API key."""
         ...
@@ -281,8 +289,16 @@ class Workflows(Protocol):
         """Start the execution of a restore. Repeating it changes nothing while that attempt runs or after it ended."""
         ...
 
+    def start_verification(self, tenant: Tenant, snapshot_id: str, verification_id: str, *, attempt: int) -> None:
+        """Start the execution of a verification. Repeating it changes nothing while that attempt runs or after it
+        ended.
+        """
+        ...
+
     def running(self, tenant: Tenant, subject: str, *, attempt: int) -> bool | None:
-        """Whether that attempt of the snapshot's or restore's execution is running; None when it was never started."""
+        """Whether that attempt of the snapshot's, restore's or verification's execution is running; None when it was
+        never started.
+        """
         ...
 
 

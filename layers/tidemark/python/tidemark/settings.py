@@ -11,10 +11,12 @@ _REQUIRED: Final = {
     "bucket": "TIDEMARK_BUCKET",
     "capture_machine_arn": "TIDEMARK_CAPTURE_MACHINE_ARN",
     "restore_machine_arn": "TIDEMARK_RESTORE_MACHINE_ARN",
+    "verify_machine_arn": "TIDEMARK_VERIFY_MACHINE_ARN",
 }
 _SHARDS: Final = "TIDEMARK_SHARDS"
 _GATES: Final = "TIDEMARK_GATES"
 _INLINE_BUDGET: Final = "TIDEMARK_INLINE_BUDGET_S"
+_SCRUB_DAYS: Final = "TIDEMARK_SCRUB_DAYS"
 
 
 class ObservedAs(NamedTuple):
@@ -33,7 +35,8 @@ class Settings:
     """Names of what the functions use, and the numbers that an operator may choose.
 
     `shards` (a power of two) and `gates` are given to tenants when they first write; `inline_budget_s` is how long the
-    create route captures in line before it hands over to the state machine.
+    create and verify routes work in line before they hand over to a state machine; within `scrub_days` every stored
+    pack is read back once.
     """
 
     catalog_table: str
@@ -41,9 +44,11 @@ class Settings:
     bucket: str
     capture_machine_arn: str
     restore_machine_arn: str
+    verify_machine_arn: str
     shards: int
     gates: int
     inline_budget_s: float
+    scrub_days: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -62,6 +67,7 @@ class Settings:
             shards=shards,
             gates=int(_number(environment, _GATES, 16, largest=64)),
             inline_budget_s=_number(environment, _INLINE_BUDGET, 5.0, smallest=0.0, largest=20.0),
+            scrub_days=int(_number(environment, _SCRUB_DAYS, 30, largest=366)),
         )
 
 

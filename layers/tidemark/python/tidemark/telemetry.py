@@ -6,7 +6,7 @@ never a dimension: there is no bound to their number, and each value of a dimens
 
 import io
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import IO, Final, cast
@@ -86,3 +86,10 @@ def measure(values: Mapping[str, tuple[float, MetricUnit]], **properties: Field)
         if property_ is not None:
             metrics.add_metadata(name, property_)
     metrics.flush_metrics()
+
+
+def report_damage(sentences: Iterable[str], **properties: Field) -> None:
+    """Log and count stored objects that are not what they should be. An alarm looks at the count."""
+    for sentence in sentences:
+        logger().error(f"damaged: {sentence}", extra=dict(properties))
+        measure({"VerificationFailed": (1, COUNT)}, **properties)

@@ -6,8 +6,12 @@ A record is one JSON string, `record`, beside the two attributes that conditions
 - restores: `TENANT#{tenant}` / `RESTORE#{second}#{sequence}`
 - results of staging: `TENANT#{tenant}#RESTORE#{restore id}` / `PART#{number}`: apart, so no list of restores reads them
 - API keys: `KEY#{id}` / `KEY`
+- tenants that have snapshots: `TENANTS` / `{tenant}`, which have no record
+
+`sha256` is of the row's keys and its record, so a record that was altered, or put in another one's place, is noticed.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,7 +27,7 @@ from tidemark.domain.restore import Restore, StagedPart
 from tidemark.domain.snapshot import Snapshot, parse_snapshot_id
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import (
-    Corrupt,
+    CatalogCorrupt,
     KeyNotFound,
     NotFound,
     RecordExists,
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 _SNAPSHOT: Final = "SNAPSHOT#"
 _RESTORE: Final = "RESTORE#"
 _PART: Final = "PART#"
+_TENANTS: Final = "TENANTS"
 _RESTORE_ID: Final = re.compile(r"restore_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-([1-9]\d{0,5}))?")
 
 
@@ -99,16 +104,20 @@ class DynamoCatalog:
         return self._replace(_RESTORES, _restore_key(restore.tenant, restore.id), restore)
 
     def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
-        row = {
-            "pk": text(_parts_of(tenant, restore_id)),
-            "sk": text(f"{_PART}{part.part:06d}"),
-            "record": text(msgspec.json.encode(part).decode()),
-        }
+        row = _sealed({"pk": text(_parts_of(tenant, restore_id)), "sk": text(f"{_PART}{part.part:06d}")}, part)
         with named(f"noting part {part.part} of restore {restore_id}"):
             self._client.put_item(TableName=self._table, Item=row)
 
     def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
         return [_decode(row, StagedPart) for row in self._query(_parts_of(tenant, restore_id), _PART)]
+
+    def add_tenant(self, tenant: Tenant) -> None:
+        with named(f"noting tenant {tenant}"):
+            self._client.put_item(TableName=self._table, Item={"pk": text(_TENANTS), "sk": text(tenant)})
+
+    def tenants(self) -> Iterator[Tenant]:
+        for row in self._query(_TENANTS, ""):
+            yield Tenant(row["sk"]["S"])
 
     def add_key(self, key: ApiKey) -> ApiKey:
         return self._add(_KEYS, _api_key_key(key.id), key)
@@ -121,9 +130,15 @@ class DynamoCatalog:
 
     def _add[V: (Snapshot, Restore, ApiKey)](self, kind: _Kind[V], key: Row, record: V) -> V:
         wanted = replace(record, version=record.version + 1)
-        if self._put(kind, key, wanted, {"ConditionExpression": "attribute_not_exists(pk)"}) in (None, wanted):
+        taken = RecordExists(f"{kind.name} {record.id} is already registered")
+        try:
+            present = self._put(kind, key, wanted, {"ConditionExpression": "attribute_not_exists(pk)"})
+        except CatalogCorrupt as error:
+            # Whatever it was: it takes the place, and is not what was to be stored.
+            raise taken from error
+        if present in (None, wanted):
             return wanted
-        raise RecordExists(f"{kind.name} {record.id} is already registered")
+        raise taken
 
     def _replace[V: (Snapshot, Restore, ApiKey)](self, kind: _Kind[V], key: Row, record: V) -> V:
         wanted = replace(record, version=record.version + 1)
@@ -140,7 +155,7 @@ class DynamoCatalog:
         self, kind: _Kind[V], key: Row, record: V, condition: dict[str, Any]
     ) -> V | None:
         """Store the record: None if the condition held, else what is stored. Raises the kind's not-found error."""
-        row = key | {"record": text(msgspec.json.encode(record).decode()), "version": number(record.version)}
+        row = _sealed(key, record) | {"version": number(record.version)}
         if not isinstance(record, ApiKey):
             row["status"] = text(record.status)
         with named(f"storing {kind.name} {record.id}"):
@@ -166,11 +181,13 @@ class DynamoCatalog:
         return _decode(row, kind.record)
 
     def _query(self, pk: str, sk_prefix: str, *, newest_first: bool = False) -> Iterator[Row]:
+        # An empty value is none that a key can begin with.
+        prefixed = " AND begins_with(sk, :prefix)" if sk_prefix else ""
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             ConsistentRead=True,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":pk": text(pk), ":prefix": text(sk_prefix)},
+            KeyConditionExpression=f"pk = :pk{prefixed}",
+            ExpressionAttributeValues={":pk": text(pk)} | ({":prefix": text(sk_prefix)} if sk_prefix else {}),
             ScanIndexForward=not newest_first,
         )
         with named(f"listing records of {pk}"):
@@ -178,12 +195,31 @@ class DynamoCatalog:
                 yield from page["Items"]
 
 
-def _decode[V](row: Row, kind: type[V]) -> V:
+def _sealed(key: Row, record: Snapshot | Restore | ApiKey | StagedPart) -> Row:
+    """The row of a record, with the checksum that `_decode` looks at."""
+    content = msgspec.json.encode(record).decode()
+    return key | {"record": text(content), "sha256": text(_checksum(key, content))}
+
+
+def _checksum(key: Row, content: str) -> str:
+    return hashlib.sha256(f"{key['pk']['S']}\n{key['sk']['S']}\n{content}".encode()).hexdigest()
+
+
+def _decode[V: (Snapshot, Restore, ApiKey, StagedPart)](row: Row, kind: type[V]) -> V:
+    """The record in a row. Raises CatalogCorrupt, naming the row, when it is not what was stored there."""
+    where = f"the catalog's record {row['pk']['S']} / {row['sk']['S']}"
     try:
-        return msgspec.json.decode(row["record"]["S"], type=kind)
-    except msgspec.DecodeError as error:
-        where = f"{row['pk']['S']} / {row['sk']['S']}"
-        raise Corrupt(f"the catalog's record {where} can't be read as a {kind.__name__}") from error
+        content = row["record"]["S"]
+        if _checksum(row, content) != row["sha256"]["S"]:
+            raise CatalogCorrupt(f"{where} is damaged: it has the wrong checksum")
+        record = msgspec.json.decode(content, type=kind)
+        # The result of a staging worker has no version.
+        version = getattr(record, "version", None)
+        if version is not None and number(version) != row["version"]:
+            raise CatalogCorrupt(f"{where} is damaged: its version is not that of its row")
+    except (KeyError, UnicodeEncodeError, msgspec.DecodeError) as error:
+        raise CatalogCorrupt(f"{where} cannot be read as a {kind.__name__}") from error
+    return record
 
 
 def _snapshot_key(tenant: Tenant, snapshot_id: str) -> Row:

@@ -1,4 +1,4 @@
-"""Executions of the two state machines. An execution is named after its subject, so it starts at most once."""
+"""Executions of the state machines that requests start. Each is named after its subject, so it starts at most once."""
 
 import hashlib
 import json
@@ -17,12 +17,13 @@ _HASH_CHARS: Final = 8
 
 
 class StepFunctionsWorkflows:
-    """See `tidemark.ports.Workflows`. Both state machines are of type STANDARD: only those remember names."""
+    """See `tidemark.ports.Workflows`. The state machines are of type STANDARD: only those remember names."""
 
-    def __init__(self, client: "SFNClient", *, capture_arn: str, restore_arn: str) -> None:
+    def __init__(self, client: "SFNClient", *, capture_arn: str, restore_arn: str, verify_arn: str) -> None:
         self._client = client
         self._capture_arn = capture_arn
         self._restore_arn = restore_arn
+        self._verify_arn = verify_arn
 
     def start_capture(self, tenant: Tenant, snapshot_id: str, capture_id: str, *, attempt: int, delay_s: int) -> None:
         content = {
@@ -38,8 +39,18 @@ class StepFunctionsWorkflows:
         content = {"tenant": tenant, "restoreId": restore_id, "attempt": attempt}
         self._start(self._restore_arn, execution_name(tenant, restore_id, attempt), content)
 
+    def start_verification(self, tenant: Tenant, snapshot_id: str, verification_id: str, *, attempt: int) -> None:
+        content = {
+            "tenant": tenant,
+            "snapshotId": snapshot_id,
+            "verificationId": verification_id,
+            "attempt": attempt,
+        }
+        self._start(self._verify_arn, execution_name(tenant, verification_id, attempt), content)
+
     def running(self, tenant: Tenant, subject: str, *, attempt: int) -> bool | None:
-        machine = self._restore_arn if subject.startswith("restore_") else self._capture_arn
+        machines = {"restore": self._restore_arn, "verification": self._verify_arn}
+        machine = machines.get(subject.partition("_")[0], self._capture_arn)
         name = execution_name(tenant, subject, attempt)
         arn = f"{machine.replace(':stateMachine:', ':execution:', 1)}:{name}"
         with named(f"looking at execution {name}"):

@@ -41,6 +41,29 @@ class Failure:
     message: str
 
 
+class Scope(StrEnum):
+    """How much of a snapshot a verification read back."""
+
+    FULL = "full"
+    SAMPLE = "sample"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What reading a snapshot's stored bytes back showed. What was checked is counted only where all of it was good."""
+
+    checked_at: datetime
+    ok: bool
+    scope: Scope = Scope.FULL
+    checked_bytes: int = 0
+    checked_packs: int = 0
+    failure: Failure | None = None
+
+    def outweighs(self, held: "Verification | None") -> bool:
+        """Whether it says more than the one that is held: a sample that is good hides neither damage nor a full one."""
+        return held is None or not self.ok or self.scope is Scope.FULL or (held.ok and held.scope is Scope.SAMPLE)
+
+
 @dataclass(frozen=True, slots=True)
 class ManifestRef:
     """Where a snapshot's manifest is, and what its bytes are."""
@@ -80,6 +103,7 @@ class Snapshot:
     completed_at: datetime | None = None
     restore_id: str | None = None
     failure: Failure | None = None
+    verification: Verification | None = None
     used_by: frozenset[str] = field(default_factory=frozenset)
     version: int = 0
 

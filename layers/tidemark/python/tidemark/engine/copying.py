@@ -57,7 +57,7 @@ def copy_shard(ports: Ports, job: ShardCut, proceed: Callable[[], None]) -> Shar
         return noted
     copied = _copy(ports, job, proceed)
     with suppress(ObjectExists):
-        ports.payloads.put(note_key, manifests.encode_shard(copied))
+        ports.payloads.put(note_key, manifests.encode_note(note_key, copied))
     return read_note(ports.payloads, job.tenant, job.capture_id, job.shard)
 
 
@@ -159,11 +159,9 @@ def _prefix(tenant: Tenant, capture_id: CaptureId, shard: int) -> str:
 
 def _noted(payloads: PayloadStore, note_key: str) -> ShardManifest | None:
     try:
-        return manifests.decode_shard(payloads.get(note_key))
+        return manifests.decode_note(note_key, payloads.get(note_key))
     except ObjectNotFound:
         return None
-    except ValueError as error:
-        raise ManifestCorrupt(f"{note_key} cannot be read") from error
 
 
 def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record]) -> bytes | None:

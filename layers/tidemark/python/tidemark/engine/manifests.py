@@ -98,6 +98,27 @@ def decode_shard(line: bytes) -> ShardManifest:
     )
 
 
+def encode_note(note_key: str, shard: ShardManifest) -> bytes:
+    """What is stored of a finished shard: its line, and a line that is the SHA-256 of the key and the line."""
+    line = encode_shard(shard)
+    return line + b"\n" + _note_checksum(note_key, line) + b"\n"
+
+
+def decode_note(note_key: str, body: bytes) -> ShardManifest:
+    """The shard of a note. Raises ManifestCorrupt, naming the object, when it is not what was stored under the key."""
+    line, *rest = body.split(b"\n")
+    if rest != [_note_checksum(note_key, line), b""]:
+        raise ManifestCorrupt(f"shard note {note_key} is damaged: it has the wrong checksum")
+    try:
+        return decode_shard(line)
+    except ValueError as error:
+        raise ManifestCorrupt(f"shard note {note_key} cannot be read") from error
+
+
+def _note_checksum(note_key: str, line: bytes) -> bytes:
+    return hashlib.sha256(note_key.encode() + b"\n" + line).hexdigest().encode()
+
+
 def encode(manifest: Manifest) -> tuple[ManifestRef, bytes]:
     """The manifest's bytes and their reference. The same manifest gives the same bytes."""
     header = _Header(

@@ -4,7 +4,7 @@ Memory is bounded by packs, never by the shard.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tidemark.domain.manifest import Layer, ShardManifest
 from tidemark.engine.packs import read_pack
@@ -19,10 +19,12 @@ def read_shard(
 
     Raises PackCorrupt.
     """
-    runs = [
-        _ranked(_read_layer(payloads, layer, from_key, to_key), -position)
-        for position, layer in enumerate(shard.layers)
-    ]
+    return merged(_read_layer(payloads, layer, from_key, to_key) for layer in shard.layers)
+
+
+def merged(layers: Iterable[Iterator[Record]]) -> Iterator[Record]:
+    """The records that layers make together, base first, without tombstones."""
+    runs = [_ranked(layer, -position) for position, layer in enumerate(layers)]
     previous: str | None = None
     for key, _rank, found in heapq.merge(*runs, key=lambda entry: entry[:2]):
         if key != previous and found.value is not None:

@@ -161,6 +161,37 @@ def lines_of(key: str, body: bytes) -> Iterator[bytes]:
         yield from _text(key, decompressor, frame, body[frame.offset : frame.offset + frame.length]).split(b"\n")[:-1]
 
 
+def check_whole(key: str, body: bytes) -> Iterator[Record]:
+    """The records of a pack from its bytes, in order, after holding them against all that its table of contents says.
+
+    Raises PackCorrupt: frames that leave a gap, a record out of form or order, or a number, length or key that is not
+    what the table has. The checksums of the frames are those that `describe` looks at.
+    """
+    toc_length, _magic = _FOOTER.unpack_from(body, len(body) - _FOOTER.size)
+    toc_offset = len(body) - _FOOTER.size - toc_length - _SKIPPABLE_HEADER.size
+    toc = _decode_toc(key, body[toc_offset:])
+    decompressor = zstandard.ZstdDecompressor()
+    offset = 0
+    last_key: str | None = None
+    for frame in toc.frames:
+        text = _text(key, decompressor, frame, body[frame.offset : frame.offset + frame.length])
+        count = 0
+        for found in _parsed(key, frame, text):
+            if last_key is not None and found.key <= last_key:
+                raise PackCorrupt(f"pack {key} has records out of order in its frame at offset {frame.offset}")
+            if not count and found.key != SEPARATOR.join(frame.first_key):
+                raise PackCorrupt(f"pack {key} has another first key in its frame at offset {frame.offset}")
+            last_key = found.key
+            count += 1
+            yield found
+        if count != frame.records or frame.offset != offset or not text.endswith(b"\n"):
+            raise PackCorrupt(f"pack {key} is not what its table of contents says at offset {frame.offset}")
+        offset += frame.length
+    totals = (offset, sum(one.records for one in toc.frames), sum(one.raw_bytes for one in toc.frames), last_key)
+    if totals != (toc_offset, toc.records, toc.raw_bytes, SEPARATOR.join(toc.last_key)):
+        raise PackCorrupt(f"pack {key} is not what its table of contents says in all")
+
+
 def _decode_toc(key: str, frame: bytes) -> TableOfContents:
     try:
         magic, length = _SKIPPABLE_HEADER.unpack_from(frame)

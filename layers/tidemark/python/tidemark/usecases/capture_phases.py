@@ -15,7 +15,15 @@ from tidemark.engine import copying, manifests
 from tidemark.engine.copying import check_pack, read_note
 from tidemark.engine.live import gates, leases, tombstones
 from tidemark.engine.live.versions import STAGED
-from tidemark.errors import BudgetSpent, LeaseLost, ManifestCorrupt, ObjectExists, PackCorrupt, SnapshotNotFound
+from tidemark.errors import (
+    BudgetSpent,
+    CatalogCorrupt,
+    LeaseLost,
+    ManifestCorrupt,
+    ObjectExists,
+    PackCorrupt,
+    SnapshotNotFound,
+)
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_snapshot
 
@@ -82,7 +90,7 @@ def base_of(ports: Ports, snapshot: Snapshot) -> Manifest | None:
     try:
         parent = ports.catalog.snapshot(snapshot.tenant, snapshot.parent_id)
         return manifests.read(ports.payloads, parent.manifest) if parent.manifest else None
-    except (SnapshotNotFound, ManifestCorrupt):
+    except (SnapshotNotFound, CatalogCorrupt, ManifestCorrupt):
         return None
 
 

@@ -36,6 +36,8 @@ def create_snapshot(
     except LeaseHeld as held:
         raise refuse(ports, tenant, held, inline_limit_s=inline_limit_s) from held
     token = leases.token_of(state)
+    # First the tenant: whoever walks through all snapshots, by tenant, misses none.
+    ports.catalog.add_tenant(tenant)
     draft = Snapshot(
         tenant=tenant, id=first_id, created_at=now, capture_id=capture_id, token=token, description=description
     )

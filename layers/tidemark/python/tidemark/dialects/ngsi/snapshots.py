@@ -11,7 +11,7 @@ from tidemark.dialects.ngsi.errors import stored_failure
 from tidemark.dialects.ngsi.parameters import json_type, members
 from tidemark.dialects.wire import Request
 from tidemark.domain.restore import Restore
-from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, Snapshot, SnapshotId, parse_snapshot_id
+from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, Snapshot, SnapshotId, Verification, parse_snapshot_id
 from tidemark.errors import InvalidRequest, NotSupported
 
 MAX_BODY_BYTES: Final = 16_384
@@ -96,8 +96,21 @@ def detail(snapshot: Snapshot) -> dict[str, Any]:
         "restoreId": snapshot.restore_id,
         "usedBy": sorted(snapshot.used_by) or None,
         "error": snapshot.failure and stored_failure(snapshot.failure),
+        "verification": snapshot.verification and _verification(snapshot.verification),
     }
     return {**summary(snapshot), **{name: value for name, value in more.items() if value is not None}}
+
+
+def _verification(found: Verification) -> dict[str, Any]:
+    """What reading the snapshot back showed: how much was good, or which object is damaged and in what way."""
+    told: dict[str, Any] = {
+        "verifiedAt": milliseconds(found.checked_at),
+        "status": "passed" if found.ok else "failed",
+        "scope": found.scope.value,
+    }
+    if found.failure is not None:
+        return {**told, "error": stored_failure(found.failure)}
+    return {**told, "checkedBytes": found.checked_bytes, "checkedPacks": found.checked_packs}
 
 
 def accepted(restore: Restore) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What every phase of a restore does with its record: enter a phase, stop when cancelled, come to an end."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from tidemark.domain.live import FencingToken
@@ -10,6 +11,7 @@ from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
 from tidemark.engine.live import leases
 from tidemark.errors import (
+    CatalogCorrupt,
     LeaseLost,
     ManifestCorrupt,
     RestoreCancelled,
@@ -57,5 +59,9 @@ def end(ports: Ports, restore: Restore, token: FencingToken, status: RestoreStat
         return replace(record, status=status, failure=failure, finished_at=ports.clock.now())
 
     amend_restore(ports.catalog, restore.tenant, restore.id, finish)
-    amend_snapshot(ports.catalog, restore.tenant, restore.snapshot_id, lambda record: record.released_by(restore.id))
+    # A record that is damaged can't be let go of, which must not keep the tenant from going on.
+    with suppress(CatalogCorrupt):
+        amend_snapshot(
+            ports.catalog, restore.tenant, restore.snapshot_id, lambda record: record.released_by(restore.id)
+        )
     leases.release(ports.table, restore.tenant, token)
