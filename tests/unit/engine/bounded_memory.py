@@ -1,4 +1,4 @@
-"""Captures and restores many generated entities in a process of its own, and prints what memory that took.
+"""Captures, verifies and restores many generated entities in a process of its own, and prints what memory that took.
 
 Usage: python -m tests.unit.engine.bounded_memory ENTITIES. The live store makes its items when they are read and only
 counts what is staged, and the packs lie on disk, so what is measured is the engine.
@@ -23,6 +23,7 @@ from tidemark.errors import ObjectExists, ObjectNotFound
 from tidemark.ports import Page
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.verify_snapshot import verify_snapshot
 
 
 def document(key: EntityKey) -> str:
@@ -100,6 +101,9 @@ def main(entities: int) -> None:
         before_mb = peak_mb()
         snapshot = create_snapshot(ports, TENANT, budget_s=1e9)
         assert snapshot.entity_count == entities
+        verified = verify_snapshot(ports, TENANT, snapshot.id, budget_s=1e9).snapshot.verification
+        assert verified is not None
+        assert verified.checked_bytes == snapshot.stored_bytes
         restore = restore_snapshot(ports, TENANT, snapshot.id, safety_snapshot=False)
         assert run_restore(ports, restore.id) is None
         assert sum(table.staged.values()) == entities
