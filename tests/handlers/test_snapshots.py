@@ -12,6 +12,7 @@ from functions.ngsi.delete_snapshot import handler as delete_snapshot
 from functions.ngsi.get_snapshot import handler as get_snapshot
 from functions.ngsi.list_snapshots import handler as list_snapshots
 from functions.ngsi.restore_snapshot import handler as restore_snapshot
+from functions.ngsi.verify_snapshot import handler as verify_snapshot
 from tests.fakes import ManualClock, MemoryWorkflows
 from tests.handlers.rest import assert_error, call, request, sample
 from tidemark import bootstrap
@@ -385,6 +386,7 @@ ROUTES = [
     (get_snapshot, "get_snapshot", ""),
     (delete_snapshot, "delete_snapshot", ""),
     (restore_snapshot, "restore_snapshot", "/restore"),
+    (verify_snapshot, "verify_snapshot", "/verify"),
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tidemark.telemetry import BYTES, COUNT, log_context, logger, measure
+from tidemark.telemetry import BYTES, COUNT, log_context, logger, measure, report_damage
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
@@ -58,3 +58,15 @@ def test_metrics_of_one_call_hold_nothing_of_another(capsys: pytest.CaptureFixtu
     measure({"Second": (1, COUNT)})
     second = lines(capsys)[1]
     assert not {"First", "tenant"} & second.keys()
+
+
+def test_damage_is_logged_in_a_sentence_and_counted_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+    report_damage(["pack a is missing", "pack b is missing"], tenant="acme")
+    told, counted = [], []
+    for line in lines(capsys):
+        (counted if "_aws" in line else told).append(line)
+    assert [(line["level"], line["message"], line["tenant"]) for line in told] == [
+        ("ERROR", "damaged: pack a is missing", "acme"),
+        ("ERROR", "damaged: pack b is missing", "acme"),
+    ]
+    assert [line["VerificationFailed"] for line in counted] == [[1.0], [1.0]]

@@ -11,14 +11,14 @@ class Input(Work, frozen=True):
     """How far an earlier invocation came; nothing to begin with today. A `day` alone scrubs that day's share again."""
 
     day: int | None = None
-    tenant: Tenant = Tenant("")
+    tenant: Tenant | None = None
     key: str = ""
 
 
 @task("Scrub", Input)
 def handler(step: Input, context: Context) -> Result:
     """What was read and found, and where the next invocation goes on unless all is done."""
-    place = None if step.day is None else Place(step.day, step.tenant, step.key)
+    place = None if step.day is None else Place(step.day, step.tenant or Tenant(""), step.key)
     days = bootstrap.settings().scrub_days
     scrubbed = scrub(bootstrap.ports(), days=days, budget_s=budget_s(context), place=place)
     report_damage(failure.message for failure in scrubbed.damage)

@@ -1,17 +1,21 @@
 """Packs: what is stored is plain NDJSON for zstd, found by key range, and every damage is noticed."""
 
 import hashlib
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fakes import MemoryPayloads
-from tidemark.domain.live import Cut
+from tests import driving
+from tests.fakes import MemoryPayloads, memory_ports
+from tidemark.domain.live import Cut, Layout
 from tidemark.domain.manifest import Layer, LayerKind, PackRef, ShardManifest
 from tidemark.domain.snapshot import CaptureId
 from tidemark.engine import packs
@@ -19,6 +23,7 @@ from tidemark.engine.merge import read_shard
 from tidemark.engine.packs import build_pack, describe, lines_of, read_pack
 from tidemark.engine.records import Record, record
 from tidemark.errors import PackCorrupt
+from tidemark.usecases.create_snapshot import create_snapshot
 
 KEY = "t/packs/c/000-00000.pack"
 
@@ -97,7 +102,50 @@ def records_noise(number: int) -> Record:
     return record(f"Room\x1f{number:08d}\x1f/", f'"{hashlib.shake_128(str(number).encode()).hexdigest(8000)}"')
 
 
-@pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed on this machine")
+needs_plain_tools = pytest.mark.skipif(
+    not all(map(shutil.which, ("zstdcat", "jq"))),
+    reason="zstdcat and jq, with which people read packs, are not installed: apt-get install zstd jq",
+)
+
+
+def shell(command: str, folder: Path) -> list[str]:
+    done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=folder, capture_output=True, check=True)
+    return done.stdout.decode().splitlines()
+
+
+@needs_plain_tools
+def test_zstdcat_and_jq_print_the_entities_of_a_pack(tmp_path: Path) -> None:
+    payloads, _pack = stored(records(700))
+    (tmp_path / "some.pack").write_bytes(payloads.get(KEY))
+    printed = shell("zstdcat some.pack | jq -c .value", tmp_path)
+    assert printed == [(one.value or b"").decode() for one in records(700)]
+
+
+@needs_plain_tools
+def test_snapshot_is_read_without_tidemark_by_the_commands_of_the_readme(tmp_path: Path) -> None:
+    """zstdcat and jq alone: packs in the manifest's order, base first, and the last word of each key."""
+    ports = replace(memory_ports(), layout=Layout(shards=4, gates=1))
+    driving.put(ports, {driving.key(number): number for number in range(60)})
+    create_snapshot(ports, driving.TENANT)
+    driving.put(ports, {driving.key(3): 33, driving.key(600): 1})
+    driving.delete(ports, driving.key(4), driving.key(5))
+    snapshot = create_snapshot(ports, driving.TENANT)
+    assert snapshot.manifest is not None
+    for stored_object in ports.payloads.list(""):
+        path = tmp_path / stored_object.key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(ports.payloads.get(stored_object.key))
+    command = f"""
+        zstdcat {snapshot.manifest.key} | jq -r '.layers[]?.packs[].key' \\
+        | xargs zstdcat \\
+        | jq -nc 'reduce inputs as $r ({{}}; .[$r.key | tojson] = $r) | .[] | select(.tombstone | not) | .value'
+    """
+    printed = {json.dumps(json.loads(line), sort_keys=True) for line in shell(command, tmp_path)}
+    assert printed == {json.dumps(json.loads(doc), sort_keys=True) for doc in driving.live(ports).values()}
+    assert len(printed) == 59
+
+
+@pytest.mark.skipif(shutil.which("zstd") is None, reason="zstd is not installed: apt-get install zstd")
 def test_zstd_prints_a_pack_as_plain_record_lines(tmp_path: object) -> None:
     payloads, _pack = stored(records(700))
     done = subprocess.run(["zstd", "-dc"], input=payloads.get(KEY), capture_output=True, check=True)
