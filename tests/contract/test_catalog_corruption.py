@@ -1,6 +1,6 @@
 """A record of the catalog that was altered, exchanged or lost is noticed and named, and nothing is done by it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +96,7 @@ def test_every_kind_of_record_is_corrupt_when_its_row_is_damaged(shelf: Shelf) -
         shelf.catalog.add_restore(restore(second))
         shelf.catalog.add_key(api_key(f"key {second}"))
         shelf.catalog.record_part(ACME, restore().id, StagedPart(second, 1, ()))
-    reads = {
+    reads: dict[str, list[Callable[[], object]]] = {
         "SNAPSHOT#": [lambda: shelf.catalog.snapshot(ACME, snapshot().id), lambda: list(shelf.catalog.snapshots(ACME))],
         "RESTORE#": [lambda: shelf.catalog.restore(ACME, restore().id), lambda: list(shelf.catalog.restores(ACME))],
         "KEY": [lambda: shelf.catalog.key(api_key("key 0").id)],

@@ -1,4 +1,4 @@
-"""The scrub: every pack once within the days that are set, on a day that follows from its key, however often it stops."""
+"""The scrub: each pack once within the days that are set, on a day that its key gives, however often it stops."""
 
 from collections import Counter
 from dataclasses import replace
@@ -46,7 +46,7 @@ def world(payloads: MemoryPayloads | None = None) -> Ports:
         memory_ports(),
         payloads=payloads or MemoryPayloads(),
         clock=ManualClock(START),
-        layout=Layout(shards=4, gates=1),
+        layout=Layout(shards=16, gates=1),
     )
     for tenant in TENANTS:
         put(ports, {key(number): number for number in range(40)}, tenant)
@@ -186,12 +186,13 @@ def test_damage_stays_recorded_until_everything_was_verified_again() -> None:
     assert (kept.ok, kept.scope) == (True, Scope.FULL)
 
 
-def test_damaged_manifest_is_found_every_day_whatever_is_due_and_told_once() -> None:
+@pytest.mark.parametrize("days", [1, 366])
+def test_damaged_manifest_is_found_every_day_whatever_is_due_and_told_once(days: int) -> None:
     ports = replace(world(), clock=Slow(START))
     snapshot = newest(ports, TENANTS[1])
     assert snapshot.manifest is not None
     damage(ports, snapshot.manifest.key, 9)
-    runs = one_day(ports, days=366, budget_s=-1)
+    runs = one_day(ports, days=days, budget_s=-1)
     damages = [failure for run in runs for failure in run.damage]
     assert [failure.code for failure in damages] == ["ManifestCorrupt"]
     assert snapshot.manifest.key in damages[0].message

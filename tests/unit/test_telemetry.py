@@ -62,7 +62,8 @@ def test_metrics_of_one_call_hold_nothing_of_another(capsys: pytest.CaptureFixtu
 
 def test_damage_is_logged_in_a_sentence_and_counted_each_time(capsys: pytest.CaptureFixture[str]) -> None:
     report_damage(["pack a is missing", "pack b is missing"], tenant="acme")
-    told, counted = [], []
+    told: list[dict[str, Any]] = []
+    counted: list[dict[str, Any]] = []
     for line in lines(capsys):
         (counted if "_aws" in line else told).append(line)
     assert [(line["level"], line["message"], line["tenant"]) for line in told] == [

@@ -71,6 +71,17 @@ def test_verify_records_the_damaged_object_and_nothing_counted_as_good(ports: Po
         assert found.failure == Failure("PackCorrupt", f"pack {pack} is damaged: it has the wrong checksum")
 
 
+@pytest.mark.parametrize(("change", "said"), [(slice(0, -1), "bytes instead of"), (slice(0, 0), "has 0 bytes instead")])
+def test_verify_says_how_long_a_pack_is_when_its_length_is_wrong(ports: Ports, change: slice, said: str) -> None:
+    pack = oldest_pack(ports)
+    assert isinstance(ports.payloads, MemoryPayloads)
+    ports.payloads.objects[pack] = ports.payloads.objects[pack][change]
+    found = verify_snapshot(ports, TENANT, newest(ports).id).snapshot.verification
+    assert found is not None
+    assert found.failure is not None
+    assert said in found.failure.message
+
+
 def test_verify_passes_again_when_the_damage_was_repaired(ports: Ports) -> None:
     pack = oldest_pack(ports)
     damage(ports, pack, 20)

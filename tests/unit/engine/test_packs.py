@@ -123,7 +123,7 @@ def test_zstdcat_and_jq_print_the_entities_of_a_pack(tmp_path: Path) -> None:
 
 @needs_plain_tools
 def test_snapshot_is_read_without_tidemark_by_the_commands_of_the_readme(tmp_path: Path) -> None:
-    """zstdcat and jq alone: packs in the manifest's order, base first, and the last word of each key."""
+    """With zstdcat and jq alone: packs in the manifest's order, base first, and the last word of each key."""
     ports = replace(memory_ports(), layout=Layout(shards=4, gates=1))
     driving.put(ports, {driving.key(number): number for number in range(60)})
     create_snapshot(ports, driving.TENANT)

@@ -221,6 +221,12 @@ def with_toc(body: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
     return body[: pack.toc_offset] + _TOC.pack(0x184D2A54, len(payload)) + payload
 
 
+def shift_a_record(toc: dict[str, Any]) -> None:
+    """Count one record in another frame: the sum stays."""
+    toc["frames"][0]["records"] += 1
+    toc["frames"][1]["records"] -= 1
+
+
 TABLES: list[Callable[[dict[str, Any]], object]] = [
     lambda toc: toc.update(records=7),
     lambda toc: toc.update(rawBytes=7),
@@ -229,6 +235,7 @@ TABLES: list[Callable[[dict[str, Any]], object]] = [
     lambda toc: toc["frames"][0].update(firstKey=["Room", "0001", "/"]),
     lambda toc: toc["frames"].append(toc["frames"][0]),
     lambda toc: toc.update(frames=toc["frames"][1:]),
+    shift_a_record,
 ]
 
 
