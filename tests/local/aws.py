@@ -11,7 +11,7 @@ REGION = "eu-west-1"
 ACCOUNT_ID = "123456789012"  # the one account that moto knows
 PARTITION = "aws"
 ACCESS_KEY_ID = "local"
-SECRET_ACCESS_KEY = "local"
+SECRET_ACCESS_KEY = "local"  # noqa: S105 - moto takes any
 _REQUEST_TIMEOUT_S = 900
 _CONNECTIONS = 64
 # One session for all stacks of a process: it keeps the service models, which take most of a client's making. It is not safe

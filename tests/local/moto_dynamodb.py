@@ -99,10 +99,10 @@ def _query(
     range_objs: list[DynamoType],
     limit: int | None,
     exclusive_start_key: dict[str, Any] | None,
-    scan_index_forward: bool,
+    scan_index_forward: bool,  # noqa: FBT001 - the original's signature
     projection_expressions: list[list[str]] | None,
     index_name: str | None = None,
-    consistent_read: bool = False,
+    consistent_read: bool = False,  # noqa: FBT001, FBT002 - as above
     filter_expression: Any = None,
     **others: Any,
 ) -> tuple[list[Item], int, dict[str, Any] | None]:

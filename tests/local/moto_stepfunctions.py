@@ -40,6 +40,9 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration impo
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor import (
     distributed_item_processor_worker,
 )
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor.map_run_record import (
+    MapRunRecord,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.job import Job, JobPool
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.environment import Environment
@@ -137,9 +140,9 @@ def _map_run(self: Any, env: Environment, eval_input: Any) -> None:
     record: Any = eval_input.map_run_record
     record.failures = []
     record.items = len(items)
-    pool = JobPool(job_program=self._get_iteration_program(), job_inputs=items)
+    pool = JobPool(job_program=self._get_iteration_program(), job_inputs=items)  # noqa: SLF001 - the interpreter's own way
     for _ in range(min(len(items), record.max_concurrency or _MAX_MAP_WORKERS, _MAX_MAP_WORKERS)):
-        self._launch_worker(env=env, eval_input=eval_input, job_pool=pool)
+        self._launch_worker(env=env, eval_input=eval_input, job_pool=pool)  # noqa: SLF001
     pool.await_jobs()
     error = pool.get_worker_exception()
     if error is not None:
@@ -245,7 +248,7 @@ def _eval_pool(self: Any, job: Job | None, worker_frame: Environment) -> None:
 # --- Clients and clocks -----------------------------------------------------------------------------------------------
 
 
-def _client_for(region: str, service: str, state_credentials: Any = None) -> Any:
+def _client_for(region: str, service: str, state_credentials: Any = None) -> Any:  # noqa: ARG001 - the original's signature
     if _settings.aws is None:
         raise RuntimeError("no stack is running: executions do not know how to reach AWS")
     return _settings.aws.client(service)
@@ -288,7 +291,7 @@ _importers = [
 ]
 for _module in _importers:
     replace(_module, "boto_client_for", _client_for)
-if len(_importers) < 4:
+if len(_importers) < 4:  # noqa: PLR2004 - its home, Lambda tasks, other service tasks and the S3 item reader
     raise RuntimeError(
         "moto's Step Functions make their clients elsewhere now: check the patch in tests/local/moto_stepfunctions.py"
     )

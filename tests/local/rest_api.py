@@ -125,7 +125,7 @@ class RestApi:
             raise Refused("DEFAULT_5XX", "Internal server error") from error
 
     def _is_binary(self, media_type: str) -> bool:
-        plain = media_type.split(";", maxsplit=1)[0].strip().lower()
+        plain = media_type.split(";")[0].strip().lower()
         return any(fnmatch.fnmatchcase(plain, pattern.lower()) for pattern in self._binary_types)
 
     def _answer(self, payload: bytes, request: Request) -> Answer:

@@ -103,7 +103,7 @@ def load_template(path: Path, parameters: Mapping[str, str] | None = None, *, re
 @functools.lru_cache(maxsize=16)
 def _load(path: Path, _version: int, parameters: tuple[tuple[str, str], ...], region: str) -> Template:
     try:
-        source = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        source = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a subclass of SafeLoader
     except yaml.YAMLError as error:
         raise TemplateError(f"{path.name} is not YAML: {error}") from error
     for section in set(source) - _SECTIONS:
