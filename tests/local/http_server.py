@@ -79,7 +79,7 @@ class HttpServer:
             method=scope["method"],
             path=scope["raw_path"].decode("latin-1") or "/",
             query=scope["query_string"].decode("latin-1"),
-            # HTTP servers hand names on in lower case; clients mostly send them so, and API Gateway keeps what was sent.
+            # The server hands names on in lower case; API Gateway keeps what was sent, which mostly is this.
             headers=Headers(
                 (name.decode("latin-1").title(), value.decode("latin-1")) for name, value in scope["headers"]
             ),

@@ -4,7 +4,7 @@ Powertools writes one JSON object a line; on a screen it becomes a level, a mess
 embedded format are written to the same stream; on a screen they become one short line.
 """
 
-import datetime
+import datetime as dt
 import json
 import sys
 import threading
@@ -64,7 +64,7 @@ class LogStore:
             logs.ensure_log_group(spec.log_group)
             stream = self._streams.get(spec.name)
             if stream is None:
-                day = datetime.datetime.now(datetime.UTC).strftime("%Y/%m/%d")
+                day = dt.datetime.now(dt.UTC).strftime("%Y/%m/%d")
                 stream = self._streams[spec.name] = f"{day}/{spec.name}[$LATEST]local"
                 logs.create_log_stream(spec.log_group, stream)
             logs.put_log_events(spec.log_group, stream, [{"timestamp": now_ms, "message": line} for line in lines])

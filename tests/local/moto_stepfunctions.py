@@ -40,9 +40,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration impo
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor import (
     distributed_item_processor_worker,
 )
-from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor.map_run_record import (
-    MapRunRecord,
-)
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.job import Job, JobPool
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.environment import Environment
@@ -109,7 +106,7 @@ def stop_all() -> None:
 
 
 def join_all() -> None:
-    """Wait for the threads of all executions, which end once they were told to stop and their functions have answered."""
+    """Wait for the threads of all executions: they end once told to stop and their functions have answered."""
     for thread in list(TMP_THREADS):
         thread.join(_JOIN_TIMEOUT_S)
     TMP_THREADS.clear()
@@ -140,14 +137,14 @@ def _map_run(self: Any, env: Environment, eval_input: Any) -> None:
     record: Any = eval_input.map_run_record
     record.failures = []
     record.items = len(items)
-    pool = JobPool(job_program=self._get_iteration_program(), job_inputs=items)  # noqa: SLF001 - the interpreter's own way
+    pool = JobPool(job_program=self._get_iteration_program(), job_inputs=items)
     for _ in range(min(len(items), record.max_concurrency or _MAX_MAP_WORKERS, _MAX_MAP_WORKERS)):
-        self._launch_worker(env=env, eval_input=eval_input, job_pool=pool)  # noqa: SLF001
+        self._launch_worker(env=env, eval_input=eval_input, job_pool=pool)
     pool.await_jobs()
     error = pool.get_worker_exception()
     if error is not None:
         for frame in list(env._frames):  # noqa: SLF001 - AWS aborts the items that still run
-            frame.set_stop(None, None, None)
+            frame.set_stop(None, None, None)  # type: ignore[arg-type]
         raise error
     env.stack.append([job.job_output for job in pool.get_closed_jobs()])
 
@@ -169,13 +166,10 @@ def _eval_job(self: Any, env: Environment, job: Job) -> None:
         item = env.states.get_input()
         job.job_program.eval(env)
         match env.program_state():
-            case ProgramError(error=error):
-                _item_failed(
-                    env,
-                    record,
-                    job,
-                    MapFailure(job.job_index, item, error.get("error") or "", error.get("cause") or ""),
-                )
+            case ProgramError(error=details):
+                known: Any = details or {}
+                failure = MapFailure(job.job_index, item, known.get("error") or "", known.get("cause") or "")
+                _item_failed(env, record, job, failure)
             case ProgramStopped():
                 outcome = "aborted"
             case _:
@@ -226,7 +220,7 @@ def _failure(env: Environment, kind: StatesErrorNameType, cause: str) -> Failure
             env=env,
             error_name=StatesErrorName(typ=kind),
             event_type=HistoryEventType.TaskFailed,
-            event_details=EventDetails(executionFailedEventDetails=details),
+            event_details=EventDetails(executionFailedEventDetails=details),  # type: ignore[typeddict-item]
         )
     )
 
@@ -248,7 +242,7 @@ def _eval_pool(self: Any, job: Job | None, worker_frame: Environment) -> None:
 # --- Clients and clocks -----------------------------------------------------------------------------------------------
 
 
-def _client_for(region: str, service: str, state_credentials: Any = None) -> Any:  # noqa: ARG001 - the original's signature
+def _client_for(region: str, service: str, state_credentials: Any = None) -> Any:
     if _settings.aws is None:
         raise RuntimeError("no stack is running: executions do not know how to reach AWS")
     return _settings.aws.client(service)
@@ -291,7 +285,7 @@ _importers = [
 ]
 for _module in _importers:
     replace(_module, "boto_client_for", _client_for)
-if len(_importers) < 4:  # noqa: PLR2004 - its home, Lambda tasks, other service tasks and the S3 item reader
+if len(_importers) < 4:
     raise RuntimeError(
         "moto's Step Functions make their clients elsewhere now: check the patch in tests/local/moto_stepfunctions.py"
     )

@@ -1,4 +1,4 @@
-"""The local stack as one object, in two forms with the same members: in this process for tests, or served with real sockets.
+"""The local stack as one object, in two forms with the same members: in this process, or with real sockets.
 
 with LocalStack.in_process(TEMPLATE) as stack: answer = stack.http("GET", "/v2/snapshots", {"Authorization": f"Bearer
 {key}"})
@@ -119,9 +119,12 @@ class LocalStack:
         """A stack with real sockets whose functions run in worker processes.
 
         Args:
-            template, parameters, wait_scale, integration_timeout_s: as for `in_process`.
+            template: the SAM template.
             port: where the REST API listens; 0 is any free port.
             aws_port: where the pretended AWS listens; 0 is any free port.
+            parameters: values that override the template's defaults.
+            wait_scale: multiplies Wait states and pauses before retries.
+            integration_timeout_s: how long the REST API waits for a function.
             logs: takes the functions' log lines.
 
         Raises:
@@ -233,9 +236,8 @@ class LocalStack:
         deadline = time.monotonic() + timeout_s
         while (execution := self.execution(arn)).status == "RUNNING":
             if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"execution {execution.name} still runs after {timeout_s} s; it entered {', '.join(self.history(arn))}"
-                )
+                entered = ", ".join(self.history(arn))
+                raise TimeoutError(f"execution {execution.name} still runs after {timeout_s} s; it entered {entered}")
             time.sleep(_POLL_INTERVAL_S)
         return execution
 
@@ -250,7 +252,7 @@ class LocalStack:
         ]
 
     def map_failures(self, arn: str) -> list[moto_stepfunctions.MapFailure]:
-        """The failed items of an execution's Distributed Maps: the Map's own error does not tell which failed, nor why."""
+        """The failed items of an execution's Distributed Maps: a Map's own error tells neither which failed nor why."""
         return moto_stepfunctions.map_failures(arn)
 
     def log_lines(self, logical_id: str | None = None) -> list[str]:

@@ -137,8 +137,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _banner(stack: LocalStack, key: str, seconds: float) -> str:
+    counts = f"{len(stack.api.routes)} routes, {len(stack.deployment.functions)} functions"
     return f"""\
-Tidemark is up at {stack.url} ({len(stack.api.routes)} routes, {len(stack.deployment.functions)} functions, {seconds:.1f} s)
+Tidemark is up at {stack.url} ({counts}, {seconds:.1f} s)
 
   API key   {key}
   AWS       {stack.aws.endpoint_url}
