@@ -131,7 +131,8 @@ def test_lists_hold_nothing_of_another_tenant(served_stack: Served, owned: Owned
 def test_key_of_one_tenant_reaches_no_other_when_the_request_names_two(served_stack: Served, owned: Owned) -> None:
     call = served_stack.caller("two_names")
     other = owned.call.tenant
-    for headers in ({"ngsild_tenant": other}, {"fiware_service": None, "ngsild_tenant": other}):
+    renamed: list[Any] = [{"ngsild_tenant": other}, {"fiware_service": None, "ngsild_tenant": other}]
+    for headers in renamed:
         answer = call("GET", "/v2/entities", **headers)
         assert SECRET not in answer.text
         assert (answer.status, answer.text[:2]) in {(200, "[]"), (403, '{"')}
@@ -156,5 +157,6 @@ def test_tenant_name_is_the_same_in_any_case(owned: Owned) -> None:
 
 @pytest.mark.parametrize("header", ["x_api_key", "mc_api_key"])
 def test_key_is_accepted_in_other_headers(owned: Owned, header: str) -> None:
-    answer = owned.call("GET", "/v2/entities/vault", authorization=None, **{header: owned.call.key})
+    key: dict[str, Any] = {header: owned.call.key}
+    answer = owned.call("GET", "/v2/entities/vault", authorization=None, **key)
     assert answer.status == 200

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+import moto.core.models  # noqa: F401 - a session made before this is imported is never intercepted
 from botocore.config import Config
 
 REGION = "eu-west-1"

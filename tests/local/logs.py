@@ -56,6 +56,12 @@ class LogStore:
                 with self._lock:
                     print(text, file=self._screen, flush=True)
 
+    def say(self, name: str, sentence: str) -> None:
+        """Show something that no function wrote."""
+        if self._screen is not None:
+            with self._lock:
+                print(self._line(name, "STATES", sentence), file=self._screen, flush=True)
+
     def store(self, spec: FunctionSpec, lines: list[str]) -> None:
         """Keep the lines of one invocation in the function's log group."""
         logs: LogsBackend = logs_backends[ACCOUNT_ID][REGION]
@@ -81,7 +87,10 @@ class LogStore:
             level, text = _from_json(document)
         if not text.strip():
             return ""
-        prefix = f"{logical_id:<26} {level:<8}"
+        return self._line(logical_id, level, text)
+
+    def _line(self, name: str, level: str, text: str) -> str:
+        prefix = f"{name:<26} {level:<8}"
         if not self._colours:
             return f"{prefix}{text}"
         colour = _COLOURS.get(level)

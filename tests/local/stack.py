@@ -28,6 +28,7 @@ from tests.local.http_messages import Answer, Headers, Request
 from tests.local.http_server import HttpServer
 from tests.local.inprocess import InProcess
 from tests.local.logs import LogStore
+from tests.local.moto_distributed_map import MapFailure, map_failures
 from tests.local.rest_api import INTEGRATION_TIMEOUT_S, RestApi
 from tests.local.template import load_template
 from tests.local.workers import WorkerPool
@@ -133,15 +134,16 @@ class LocalStack:
         """
         stack = cls()
         with stack._starting():
+            front = HttpServer(port)  # first, so that a port in use is told at once
+            stack._cleanup.callback(front.close)
             server = AwsServer(aws_port)
             stack._cleanup.callback(server.close)
             stack.aws = Aws(server.url)
             stack.logs = logs or LogStore()
             stack._deploy(template, parameters, wait_scale)
             stack._run(WorkerPool(stack.aws.environment(), stack.logs), integration_timeout_s)
-            front = HttpServer(stack.api.handle, port)
-            stack._cleanup.callback(front.close)
-            front.start()
+            stack._cleanup.callback(front.close)  # before the rest too: what comes in finds everything
+            front.start(stack.api.handle)
             stack.url = f"http://127.0.0.1:{front.port}"
         return stack
 
@@ -190,7 +192,7 @@ class LocalStack:
         if not isinstance(body, bytes | str) and "content-type" not in {name.lower() for name in fields}:
             fields["Content-Type"] = "application/json"
         if self.url:
-            return _over_socket(self.url, method, path, fields, content)
+            return over_socket(self.url, method, path, fields, content)
         plain, _, query = path.partition("?")
         sent = Headers([("Host", "localhost"), *fields.items()])
         return self.api.handle(Request(method, plain, query, sent, content))
@@ -251,9 +253,9 @@ class LocalStack:
             if "stateEnteredEventDetails" in event
         ]
 
-    def map_failures(self, arn: str) -> list[moto_stepfunctions.MapFailure]:
+    def map_failures(self, arn: str) -> list[MapFailure]:
         """The failed items of an execution's Distributed Maps: a Map's own error tells neither which failed nor why."""
-        return moto_stepfunctions.map_failures(arn)
+        return map_failures(moto_stepfunctions.backend().describe_execution(arn))
 
     def log_lines(self, logical_id: str | None = None) -> list[str]:
         """The last log lines of one function, or of all."""
@@ -275,7 +277,7 @@ class LocalStack:
     def _deploy(self, template: Path, parameters: Mapping[str, str] | None, wait_scale: float) -> None:
         self._cleanup.callback(self.aws.close)
         self._cleanup.callback(moto_stepfunctions.use, None)
-        moto_stepfunctions.use(self.aws, wait_scale=wait_scale)
+        moto_stepfunctions.use(self.aws, wait_scale=wait_scale, on_end=self.logs.say)
         self.deployment = Deployer(load_template(template, parameters, region=REGION), self.aws, STACK_NAME).deploy()
 
     def _run(self, runner: Runner, integration_timeout_s: float) -> None:
@@ -293,7 +295,8 @@ class LocalStack:
         self._cleanup.callback(self.api.close)
 
 
-def _over_socket(url: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+def over_socket(url: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Send a request to whatever serves at a URL."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
     try:
         connection.request(method, path, body=body or None, headers=dict(headers))

@@ -84,6 +84,7 @@ def _play(ports: Ports) -> None:
         assert client.call(f"GET {line}").status == 200
 
 
+@pytest.mark.slow
 def test_readme_shows_the_costs_as_they_are_counted() -> None:
     shown = costs.costs_in(README.read_text(encoding="utf-8"))
     assert shown == costs.tables(), "make them anew: python -m tests.repo.costs --update README.md"

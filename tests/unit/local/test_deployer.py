@@ -10,7 +10,6 @@ from tests.local.aws import REGION, Aws
 from tests.local.deployer import Deployer, DeployError
 from tests.local.stack import LocalStack
 from tests.local.template import TemplateError, load_template
-from tests.unit.local.conftest import TEMPLATE
 
 REGISTERED = (resources_compute, resources_stores)
 
@@ -109,7 +108,7 @@ def test_names_substitution_when_it_is_missing_or_unused(tmp_path: Path, substit
 
 
 def test_names_reference_when_it_leads_nowhere(tmp_path: Path) -> None:
-    with pytest.raises(TemplateError, match="GetAtt Q.Size: the local stack knows Arn, QueueName, QueueUrl"):
+    with pytest.raises(TemplateError, match=r"GetAtt Q\.Size: the local stack knows Arn, QueueName, QueueUrl"):
         deploy(
             tmp_path,
             "Resources: {Q: {Type: 'AWS::SQS::Queue'},"

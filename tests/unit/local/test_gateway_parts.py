@@ -13,7 +13,8 @@ URI = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lam
 
 
 def table(*resources: str) -> RouteTable:
-    return RouteTable(Route(*resource.split(" ")[::-1], "f", None, 29) for resource in resources)
+    lines = [resource.split(" ") for resource in resources]
+    return RouteTable(Route(path, method, "f", None, 29) for method, path in lines)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_prefers_declared_method_when_any_is_there_too() -> None:
 
 
 def test_refuses_document_when_an_integration_is_no_lambda_proxy() -> None:
-    with pytest.raises(ValueError, match="get /a: .*not mock"):
+    with pytest.raises(ValueError, match=r"get /a: .*not mock"):
         routes_of({"paths": {"/a": {"get": {"x-amazon-apigateway-integration": {"type": "mock"}}}}}, 29)
 
 

@@ -303,7 +303,7 @@ def test_names_mistake_when_insert_is_wrong(dynamodb: Any) -> None:
 def test_leaves_other_statements_to_moto_when_they_are_no_inserts(dynamodb: Any) -> None:
     put(dynamodb, "p", "a", doc={"S": "x"})
 
-    select = {"Statement": f"SELECT * FROM {TABLE} WHERE pk='p' AND sk='a'"}
+    select = {"Statement": f"SELECT * FROM {TABLE} WHERE pk = 'p' AND sk = 'a'"}
     answers = dynamodb.batch_execute_statement(Statements=[select])["Responses"]
 
     assert answers[0]["Item"]["doc"] == {"S": "x"}
@@ -332,27 +332,3 @@ def test_stores_two_thousand_items_when_batches_come_from_threads(dynamodb: Any)
         TableName=TABLE, KeyConditionExpression="pk = :p", ExpressionAttributeValues={":p": {"S": "p3"}}
     )
     assert sum(page["Count"] for page in pages) == 160
-
-
-def test_lets_one_win_when_threads_create_the_same_object() -> None:
-    from tests.local import moto_s3  # noqa: PLC0415 - this one test is about the other store
-
-    with mock_aws():
-        aws = Aws()
-        s3 = aws.client("s3")
-        s3.create_bucket(Bucket="packs", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
-
-        def create(number: int) -> bool:
-            try:
-                s3.put_object(Bucket="packs", Key="k", Body=str(number).encode(), IfNoneMatch="*")
-            except ClientError as error:
-                assert error.response["Error"]["Code"] == "PreconditionFailed", moto_s3.__doc__
-                return False
-            return True
-
-        with ThreadPoolExecutor(16) as pool:
-            won = list(pool.map(create, range(32)))
-
-        assert sum(won) == 1
-        assert s3.get_object(Bucket="packs", Key="k")["Body"].read() == str(won.index(True)).encode()
-        aws.close()

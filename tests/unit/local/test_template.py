@@ -51,7 +51,7 @@ def test_refuses_template_when_code_folder_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "template.yaml"
     path.write_text("Resources: {F: {Type: 'AWS::Serverless::Function', Properties: {CodeUri: nowhere}}}\n")
 
-    with pytest.raises(TemplateError, match="F: CodeUri .*nowhere is not a folder"):
+    with pytest.raises(TemplateError, match=r"F: CodeUri .*nowhere is not a folder"):
         load_template(path, region=REGION)
 
 

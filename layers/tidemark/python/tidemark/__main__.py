@@ -64,9 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument(
         "--actions", type=_actions, required=True, metavar="A,B", help=f"of {', '.join(Action)} (admin: all of them)"
     )
-    create.add_argument(
-        "--expires", type=_date, metavar="DATE", help="when it ends, such as 2027-01-31 (default: never)"
-    )
+    create.add_argument("--expires", type=_date, metavar="DATE", help="when it ends: 2027-01-31 (default: never)")
     revoke = commands.add_parser("revoke-key", help="end a key at once")
     revoke.add_argument("key", metavar="KEY", help="the id that create-key told, or the key itself")
     for command in (create, revoke):

@@ -46,7 +46,7 @@ def prepare() -> None:
 
 def ports_of_stack(stack: str) -> Ports:
     """The ports of a deployed stack, for an operator's own process. Raises StackNotFound, SettingInvalid."""
-    return _wired(Settings.from_outputs(stack_outputs.outputs(clients.make("cloudformation"), stack)))
+    return _wired(Settings.from_outputs(stack_outputs.outputs(stack)))
 
 
 @contextmanager

@@ -9,14 +9,15 @@ from typing import NamedTuple
 
 from tidemark.domain.live import Base, FencingToken
 from tidemark.domain.manifest import Manifest
-from tidemark.domain.snapshot import Failure, ManifestRef, Snapshot, SnapshotStatus, Trigger
+from tidemark.domain.restore import Phase
+from tidemark.domain.snapshot import Failure, ManifestRef, Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import copying, manifests
 from tidemark.engine.copying import check_pack, read_note
 from tidemark.engine.live import gates, leases
 from tidemark.errors import BudgetSpent, LeaseLost, ManifestCorrupt, ObjectExists, SnapshotNotFound
 from tidemark.ports import Ports
-from tidemark.usecases.records import amend_snapshot
+from tidemark.usecases.records import amend_restore, amend_snapshot
 
 
 class CaptureBegun(NamedTuple):
@@ -90,8 +91,13 @@ def seal(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int) -> Snaps
     if snapshot.status is not SnapshotStatus.COMPLETED:
         state = leases.held_state(ports.table, tenant, FencingToken(token))
         snapshot = _complete(ports, snapshot, state.shards)
-    if snapshot.trigger is not Trigger.SAFETY:
-        _end(ports, tenant, FencingToken(token), snapshot)
+    if snapshot.restore_id is not None:
+        # Preserve is done: what follows, the wait for the last readers too, belongs to Retire.
+        amend_restore(
+            ports.catalog, tenant, snapshot.restore_id, lambda record: record.entering(Phase.RETIRE, ports.clock.now())
+        )
+        return snapshot
+    _end(ports, tenant, FencingToken(token), snapshot)
     return snapshot
 
 

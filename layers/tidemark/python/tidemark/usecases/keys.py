@@ -57,7 +57,7 @@ def create_key(
 
 
 def revoke_key(ports: Ports, key: str) -> ApiKey:
-    """End a key, named by its id or by its secret, at once; as it is stored then. Its record stays, to tell what it was.
+    """End a key, named by its id or by its secret, at once; as it is stored then. Its record stays.
 
     Repeating it changes nothing. Raises KeyNotFound.
     """
