@@ -115,6 +115,10 @@ validate: $(SAM_STAMP) ## Check template.yaml with SAM's own linter
 build: $(SAM_STAMP) ## Build the deployable artifacts into .aws-sam
 	$(SAM) build
 
+.PHONY: key
+key: $(DEV_STAMP) ## Make or revoke an API key of a deployed stack (ARGS="create-key --help")
+	@PYTHONPATH=layers/tidemark/python $(BIN)/python -m tidemark $(ARGS)
+
 .PHONY: clean
 clean: ## Remove everything that make made
 	rm -rf .venv .venv-sam .venv-ngsi .aws-sam .local .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov

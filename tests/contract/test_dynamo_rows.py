@@ -52,8 +52,8 @@ def test_item_row_lies_in_the_partition_of_its_generation_and_shard() -> None:
 def test_gate_row_is_open_when_nobody_closed_it() -> None:
     row = gate_row(Gate(ACME, 7, Generation(2), Cut(3), rev=4))
     assert row == {
-        "pk": {"S": "acme#gates"},
-        "sk": {"S": "0007"},
+        "pk": {"S": "acme#gate#7"},
+        "sk": {"S": "gate"},
         "generation": {"N": "2"},
         "cut": {"N": "3"},
         "rev": {"N": "4"},

@@ -30,12 +30,15 @@ class Reader:
         self._states = {digest(page): (BEFORE, number) for number, page in enumerate(before.pages)}
         self._states |= {digest(page): (AFTER, number) for number, page in enumerate(after.pages)}
         self._seen: list[tuple[str, int] | None] = []
+        self._first = threading.Event()
         self._stop = threading.Event()
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._read, name="demo-reader", daemon=True)
 
     def __enter__(self) -> Self:
+        """Begin, and wait for the first read, so that there is one of the state before."""
         self._thread.start()
+        self._first.wait()
         return self
 
     def __exit__(
@@ -76,6 +79,8 @@ class Reader:
                         last_round = True
                     found = self._states.get(digest(client.page(number).body))
                     self._seen.append(found if found is None or found[1] == number else None)
+                    self._first.set()
                     number = (number + 1) % self._pages
         except Exception as error:  # noqa: BLE001 - told to whoever judges
             self._failure = error
+            self._first.set()

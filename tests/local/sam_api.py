@@ -108,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sam_front(stack, options.template.resolve(), options.port) as url,
         ):
             key = seed_key(stack)
-            write_environment(environment_of(stack, url, key))
+            write_environment(environment_of(stack, url, key), options.env_file)
             print(f"SAM CLI serves Tidemark at {url}\n\n{curl_commands(url, key)}", flush=True)
             wait_for_stop()
     except KeyboardInterrupt:

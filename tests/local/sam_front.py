@@ -55,8 +55,8 @@ class _RemoteRuntime(LambdaRuntime):  # type: ignore[misc]
         """Nothing to clean."""
 
 
-# Of two routes with the same path and method the later one counts to SAM CLI, while to API Gateway a method goes before ANY:
-# so the routes that take every method come first.
+# Of two routes with the same path and method the later one counts to SAM CLI, while to API Gateway a method goes before
+# ANY: so the routes that take every method come first.
 _original_depth = SamApiProvider._get_route_stack_depth  # noqa: SLF001 - replaced on purpose, as all that follows
 _original_create = LocalApigwService.create
 _original_is_valid = LambdaAuthorizer.is_valid_response

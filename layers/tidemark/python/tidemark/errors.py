@@ -253,6 +253,10 @@ class KeyNotFound(NotFound):
     """No such API key."""
 
 
+class StackNotFound(NotFound):
+    """No such stack is deployed, where the operator looks for one."""
+
+
 # --- contention and AWS
 
 

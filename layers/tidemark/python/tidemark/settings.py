@@ -12,6 +12,14 @@ _REQUIRED: Final = {
     "capture_machine_arn": "TIDEMARK_CAPTURE_MACHINE_ARN",
     "restore_machine_arn": "TIDEMARK_RESTORE_MACHINE_ARN",
 }
+# Where a stack's own outputs say the same.
+_OUTPUTS: Final = {
+    "catalog_table": "CatalogTableName",
+    "entities_table": "EntitiesTableName",
+    "bucket": "BucketName",
+    "capture_machine_arn": "CaptureStateMachineArn",
+    "restore_machine_arn": "RestoreStateMachineArn",
+}
 _SHARDS: Final = "TIDEMARK_SHARDS"
 _GATES: Final = "TIDEMARK_GATES"
 _INLINE_BUDGET: Final = "TIDEMARK_INLINE_BUDGET_S"
@@ -63,6 +71,16 @@ class Settings:
             gates=int(_number(environment, _GATES, 16, largest=64)),
             inline_budget_s=_number(environment, _INLINE_BUDGET, 5.0, smallest=0.0, largest=20.0),
         )
+
+    @classmethod
+    def from_outputs(cls, outputs: Mapping[str, str]) -> Self:
+        """The settings of a deployed stack, from the outputs of its template. Raises SettingInvalid."""
+        missing = [name for name in _OUTPUTS.values() if name not in outputs]
+        if missing:
+            raise SettingInvalid(
+                f"the stack has no outputs {', '.join(missing)}: it is not one of Tidemark, or not deployed to its end"
+            )
+        return cls.from_environment({_REQUIRED[field]: outputs[name] for field, name in _OUTPUTS.items()})
 
 
 def initialising() -> bool:

@@ -1,7 +1,7 @@
 """The rows of the entity table: what tenant states, gates and items look like in DynamoDB.
 
-Keys: `{tenant}#state` / `state`, `{tenant}#gates` / `{number}`, and `{tenant}#{generation}#{shard}` / sort key of the
-entity. What is None has no attribute. The local secondary indexes `byId` (on `id`) and `changed` are sparse: they hold
+Keys: `{tenant}#state` / `state`, `{tenant}#gate#{number}` / `gate`, and `{tenant}#{generation}#{shard}` / sort key of
+the entity. What is None has no attribute. The local secondary indexes `byId` (on `id`) and `changed` are sparse: they hold
 the items that have the attribute.
 """
 
@@ -30,7 +30,7 @@ from tidemark.domain.tenant import Tenant
 type Row = dict[str, Any]
 
 STATE: Final = "state"
-GATES: Final = "gates"
+GATE: Final = "gate"
 
 
 def text(value: str) -> Row:
@@ -59,8 +59,8 @@ def state_key(tenant: Tenant) -> Row:
 
 
 def gate_key(tenant: Tenant, gate: int) -> Row:
-    """Where a gate is."""
-    return {"pk": text(f"{tenant}#{GATES}"), "sk": text(f"{gate:04d}")}
+    """Where a gate is: each in a partition of its own, since every transaction of its writers spends units on it."""
+    return {"pk": text(f"{tenant}#{GATE}#{gate}"), "sk": text(GATE)}
 
 
 def item_key(tenant: Tenant, key: ItemKey) -> Row:
@@ -135,7 +135,7 @@ def gate_from(row: Row) -> Gate:
     """The gate in a row."""
     return Gate(
         tenant=Tenant(row["pk"]["S"].partition("#")[0]),
-        number=int(row["sk"]["S"]),
+        number=int(row["pk"]["S"].rpartition("#")[2]),
         generation=Generation(_int(row, "generation")),
         cut=Cut(_int(row, "cut")),
         capturing=_cut(row, "capturing"),

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from tidemark.domain.live import Base, FencingToken
 from tidemark.domain.manifest import Manifest
-from tidemark.domain.snapshot import Failure, ManifestRef, Snapshot, SnapshotId, SnapshotStatus, Trigger
+from tidemark.domain.restore import Phase
+from tidemark.domain.snapshot import Failure, ManifestRef, Snapshot, SnapshotId, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import copying, manifests
 from tidemark.engine.copying import check_pack, read_note
@@ -17,7 +18,7 @@ from tidemark.engine.live import gates, leases, tombstones
 from tidemark.engine.live.versions import STAGED
 from tidemark.errors import BudgetSpent, LeaseLost, ManifestCorrupt, ObjectExists, PackCorrupt, SnapshotNotFound
 from tidemark.ports import Ports
-from tidemark.usecases.records import amend_snapshot
+from tidemark.usecases.records import amend_restore, amend_snapshot
 
 _BASE_IS_DAMAGED: Final = frozenset({PackCorrupt.__name__, ManifestCorrupt.__name__})
 _SWEEP_BUDGET_S: Final = 60.0
@@ -114,9 +115,14 @@ def seal(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int) -> Snaps
     if snapshot.status is not SnapshotStatus.COMPLETED:
         state = leases.held_state(ports.table, tenant, FencingToken(token))
         snapshot = _complete(ports, snapshot, state.shards)
-    if snapshot.trigger is not Trigger.SAFETY:
-        _sweep(ports, snapshot)
-        _end(ports, tenant, FencingToken(token), snapshot)
+    if snapshot.restore_id is not None:
+        # Preserve is done: what follows, the wait for the last readers too, belongs to Retire.
+        amend_restore(
+            ports.catalog, tenant, snapshot.restore_id, lambda record: record.entering(Phase.RETIRE, ports.clock.now())
+        )
+        return snapshot
+    _sweep(ports, snapshot)
+    _end(ports, tenant, FencingToken(token), snapshot)
     return snapshot
 
 

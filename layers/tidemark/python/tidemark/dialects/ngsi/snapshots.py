@@ -34,12 +34,11 @@ def named(request: Request) -> SnapshotId:
 
 
 def parse_create(document: object) -> str:
-    """The description in the body of a create request; empty where there is no body.
+    """The description in the body of a create request; empty where it has none.
 
     Raises InvalidRequest naming the member that is wrong.
     """
-    description = {} if document is None else members(document, ("description",))
-    text = description.get("description", "")
+    text = members(document, ("description",)).get("description", "")
     if not isinstance(text, str):
         raise InvalidRequest(f"the member 'description' must be a string; it is {json_type(text)}")
     if len(text) > MAX_DESCRIPTION_CHARS:
@@ -55,8 +54,6 @@ def parse_create(document: object) -> str:
 
 def parse_restore(document: object) -> RestoreWanted:
     """The body of a restore request. Raises InvalidRequest naming the member that is wrong, NotSupported."""
-    if document is None:
-        return RestoreWanted()
     wanted = members(document, _RESTORE_MEMBERS, later=_LATER_RESTORE_MEMBERS)
     mode, safety = wanted.get("mode", "replace"), wanted.get("safetySnapshot", True)
     if mode == "merge":

@@ -55,6 +55,7 @@ def cutover(ports: Ports, tenant: Tenant, restore_id: str, *, token: int) -> Cut
 
     flipped = gates.switch(ports, tenant, fence, flip)
     if restore.safety_capture_id is None:
+        enter(ports, tenant, restore_id, Phase.RETIRE)
         return CutOver(None, [])
     safety = _register_safety(ports, restore, fence, flipped)
     if safety.status is SnapshotStatus.COMPLETED:
