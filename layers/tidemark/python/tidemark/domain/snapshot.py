@@ -54,9 +54,9 @@ class ManifestRef:
 class Snapshot:
     """The catalog record of one snapshot. `version` is the compare-and-swap token of the record.
 
-    `parent_id` is the snapshot that this one was made incrementally from, `base_cut` the cut of the live data since when
-    changes were read. `used_by` names captures and restores that need the snapshot; while it is not empty the snapshot can't be deleted.
-    `stored_bytes` is what its packs hold in all, `new_bytes` what this capture added, `raw_bytes` the records
+    `parent_id` is the snapshot that this one was made incrementally from, `base_cut` the cut of the live data since
+    when changes were read. `used_by` names captures and restores that need the snapshot; while it is not empty the
+    snapshot can't be deleted. `stored_bytes` is what its packs hold in all, `new_bytes` what this capture added, `raw_bytes` the records
     uncompressed.
     """
 

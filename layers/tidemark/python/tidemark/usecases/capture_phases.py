@@ -223,7 +223,7 @@ def _store_manifest(ports: Ports, manifest: Manifest) -> ManifestRef:
 
 
 def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot | None) -> None:
-    """Let writers stop keeping what was before, make a completed snapshot the tenant's base, and give the lease back."""
+    """Let writers stop keeping what was before, make a completed snapshot the base, and give the lease back."""
 
     def next_base(present: Base | None) -> Base | None:
         if snapshot is None or snapshot.cut is None:
