@@ -56,8 +56,8 @@ class Snapshot:
 
     `parent_id` is the snapshot that this one was made incrementally from, `base_cut` the cut of the live data since
     when changes were read. `used_by` names captures and restores that need the snapshot; while it is not empty the
-    snapshot can't be deleted. `stored_bytes` is what its packs hold in all, `new_bytes` what this capture added, `raw_bytes` the records
-    uncompressed.
+    snapshot can't be deleted. `stored_bytes` is what its packs hold in all, `new_bytes` what this capture added,
+    `raw_bytes` the records uncompressed.
     """
 
     tenant: Tenant
