@@ -89,7 +89,7 @@ class Story:
         snapshot = create_snapshot(self._unstarted, TENANT, budget_s=-1)
         told = {"tenant": TENANT, "snapshotId": snapshot.id, "captureId": snapshot.capture_id, "attempt": 1}
         self._stack.invoke("BeginFunction", told)
-        self._stack.invoke("AbortFunction", {**told, "error": "PackCorrupt", "cause": "damaged"})
+        self._stack.invoke("AbortFunction", {**told, "error": "States.Timeout", "cause": ""})
 
     def damage(self, snapshot_id: str) -> None:
         """Overwrite one of the snapshot's packs."""
