@@ -1,8 +1,8 @@
 """The rows of the entity table: what tenant states, gates and items look like in DynamoDB.
 
 Keys: `{tenant}#state` / `state`, `{tenant}#gate#{number}` / `gate`, and `{tenant}#{generation}#{shard}` / sort key of
-the entity. What is None has no attribute. The local secondary indexes `byId` (on `id`) and `changed` are sparse: they hold
-the items that have the attribute.
+the entity. What is None has no attribute. The local secondary indexes `byId` (on `id`) and `changed` are sparse: they
+hold the items that have the attribute.
 """
 
 from typing import Any, Final, cast
