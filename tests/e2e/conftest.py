@@ -19,7 +19,7 @@ PARAMETERS = {
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served_stack() -> Iterator[Served]:
     """The whole product, served with real sockets and worker processes."""
     with Served(PARAMETERS) as served:

@@ -101,11 +101,13 @@ class Inside:
 
     # --- behind the API -----------------------------------------------------------------------------------------------
 
-    def path(self, machine: str, subject: str) -> list[str]:
+    def path(self, machine: str, tenant: Tenant, subject: str) -> list[str]:
         """The states that the execution about a snapshot or restore entered, once it has ended."""
-        (found,) = [one for one in self.stack.executions(machine) if subject in json.dumps(one.input)]
-        self.stack.wait_execution(found.arn)
-        return [state for state in self.stack.history(found.arn) if state not in _INNER_STATES]
+        executions = self.stack.executions(machine)
+        found = [one for one in executions if one.input["tenant"] == tenant and subject in one.input.values()]
+        assert len(found) == 1, [(one.name, one.status) for one in found]
+        self.stack.wait_execution(found[0].arn)
+        return [state for state in self.stack.history(found[0].arn) if state not in _INNER_STATES]
 
     def state(self, tenant: Tenant) -> TenantState:
         """The record of the tenant's live data."""

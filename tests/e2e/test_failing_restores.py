@@ -70,7 +70,7 @@ class Ward:
             assert words in failed["error"]["description"]
         assert "Traceback" not in json.dumps(failed)
         assert "safetySnapshotId" not in failed
-        assert inside.path(RESTORE_MACHINE, failed["id"]) == [*UP_TO[phase], *ROLLED_BACK]
+        assert inside.path(RESTORE_MACHINE, tenant, failed["id"]) == [*UP_TO[phase], *ROLLED_BACK]
         self.nothing_is_left(failed["id"])
         after = inside.state(tenant)
         assert (after.generation, after.base) == (before.generation, before.base)

@@ -1,6 +1,9 @@
 """Where the pretended AWS is: its region and account, and boto3 clients that reach it."""
 
+import contextlib
+import os
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +22,20 @@ _CONNECTIONS = 64
 # safe to make clients from it in several threads.
 _session = boto3.session.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
 _session_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def region_in_environment(region: str = REGION) -> Iterator[None]:
+    """Name the region to what asks the environment for it, until the block ends."""
+    before = os.environ.get("AWS_DEFAULT_REGION")
+    os.environ["AWS_DEFAULT_REGION"] = region
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["AWS_DEFAULT_REGION"]
+        else:
+            os.environ["AWS_DEFAULT_REGION"] = before
 
 
 @dataclass

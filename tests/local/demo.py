@@ -29,7 +29,7 @@ PARAMETERS = {
     "ShardConcurrency": "4",
     "StageConcurrency": "4",
     "InlineBudgetSeconds": "20",
-    "ReadDrainSeconds": "2",
+    "ReadDrainSeconds": "1",
 }
 _TENANT = "smartcity"
 _POLL_INTERVAL_S = 0.15

@@ -79,6 +79,12 @@ class _Environ(MutableMapping[str, str]):
     def __len__(self) -> int:
         return len(self._variables())
 
+    def __or__(self, other: Mapping[str, str]) -> dict[str, str]:
+        return {**self._variables(), **other}
+
+    def __ror__(self, other: Mapping[str, str]) -> dict[str, str]:
+        return {**other, **self._variables()}
+
     def copy(self) -> dict[str, str]:
         return dict(self._variables())
 

@@ -61,7 +61,6 @@ def _function(deployer: Deployer, resource: Resource) -> None:
     logging = resource.take("LoggingConfig", {})
     environment = {key: str(item) for key, item in resource.take("Environment", {}).get("Variables", {}).items()}
     tags = {tag["Key"]: tag["Value"] for tag in resource.take("Tags", [])}
-    # SAM CLI runs functions by logical id over the Lambda API (see sam_api.py); the tag leads it to the function.
     arguments = resource.take_all(
         "Architectures",
         "Description",

@@ -10,7 +10,6 @@ pretended AWS.
 import json
 import os
 from typing import Any
-from unittest.mock import MagicMock
 
 import boto3
 import flask
@@ -86,7 +85,7 @@ LambdaAuthorizer.is_valid_response = _is_valid
 InvokeContext._get_container_manager = staticmethod(lambda *_, **__: _NoContainers())  # noqa: SLF001
 InvokeContext._clean_running_containers_and_related_resources = lambda _: None  # noqa: SLF001
 InvokeContext.lambda_runtime = property(lambda _: _runtime)
-container_client_factory.ContainerClientFactory.create_client = staticmethod(lambda *_, **__: MagicMock())
+container_client_factory.ContainerClientFactory.create_client = staticmethod(lambda *_, **__: None)
 
 if __name__ == "__main__":
     cli(prog_name="sam")

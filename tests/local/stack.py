@@ -7,10 +7,8 @@ with LocalStack.in_process(TEMPLATE) as stack: answer = stack.http("GET", "/v2/s
 import contextlib
 import http.client
 import json
-import os
 import threading
 import time
-import unittest.mock
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import Any, Self
 from moto import mock_aws
 
 from tests.local import moto_dynamodb, moto_lambda, moto_s3, moto_stepfunctions, resources_compute, resources_stores
-from tests.local.aws import REGION, Aws
+from tests.local.aws import REGION, Aws, region_in_environment
 from tests.local.aws_server import EXECUTE_STATE_MACHINES, AwsServer
 from tests.local.deployer import Deployer, Deployment
 from tests.local.functions import Functions, Runner
@@ -96,8 +94,7 @@ class LocalStack:
         """
         stack = cls()
         with stack._starting():
-            environment = unittest.mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION})
-            stack._cleanup.enter_context(environment)
+            stack._cleanup.enter_context(region_in_environment())
             stack._cleanup.enter_context(mock_aws(config=EXECUTE_STATE_MACHINES))
             stack.aws = Aws()
             stack.logs = LogStore()

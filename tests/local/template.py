@@ -7,9 +7,7 @@ The template stays the one source of truth: the transform is the very one that A
 import copy
 import functools
 import logging
-import os
 import re
-import unittest.mock
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,8 @@ from typing import Any
 import yaml
 from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.translator.transform import transform
+
+from tests.local.aws import region_in_environment
 
 _CODE_BUCKET = "local-working-tree"
 _CODE_PROPERTY = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
@@ -111,7 +111,7 @@ def _load(path: Path, _version: int, parameters: tuple[tuple[str, str], ...], re
     values = _parameter_values(source.get("Parameters", {}), dict(parameters))
     code_directories = _point_code_at_working_tree(source, path.parent)
     try:
-        with unittest.mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": region}):  # it asks boto3 for the region
+        with region_in_environment(region):  # it asks boto3 for the region
             texts = {name: str(value) for name, value in values.items()}
             made = transform(copy.deepcopy(source), texts, _NoManagedPolicies())
     except InvalidDocumentException as error:

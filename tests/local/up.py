@@ -23,7 +23,7 @@ ENVIRONMENT_FILE = TEMPLATE.parent / ".local" / "env"
 _TENANT = "smartcity"
 
 
-class _StopRequested(Exception):
+class StopRequested(Exception):
     """The process was asked to end."""
 
 
@@ -109,7 +109,7 @@ def wait_for_stop() -> None:
 
 def stop_on_signal(number: int, frame: FrameType | None) -> None:
     """Unwind the stack's start when the signal comes before it is up."""
-    raise _StopRequested
+    raise StopRequested
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(_banner(stack, key, options.env_file, time.monotonic() - started), flush=True)
             wait_for_stop()
             print("\nStopping.", flush=True)
-    except (KeyboardInterrupt, _StopRequested):
+    except (KeyboardInterrupt, StopRequested):
         return 130
     except (TemplateError, DeployError, OSError) as error:
         print(f"The stack does not start: {error}", file=sys.stderr)

@@ -170,8 +170,12 @@ class _Worker:
                 raise _Ended(
                     "Sandbox.Timedout", f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds"
                 )
-            if select.select([self._connection], [], [], min(left_s, _WATCH_INTERVAL_S))[0]:
-                part = self._connection.recv(min(1 << 20, count - len(parts)))
+            try:
+                answered = select.select([self._connection], [], [], min(left_s, _WATCH_INTERVAL_S))[0]
+                part = self._connection.recv(min(1 << 20, count - len(parts))) if answered else None
+            except (OSError, ValueError):  # it was killed in the meantime, which closed the connection
+                raise self._exited(request_id) from None
+            if part is not None:
                 if not part:
                     raise self._exited(request_id)
                 parts += part

@@ -45,8 +45,8 @@ def test_prefers_declared_method_when_any_is_there_too() -> None:
 
 
 def test_refuses_document_when_an_integration_is_no_lambda_proxy() -> None:
-    with pytest.raises(ValueError, match=r"get /a: .*not mock"):
-        routes_of({"paths": {"/a": {"get": {"x-amazon-apigateway-integration": {"type": "mock"}}}}}, 29)
+    with pytest.raises(ValueError, match=r"get /a: .*not http_proxy"):
+        routes_of({"paths": {"/a": {"get": {"x-amazon-apigateway-integration": {"type": "http_proxy"}}}}}, 29)
 
 
 def answer(declared: dict[str, Any], refused: Refused, **headers: str) -> Any:

@@ -9,9 +9,9 @@ from tidemark.domain.restore import Phase, Restore, RestoreId, RestoreStatus
 from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus, restore_id
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
-from tidemark.errors import LeaseHeld, RecordExists, SnapshotNotRestorable, TidemarkError
+from tidemark.errors import RecordExists, SnapshotNotRestorable, TidemarkError
 from tidemark.ports import Ports
-from tidemark.usecases.contention import refuse
+from tidemark.usecases.contention import acquire
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.records import amend_restore, amend_snapshot
 
@@ -43,12 +43,15 @@ def _register(ports: Ports, snapshot: Snapshot, *, safety_snapshot: bool, inline
     owner = ports.entropy.token_bytes(16).hex()
     for sequence in count(1):
         identity = RestoreId(restore_id(now, sequence))
-        try:
-            state = leases.acquire(
-                ports, tenant, kind=LeaseKind.RESTORE, owner=owner, subject=identity, attempt=_FIRST_EXECUTION
-            )
-        except LeaseHeld as held:
-            raise refuse(ports, tenant, held, inline_limit_s=inline_limit_s) from held
+        state = acquire(
+            ports,
+            tenant,
+            kind=LeaseKind.RESTORE,
+            owner=owner,
+            subject=identity,
+            attempt=_FIRST_EXECUTION,
+            inline_limit_s=inline_limit_s,
+        )
         token = leases.token_of(state)
         restore = Restore(
             tenant=tenant,
