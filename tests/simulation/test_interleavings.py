@@ -110,7 +110,7 @@ class World:
             return
         try:
             restore = restore_snapshot(ports, TENANT, done[-1].id)
-        except Conflict:
+        except (Conflict, NotFound):
             return
         assert run_restore(ports, restore.id) is None
 

@@ -19,7 +19,7 @@ from tidemark.domain.restore import Restore, RestoreStatus
 from tidemark.domain.snapshot import CaptureId, Snapshot, SnapshotId, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
-from tidemark.errors import ManifestCorrupt, StaleRecord
+from tidemark.errors import ManifestCorrupt, SnapshotNotFound, StaleRecord
 from tidemark.ports import Ports, StoredObject
 
 _READINGS: Final = 8
@@ -102,15 +102,12 @@ def expire(ports: Ports, records: Records, *, dry_run: bool) -> tuple[Records, i
             snapshots.append(snapshot)
             continue
         going = replace(snapshot, status=SnapshotStatus.PURGING)
-        if not dry_run:
-            try:
-                going = ports.catalog.replace_snapshot(going)
-            except StaleRecord:
-                # Somebody brought it back, or another collector came first: this time it is kept.
-                snapshots.append(snapshot)
-                continue
-        snapshots.append(going)
-        expired += 1
+        try:
+            snapshots.append(going if dry_run else ports.catalog.replace_snapshot(going))
+            expired += 1
+        except (StaleRecord, SnapshotNotFound):
+            # Somebody brought it back, or another collector came first.
+            snapshots += _as_it_is(ports, snapshot)
     return records._replace(snapshots=tuple(snapshots)), expired
 
 
@@ -224,6 +221,14 @@ def _read_once(ports: Ports, tenant: Tenant) -> Records:
     return Records(
         ports.table.load(tenant).state, tuple(ports.catalog.restores(tenant)), tuple(ports.catalog.snapshots(tenant))
     )
+
+
+def _as_it_is(ports: Ports, snapshot: Snapshot) -> list[Snapshot]:
+    """The snapshot as it is now, if there still is one."""
+    try:
+        return [ports.catalog.snapshot(snapshot.tenant, snapshot.id)]
+    except SnapshotNotFound:
+        return []
 
 
 def _named_by(ports: Ports, snapshot: Snapshot) -> Named:
