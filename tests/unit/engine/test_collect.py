@@ -566,7 +566,11 @@ def test_collect_never_sweeps_a_generation_that_is_live_or_needed(ports: Ports) 
     before = live(ports)
     following = restore_snapshot(ports, TENANT, snapshot.id)
     assert collect_garbage(ports, TENANT).swept_generations == 0
-    assert run_restore(ports, following.id, between=lambda _phase: collect_garbage(ports, TENANT)) is None
+
+    def between(_phase: str) -> None:
+        collect_garbage(ports, TENANT)
+
+    assert run_restore(ports, following.id, between=between) is None
     assert content(ports, ports.catalog.restore(TENANT, following.id).safety_snapshot_id or "") == before
 
 

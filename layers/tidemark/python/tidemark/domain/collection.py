@@ -40,6 +40,22 @@ class Collection:
     problems: tuple[str, ...] = field(default=())
     done: bool = True
 
+    def beside(self, other: "Collection") -> "Collection":
+        """The sum with the report of another tenant."""
+        return Collection(
+            tenant=self.tenant,
+            dry_run=self.dry_run,
+            listed=self.listed.plus(other.listed),
+            kept=self.kept.plus(other.kept),
+            deleted=self.deleted.plus(other.deleted),
+            retained=self.retained.plus(other.retained),
+            expired=self.expired + other.expired,
+            purged=self.purged + other.purged,
+            swept_generations=self.swept_generations + other.swept_generations,
+            problems=(*self.problems, *other.problems),
+            done=self.done and other.done,
+        )
+
     def followed_by(self, later: "Collection") -> "Collection":
         """The report of this call and of a later one that went on with what it had left."""
         return Collection(
