@@ -6,6 +6,7 @@ Each seed is one schedule, and a failing one replays. TIDEMARK_SIMULATION_RUNS i
 
 import os
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
@@ -119,9 +120,10 @@ class World:
         ports, choice = self.ports(), random.Random(seed)
         for _ in range(deletes):
             found = [one for one in ports.catalog.snapshots(TENANT) if one.status is not SnapshotStatus.PURGING]
-            one = choice.choice(found or [None])
-            if one is None:
+            if not found:
                 return
+            # The newest half of the times: it is the base of what comes next.
+            one = found[0] if choice.random() < 0.5 else choice.choice(found)
             with suppress(Conflict, NotFound):
                 if one.status is SnapshotStatus.DELETED:
                     undelete_snapshot(ports, TENANT, one.id)
@@ -202,20 +204,31 @@ def test_collection_deletes_garbage_and_nothing_else_under_any_interleaving(bloc
         if seed % 2:
             # Nothing but what is built on it names its packs: the next capture, or the safety snapshot of a restore.
             delete_snapshot(world.base, TENANT, base.id)
-        world.scheduler.run(
-            {
-                "writer": lambda: world.writer(4, seed),  # noqa: B023
-                "churner": lambda: world.churner(8, seed + 2),  # noqa: B023
-                "capture": lambda: world.capturer(4),  # noqa: B023
-                "restore": world.restorer,
-                "delete-1": lambda: world.deleter(4, seed + 3),  # noqa: B023
-                "delete-2": lambda: world.deleter(4, seed + 4),  # noqa: B023
-                "collect-1": lambda: world.collector(3),  # noqa: B023
-                "collect-2": lambda: world.collector(2),  # noqa: B023
-            }
-        )
+        world.scheduler.run(collection_scene(world, seed))
         check(world, seed, deletes=True)
         check_collected(world, seed)
+
+
+def collection_scene(world: World, seed: int) -> dict[str, Callable[[], None]]:
+    """Who acts beside the collectors: everybody, or captures or a restore alone, which meet more often then."""
+    scenes: list[dict[str, Callable[[], None]]] = [
+        {
+            "writer": lambda: world.writer(4, seed),
+            "churner": lambda: world.churner(8, seed + 2),
+            "capture": lambda: world.capturer(4),
+            "restore": world.restorer,
+            "delete-1": lambda: world.deleter(4, seed + 3),
+            "delete-2": lambda: world.deleter(4, seed + 4),
+            "collect-2": lambda: world.collector(2),
+        },
+        {
+            "churner": lambda: world.churner(3, seed + 2),
+            "capture": lambda: world.capturer(6),
+            "delete-1": lambda: world.deleter(6, seed + 3),
+        },
+        {"restore": world.restorer, "delete-1": lambda: world.deleter(2, seed + 3)},
+    ]
+    return scenes[seed // 2 % len(scenes)] | {"collect-1": lambda: world.collector(8)}
 
 
 def check_collected(world: World, seed: int) -> None:
