@@ -47,7 +47,17 @@ class MemoryCatalog:
         self._snapshots = _Shelf[tuple[Tenant, str], Snapshot]("snapshot", SnapshotNotFound)
         self._restores = _Shelf[tuple[Tenant, str], Restore]("restore", RestoreNotFound)
         self._keys = _Shelf[str, ApiKey]("API key", KeyNotFound)
+        self._tenants: set[Tenant] = set()
         self._parts: dict[tuple[Tenant, str], dict[int, StagedPart]] = {}
+
+    def add_tenant(self, tenant: Tenant) -> None:
+        with self._lock:
+            self._tenants.add(tenant)
+
+    def tenants(self) -> Iterator[Tenant]:
+        with self._lock:
+            found = sorted(self._tenants)
+        yield from found
 
     def add_snapshot(self, snapshot: Snapshot) -> Snapshot:
         with self._lock:
@@ -100,6 +110,10 @@ class MemoryCatalog:
     def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
         with self._lock:
             return [part for _, part in sorted(self._parts.get((tenant, restore_id), {}).items())]
+
+    def remove_parts(self, tenant: Tenant, restore_id: str) -> None:
+        with self._lock:
+            self._parts.pop((tenant, restore_id), None)
 
     def add_key(self, key: ApiKey) -> ApiKey:
         with self._lock:

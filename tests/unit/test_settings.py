@@ -10,6 +10,7 @@ def test_settings_have_defaults_for_numbers() -> None:
     settings = Settings.from_environment(ENVIRONMENT)
     assert (settings.catalog_table, settings.bucket) == ("catalog", "bucket")
     assert (settings.shards, settings.gates, settings.inline_budget_s) == (16, 16, 5.0)
+    assert settings.recycle_bin_days == 7
 
 
 def test_settings_take_numbers_as_text() -> None:
@@ -36,6 +37,8 @@ def test_settings_are_refused_naming_every_variable_that_is_missing() -> None:
         ("TIDEMARK_INLINE_BUDGET_S", "-1"),
         ("TIDEMARK_INLINE_BUDGET_S", "21"),
         ("TIDEMARK_INLINE_BUDGET_S", "nan"),
+        ("TIDEMARK_RECYCLE_BIN_DAYS", "0"),
+        ("TIDEMARK_RECYCLE_BIN_DAYS", "1.5"),
     ],
 )
 def test_settings_are_refused_when_a_number_is_unusable(name: str, value: str) -> None:

@@ -146,6 +146,10 @@ class SnapshotNotRestorable(Conflict):
     """The snapshot is not completed, so it cannot be restored."""
 
 
+class SnapshotNotInRecycleBin(Conflict):
+    """The snapshot was not deleted, or its time in the recycle bin is over."""
+
+
 class RestoreNotCancellable(Conflict):
     """The restore has reached its cutover, or is over."""
 

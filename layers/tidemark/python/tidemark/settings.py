@@ -23,6 +23,7 @@ _OUTPUTS: Final = {
 _SHARDS: Final = "TIDEMARK_SHARDS"
 _GATES: Final = "TIDEMARK_GATES"
 _INLINE_BUDGET: Final = "TIDEMARK_INLINE_BUDGET_S"
+_RECYCLE_BIN_DAYS: Final = "TIDEMARK_RECYCLE_BIN_DAYS"
 
 
 class ObservedAs(NamedTuple):
@@ -41,7 +42,8 @@ class Settings:
     """Names of what the functions use, and the numbers that an operator may choose.
 
     `shards` (a power of two) and `gates` are given to tenants when they first write; `inline_budget_s` is how long the
-    create route captures in line before it hands over to the state machine.
+    create route captures in line before it hands over to the state machine; for `recycle_bin_days` a deleted snapshot
+    can be brought back.
     """
 
     catalog_table: str
@@ -52,6 +54,7 @@ class Settings:
     shards: int
     gates: int
     inline_budget_s: float
+    recycle_bin_days: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -70,6 +73,7 @@ class Settings:
             shards=shards,
             gates=int(_number(environment, _GATES, 16, largest=64)),
             inline_budget_s=_number(environment, _INLINE_BUDGET, 5.0, smallest=0.0, largest=20.0),
+            recycle_bin_days=int(_number(environment, _RECYCLE_BIN_DAYS, 7, largest=3650)),
         )
 
     @classmethod

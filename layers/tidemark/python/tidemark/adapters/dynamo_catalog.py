@@ -5,6 +5,7 @@ A record is one JSON string, `record`, beside the two attributes that conditions
 - snapshots: `TENANT#{tenant}` / `SNAPSHOT#{second}#{sequence}`, so that a query from the end gives the newest first
 - restores: `TENANT#{tenant}` / `RESTORE#{second}#{sequence}`
 - results of staging: `TENANT#{tenant}#RESTORE#{restore id}` / `PART#{number}`: apart, so no list of restores reads them
+- tenants that have snapshots: `TENANTS` / tenant
 - API keys: `KEY#{id}` / `KEY`
 """
 
@@ -35,6 +36,7 @@ from tidemark.errors import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
+_TENANTS: Final = "TENANTS"
 _SNAPSHOT: Final = "SNAPSHOT#"
 _RESTORE: Final = "RESTORE#"
 _PART: Final = "PART#"
@@ -60,6 +62,14 @@ class DynamoCatalog:
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
         self._table = table
+
+    def add_tenant(self, tenant: Tenant) -> None:
+        with named(f"noting tenant {tenant}"):
+            self._client.put_item(TableName=self._table, Item={"pk": text(_TENANTS), "sk": text(tenant)})
+
+    def tenants(self) -> Iterator[Tenant]:
+        for row in self._query(_TENANTS):
+            yield Tenant(row["sk"]["S"])
 
     def add_snapshot(self, snapshot: Snapshot) -> Snapshot:
         return self._add(_SNAPSHOTS, _snapshot_key(snapshot.tenant, snapshot.id), snapshot)
@@ -109,6 +119,12 @@ class DynamoCatalog:
 
     def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
         return [_decode(row, StagedPart) for row in self._query(_parts_of(tenant, restore_id), _PART)]
+
+    def remove_parts(self, tenant: Tenant, restore_id: str) -> None:
+        rows = self._query(_parts_of(tenant, restore_id), _PART)
+        with named(f"forgetting the parts of restore {restore_id}"):
+            for row in rows:
+                self._client.delete_item(TableName=self._table, Key={"pk": row["pk"], "sk": row["sk"]})
 
     def add_key(self, key: ApiKey) -> ApiKey:
         return self._add(_KEYS, _api_key_key(key.id), key)
@@ -165,12 +181,14 @@ class DynamoCatalog:
             raise kind.absent(f"no {kind.name} {name}")
         return _decode(row, kind.record)
 
-    def _query(self, pk: str, sk_prefix: str, *, newest_first: bool = False) -> Iterator[Row]:
+    def _query(self, pk: str, sk_prefix: str = "", *, newest_first: bool = False) -> Iterator[Row]:
+        # A prefix of nothing is refused by DynamoDB.
+        prefix = {":prefix": text(sk_prefix)} if sk_prefix else {}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             ConsistentRead=True,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":pk": text(pk), ":prefix": text(sk_prefix)},
+            KeyConditionExpression="pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
+            ExpressionAttributeValues={":pk": text(pk), **prefix},
             ScanIndexForward=not newest_first,
         )
         with named(f"listing records of {pk}"):

@@ -16,7 +16,15 @@ from tidemark.engine import copying, manifests
 from tidemark.engine.copying import check_pack, read_note
 from tidemark.engine.live import gates, leases, tombstones
 from tidemark.engine.live.versions import STAGED
-from tidemark.errors import BudgetSpent, LeaseLost, ManifestCorrupt, ObjectExists, PackCorrupt, SnapshotNotFound
+from tidemark.errors import (
+    BudgetSpent,
+    Corrupt,
+    LeaseLost,
+    ManifestCorrupt,
+    ObjectExists,
+    PackCorrupt,
+    SnapshotNotFound,
+)
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_restore, amend_snapshot
 
@@ -112,9 +120,15 @@ def seal(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int) -> Snaps
     capture. Raises LeaseLost, Corrupt ones.
     """
     snapshot = ports.catalog.snapshot(tenant, snapshot_id)
-    if snapshot.status is not SnapshotStatus.COMPLETED:
+    if not snapshot.was_completed:
         state = leases.held_state(ports.table, tenant, FencingToken(token))
-        snapshot = _complete(ports, snapshot, state.shards)
+        try:
+            snapshot = _complete(ports, snapshot, state.shards)
+        except Corrupt:
+            # The notes of a completed capture may be collected: then it was another run that completed this one.
+            snapshot = ports.catalog.snapshot(tenant, snapshot_id)
+            if not snapshot.was_completed:
+                raise
     if snapshot.restore_id is not None:
         # Preserve is done: what follows, the wait for the last readers too, belongs to Retire.
         amend_restore(
@@ -194,7 +208,7 @@ def _complete(ports: Ports, snapshot: Snapshot, shards: int) -> Snapshot:
     )
 
     def complete(record: Snapshot) -> Snapshot:
-        if record.status is SnapshotStatus.COMPLETED:
+        if record.was_completed:
             return record
         if record.status is not SnapshotStatus.CREATING or record.token != snapshot.token:
             raise LeaseLost(f"snapshot {record.id} is no longer being created by this capture")
@@ -228,7 +242,8 @@ def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot |
     def next_base(present: Base | None) -> Base | None:
         if snapshot is None or snapshot.cut is None:
             return present
-        if snapshot.status is SnapshotStatus.COMPLETED:
+        if snapshot.was_completed:
+            # Even if it was deleted meanwhile: the tombstones that it recorded may be swept, so no older base will do.
             return Base(snapshot.id, snapshot.cut)
         if snapshot.failure is not None and snapshot.failure.code in _BASE_IS_DAMAGED:
             # A capture that found the base's bytes damaged must not be followed by another that builds on them.

@@ -29,6 +29,8 @@ def create_snapshot(
     capture_id = CaptureId(ports.entropy.token_bytes(16).hex())
     now = ports.clock.now()
     first_id = snapshot_id(now)
+    # First of all: whatever is stored from here on, the collector knows whose to look at.
+    ports.catalog.add_tenant(tenant)
     state = acquire(
         ports,
         tenant,

@@ -1,5 +1,6 @@
 """What every phase of a restore does with its record: enter a phase, stop when cancelled, come to an end."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 from tidemark.domain.live import FencingToken
@@ -13,6 +14,7 @@ from tidemark.errors import (
     LeaseLost,
     ManifestCorrupt,
     RestoreCancelled,
+    SnapshotNotFound,
 )
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_restore, amend_snapshot
@@ -57,5 +59,9 @@ def end(ports: Ports, restore: Restore, token: FencingToken, status: RestoreStat
         return replace(record, status=status, failure=failure, finished_at=ports.clock.now())
 
     amend_restore(ports.catalog, restore.tenant, restore.id, finish)
-    amend_snapshot(ports.catalog, restore.tenant, restore.snapshot_id, lambda record: record.released_by(restore.id))
+    with suppress(SnapshotNotFound):
+        # It may be gone where the request died before it could mark the snapshot as in use.
+        amend_snapshot(
+            ports.catalog, restore.tenant, restore.snapshot_id, lambda record: record.released_by(restore.id)
+        )
     leases.release(ports.table, restore.tenant, token)
