@@ -37,7 +37,8 @@ class _Raw(io.BytesIO):
             yield chunk
 
 
-def _answer(url: str, status: int, headers: dict[str, str], body: bytes = b"") -> AWSResponse:
+def answer(url: str, status: int, headers: dict[str, str], body: bytes = b"") -> AWSResponse:
+    """An answer as botocore's HTTP layer gives it."""
     fields: Any = HTTPHeaders()
     for name, value in headers.items():
         fields[name] = value
@@ -87,7 +88,7 @@ class StubbedDynamo:
             "x-amzn-RequestId": "B" * 52,
             "x-amz-crc32": str(zlib.crc32(body) if crc32 is None else crc32),
         }
-        return _answer(request.url, 200, headers, body)
+        return answer(request.url, 200, headers, body)
 
     def _Query(self, body: bytes) -> tuple[bytes, int | None]:  # noqa: N802 - named by the operation
         asked = json.loads(body)
@@ -136,12 +137,12 @@ class StubbedS3:
         if request.method == "PUT":
             return self._put(request, path)
         if not path.exists():
-            return _answer(request.url, 404, {}, b"<Error><Code>NoSuchKey</Code></Error>")
+            return answer(request.url, 404, {}, b"<Error><Code>NoSuchKey</Code></Error>")
         size_bytes = path.stat().st_size
         headers = {"ETag": '"-"', "Content-Length": str(size_bytes)}
         if request.method == "HEAD":
             digest = hashlib.sha256(path.read_bytes()).digest()
-            return _answer(request.url, 200, headers | {"x-amz-checksum-sha256": b64encode(digest).decode()})
+            return answer(request.url, 200, headers | {"x-amz-checksum-sha256": b64encode(digest).decode()})
         offset, length, status = 0, size_bytes, 200
         if asked := request.headers.get("Range"):
             found = _RANGE.fullmatch(asked.decode() if isinstance(asked, bytes) else asked)
@@ -150,13 +151,13 @@ class StubbedS3:
         with path.open("rb") as file:
             file.seek(offset)
             body = file.read(length)
-        return _answer(request.url, status, headers | {"Content-Length": str(len(body))}, body)
+        return answer(request.url, status, headers | {"Content-Length": str(len(body))}, body)
 
     def _put(self, request: Any, path: Path) -> AWSResponse:
         body = request.body if isinstance(request.body, bytes) else request.body.read()
         stated = request.headers["x-amz-checksum-sha256"]
         assert b64decode(stated) == hashlib.sha256(body).digest()
         if path.exists():
-            return _answer(request.url, 412, {}, b"<Error><Code>PreconditionFailed</Code></Error>")
+            return answer(request.url, 412, {}, b"<Error><Code>PreconditionFailed</Code></Error>")
         path.write_bytes(body)
-        return _answer(request.url, 200, {"ETag": '"-"'})
+        return answer(request.url, 200, {"ETag": '"-"'})

@@ -7,7 +7,6 @@ JSON: seconds (elapsed, and of one core), peak memory, requests. Engine and adap
 """
 
 import json
-import resource
 import sys
 import threading
 import time
@@ -65,9 +64,7 @@ def restore(ports: Ports, shards: range) -> int:
     manifest = _manifest(ports, _SECOND)
     parts = [part for part in staging.parts_of(manifest) if part.shard in shards]
     return sum(
-        staging.stage(
-            ports, _TENANT, Generation(2), SHARDS, manifest.shards[part.shard], part, lambda: None
-        ).records
+        staging.stage(ports, _TENANT, Generation(2), SHARDS, manifest.shards[part.shard], part, lambda: None).records
         for part in parts
     )
 
@@ -154,7 +151,6 @@ def main(step: str, folder: str, entities: str, store: str, worker: str, workers
         "count": count,
         "elapsed_s": time.perf_counter() - started_s,
         "core_s": time.process_time() - started_cpu_s,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "requests": dynamo.requests,
     }
     sys.stdout.write(json.dumps(result))

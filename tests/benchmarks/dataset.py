@@ -36,7 +36,7 @@ class Entity(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Where an answer lies in `first.pages`, the sort key that it begins after, and its checksum as DynamoDB sends it."""
+    """Where an answer lies in `first.pages`, the sort key that it begins after, and the checksum that comes with it."""
 
     shard: int
     after: str
@@ -228,7 +228,15 @@ class _Filling:
         more = b',"LastEvaluatedKey":' + msgspec.json.encode(start) if full else b""
         count = str(len(self.items)).encode()
         self.body = (
-            b'{"Count":' + count + b',"Items":[' + b",".join(self.items) + b"]" + more + b',"ScannedCount":' + count + b"}"
+            b'{"Count":'
+            + count
+            + b',"Items":['
+            + b",".join(self.items)
+            + b"]"
+            + more
+            + b',"ScannedCount":'
+            + count
+            + b"}"
         )
         page = Page(self.shard, self.after, offset, len(self.body), zlib.crc32(self.body))
         self.after, self.items, self.size_bytes = self.last, [], 0
