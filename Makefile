@@ -9,6 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?= python3.13
 PORT ?= 3000
 ARGS ?=
+ENTITIES ?= 300000
 
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -80,6 +81,10 @@ sam-api: $(DEV_STAMP) $(SAM_STAMP) ## Serve the same stack through SAM CLI's own
 .PHONY: test
 test: $(DEV_STAMP) $(SAM_STAMP) $(NGSI_STAMP) ## Run all tests (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: bench
+bench: $(DEV_STAMP) ## Measure speed, memory, bytes and requests beside other tools (ENTITIES=...); takes minutes
+	$(BIN)/python -m tests.benchmarks --entities $(ENTITIES) $(ARGS)
 
 # --- Checks -----------------------------------------------------------------------------------------------------------
 

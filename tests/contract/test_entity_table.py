@@ -273,7 +273,7 @@ def test_commit_loses_no_update_when_writers_race(table: EntityTable) -> None:
     def count(_: int) -> None:
         for _attempt in range(1000):
             present = table.load(ACME, [key("counter")]).items[key("counter")]
-            new = replace(present, doc=str(int(present.doc or 0) + 1), rev=present.rev + 1)
+            new = present._replace(doc=str(int(present.doc or 0) + 1), rev=present.rev + 1)
             try:
                 table.commit(ACME, [], [change(present, new)])
             except WriteConflict:

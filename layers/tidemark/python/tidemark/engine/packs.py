@@ -9,11 +9,12 @@ the rest. `layers/DESIGN.md` has the format in full.
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import zstandard
 
+from tidemark.domain.digest import SetDigest
 from tidemark.domain.keys import SEPARATOR
 from tidemark.domain.manifest import PackRef
 from tidemark.engine.records import Record, parse_lines
@@ -55,11 +56,12 @@ class TableOfContents(msgspec.Struct, frozen=True, rename="camel"):
     frames: tuple[FrameEntry, ...]
 
 
-class BuiltPack(msgspec.Struct, frozen=True):
-    """A pack ready to be stored."""
+class BuiltPack(NamedTuple):
+    """A pack ready to be stored, and the digest of its lines."""
 
     body: bytes
     toc: TableOfContents
+    digest: SetDigest
 
 
 def build_pack(records: Iterable[Record]) -> BuiltPack | None:
@@ -70,15 +72,19 @@ def build_pack(records: Iterable[Record]) -> BuiltPack | None:
     body = bytearray()
     frames: list[FrameEntry] = []
     compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True)
+    digest = SetDigest()
     last_key, net = "", 0
-    for text, first_key, last_key, count, adds in _frames(records):  # noqa: B007 - its last key is the pack's
+    for lines, first_key, last_key, adds in _frames(records):  # noqa: B007 - its last key is the pack's
         net += adds
+        digest.add_all(lines)
+        lines.append(b"")
+        text = b"\n".join(lines)
         stored = compressor.compress(text)
         frames.append(
             FrameEntry(
                 offset=len(body),
                 length=len(stored),
-                records=count,
+                records=len(lines) - 1,
                 raw_bytes=len(text),
                 first_key=tuple(first_key.split(SEPARATOR)),
                 sha256=hashlib.sha256(stored).hexdigest(),
@@ -98,11 +104,11 @@ def build_pack(records: Iterable[Record]) -> BuiltPack | None:
         frames=tuple(frames),
     )
     body += _encode_toc(toc)
-    return BuiltPack(bytes(body), toc)
+    return BuiltPack(bytes(body), toc, digest)
 
 
-def _frames(records: Iterable[Record]) -> Iterator[tuple[bytes, str, str, int, int]]:
-    """Frame texts with their first key, last key, number of records, and what they add to the number of entities."""
+def _frames(records: Iterable[Record]) -> Iterator[tuple[list[bytes], str, str, int]]:
+    """The lines of each frame with their first key, last key, and what they add to the number of entities."""
     lines: list[bytes] = []
     size_bytes = net = 0
     first_key = ""
@@ -113,10 +119,10 @@ def _frames(records: Iterable[Record]) -> Iterator[tuple[bytes, str, str, int, i
         lines.append(line)
         size_bytes += len(line) + 1
         if size_bytes >= FRAME_RAW_BYTES:
-            yield b"\n".join(lines) + b"\n", first_key, key, len(lines), net
+            yield lines, first_key, key, net
             lines, size_bytes, net = [], 0, 0
     if lines:
-        yield b"\n".join(lines) + b"\n", first_key, key, len(lines), net
+        yield lines, first_key, key, net
 
 
 def _encode_toc(toc: TableOfContents) -> bytes:
