@@ -42,7 +42,7 @@ def tidemark(dataset: Dataset, folder: Path) -> tuple[Row, dict[str, list[float]
 
 def data_plane(step: str, dataset: Dataset, store: Path, worker: int, workers: int) -> list[str]:
     """The command of one step of the data plane."""
-    return module("data_plane", step, dataset.folder, dataset.entities, store, worker, workers)
+    return module("engine_steps", step, dataset.folder, dataset.entities, store, worker, workers)
 
 
 def tidemark_format(dataset: Dataset, folder: Path) -> Row:

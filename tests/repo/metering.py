@@ -18,11 +18,11 @@ import msgspec
 from tests.fakes import MemoryCatalog, MemoryEntityTable, MemoryPayloads, memory_ports
 from tidemark.adapters import dynamo_rows as rows
 from tidemark.domain.keys import EntityKey
-from tidemark.domain.live import Gate, Generation, Item, ItemKey, ItemWrite, Layout, TenantState
+from tidemark.domain.live import ChangedKey, Cut, Gate, Generation, Item, ItemKey, ItemWrite, Layout, TenantState
 from tidemark.domain.restore import Restore, StagedPart
 from tidemark.domain.snapshot import Snapshot
 from tidemark.domain.tenant import Tenant
-from tidemark.ports import Loaded, Page, Ports, StoredObject
+from tidemark.ports import ChangedPage, Loaded, Page, Ports, StoredObject
 
 READ_UNITS: Final = "read units"
 WRITE_UNITS: Final = "write units"
@@ -36,6 +36,8 @@ _ITEMS_OF_A_WRITE: Final = 25
 _TRANSACTIONAL: Final = 2
 # What DynamoDB adds to each item, and to each entry of an index, when it bills storage.
 _OVERHEAD_BYTES: Final = 100
+# `changed` and its number in an entry of the index.
+_CUT_BYTES: Final = 12
 
 type Meter = Counter[str]
 
@@ -146,6 +148,15 @@ class MeteredTable(MemoryEntityTable):
         self._meter[READ_UNITS] += 1
         return super().keys_of_id(tenant, generation, shard, entity_id)
 
+    def changed_keys(
+        self, tenant: Tenant, generation: Generation, shard: int, *, since: Cut, after: ChangedKey | None = None
+    ) -> ChangedPage:
+        page = super().changed_keys(tenant, generation, shard, since=since, after=after)
+        entries = (rows.item_key(tenant, ItemKey(generation, shard, one.sort_key)) for one in page.keys)
+        self._meter["Query"] += 1
+        self._meter[READ_UNITS] += read_units(sum(size_of(entry) + _CUT_BYTES for entry in entries))
+        return page
+
     def insert(self, tenant: Tenant, items: Sequence[Item]) -> None:
         for item in items:
             row_bytes = size_of(rows.item_row(tenant, item))
@@ -200,6 +211,9 @@ class MeteredCatalog(MemoryCatalog):
     def __init__(self, meter: Meter) -> None:
         super().__init__()
         self._meter = meter
+
+    def add_tenant(self, tenant: Tenant) -> None:
+        self._put(tenant, super().add_tenant)
 
     def add_snapshot(self, snapshot: Snapshot) -> Snapshot:
         return self._put(snapshot, super().add_snapshot)

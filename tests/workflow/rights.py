@@ -8,6 +8,7 @@ Source: Service Authorization Reference, DynamoDB, S3 and Step Functions.
 import contextvars
 import fnmatch
 import functools
+import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +22,7 @@ from botocore.exceptions import ClientError
 from tests.local.aws import ACCOUNT_ID, REGION
 from tests.local.inprocess import _current as running
 from tests.local.stack import LocalStack
+from tidemark.adapters.dynamo_wire import TEXT
 
 _INSERT_INTO = re.compile(r'INSERT INTO "([^"]+)"')
 _MISSING = {"404", "NoSuchKey"}
@@ -131,7 +133,7 @@ def _on_tables(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, st
                 ((kind, request),) = item.items()
                 yield f"{kind}Item", request["TableName"], None, frozenset()
         case "BatchExecuteStatement":
-            for statement in params["Statements"]:
+            for statement in json.loads(params[TEXT])["Statements"]:
                 found = _INSERT_INTO.match(statement["Statement"])
                 assert found, f"what right does {statement['Statement']} take?"
                 yield "PartiQLInsert", found[1], None, frozenset()

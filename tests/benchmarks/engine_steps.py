@@ -1,6 +1,6 @@
 """The data plane alone: one worker's share of a capture or of a restore, in a process of its own.
 
-Usage: python -m tests.benchmarks.data_plane STEP DATASET ENTITIES STORE WORKER WORKERS. Steps: `first` and `second`
+Usage: python -m tests.benchmarks.engine_steps STEP DATASET ENTITIES STORE WORKER WORKERS. Steps: `first` and `second`
 copy shards into packs, `restore` stages them, `check` stages them and compares every entity with the data set. Prints
 JSON: seconds (elapsed, and of one core), peak memory, requests. Engine and adapters are the product's own, on
 `aws_stub`.
