@@ -50,7 +50,9 @@ def test_collection_says_that_it_is_dry(machines: Machines, script: Script) -> N
 def test_collection_calls_again_until_a_tenant_is_done(machines: Machines, script: Script) -> None:
     script.say("collect_garbage", {"done": False}, {"done": False}, {"done": True})
     assert machines.run(MACHINE, TOLD).status == "SUCCEEDED"
-    assert len(script.calls["collect_garbage"]) == 5
+    calls = script.calls["collect_garbage"]
+    assert len(calls) == 5
+    assert [call.keys() for call in calls] == [{"tenant", "run", "dryRun"}] * 5
 
 
 def test_collection_goes_on_with_the_others_when_tenants_fail_and_fails_at_the_end(
