@@ -12,6 +12,8 @@ from tests.local.keys import headers_of, ports_of, seed_key
 from tests.local.stack import LocalStack
 from tests.workflow.conftest import SMALL
 from tests.workflow.rights import Need, granted, is_allowed, noted
+from tidemark.domain.keys import EntityKey
+from tidemark.domain.live import Item, ItemKey
 from tidemark.domain.tenant import Tenant
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.restore_snapshot import restore_snapshot
@@ -99,6 +101,29 @@ class Story:
         pack = next(one for one in found if one["Key"].endswith(".pack"))
         s3.put_object(Bucket=bucket, Key=pack["Key"], Body=bytes(pack["Size"]), ChecksumAlgorithm="SHA256")
 
+    def recycle(self, snapshot_id: str) -> None:
+        """Delete a snapshot, look for it, bring it back."""
+        self._http("DELETE", f"/v2/snapshots/{snapshot_id}", 204)
+        self._http("GET", "/v2/snapshots?status=deleted", 200)
+        self._http("POST", f"/v2/snapshots/{snapshot_id}/undelete", 200)
+
+    def collect(self, snapshot_id: str) -> None:
+        """Collect when a deleted snapshot's time is over and late workers have left something behind."""
+        ports = ports_of(self._stack)
+        record = ports.catalog.snapshot(TENANT, snapshot_id)
+        ports.catalog.replace_snapshot(replace(record, recycled_until=record.deleted_at))
+        for restore in ports.catalog.restores(TENANT):
+            key = ItemKey(restore.dead_generation, 0, EntityKey("Room", "late", "/").sort_key)
+            ports.table.insert(TENANT, [Item(key, "{}", 1)])
+        machine = self._stack.physical_id("CollectStateMachine")
+        arn = self._stack.client("stepfunctions").start_execution(
+            stateMachineArn=machine, input=json.dumps({"dryRun": False})
+        )["executionArn"]
+        report = self._stack.wait_execution(arn).output["outcome"]["report"]
+        assert report["deletedObjects"] > 0
+        assert report["sweptGenerations"] > 0
+        assert (report["expired"], report["purged"]) == (1, 1)
+
     def _ended(self, machine: str, subject: str) -> None:
         execution = next(one for one in self._stack.executions(machine) if subject in one.name)
         self._stack.wait_execution(execution.arn)
@@ -130,7 +155,9 @@ def needs(stack: LocalStack) -> set[Need]:
         second = story.snapshot()
         story.damage(second)
         assert story.restore(second) == "failed"
+        story.recycle(first)
         story.delete(first)
+        story.collect(first)
     return found
 
 
