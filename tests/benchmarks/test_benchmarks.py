@@ -102,6 +102,7 @@ def test_plot_draws_one_line_a_tool(values: Sequence[int]) -> None:
         assert drawn.count("<polyline") == 2
         assert "b&lt;" in drawn
     assert plot.daily(10, 1)[-1] == 39
+    assert plot.daily(10, 1, whole_again_every=9)[8:10] == [18, 29]
 
 
 def test_readme_gets_the_tables_between_its_markers(tmp_path: Path) -> None:
