@@ -1,7 +1,7 @@
 """Engine and format without AWS on either side: a file of NDJSON in, packs in a folder, a file of NDJSON out.
 
 Usage: python -m tests.benchmarks.format_alone STEP DATASET ENTITIES STORE WORKER WORKERS, with the steps of
-`engine_steps`. A worker has one run of the keys, as one shard. Other tools start from the same file.
+`worker`. A worker has one run of the keys, as one shard. Other tools start from the same file.
 """
 
 import json

@@ -30,9 +30,9 @@ def tidemark(dataset: Dataset, folder: Path) -> tuple[Row, dict[str, list[float]
 
     first = step("first")
     rates = {"capture": [one["count"] / one["core_s"] for one in results(first)]}
-    first = after(first, step("seal-first", 1))
+    first = after(first, step("seal", 1))
     stored_bytes = size_of(store)
-    second = after(step("second"), step("seal-second", 1))
+    second = step("second", 1)
     added_bytes = size_of(store) - stored_bytes
     restore = step("restore")
     rates["restore"] = [one["count"] / one["core_s"] for one in results(restore)]
@@ -42,7 +42,7 @@ def tidemark(dataset: Dataset, folder: Path) -> tuple[Row, dict[str, list[float]
 
 def data_plane(step: str, dataset: Dataset, store: Path, worker: int, workers: int) -> list[str]:
     """The command of one step of the data plane."""
-    return module("engine_steps", step, dataset.folder, dataset.entities, store, worker, workers)
+    return module("worker", step, dataset.folder, dataset.entities, store, worker, workers)
 
 
 def tidemark_format(dataset: Dataset, folder: Path) -> Row:

@@ -18,9 +18,11 @@ class Line(NamedTuple):
     stored_bytes: Sequence[float]
 
 
-def daily(first_bytes: int, added_bytes: int) -> list[float]:
-    """Bytes stored after each day, each adding what the second snapshot added."""
-    return [first_bytes + added_bytes * day for day in range(DAYS)]
+def daily(first_bytes: int, added_bytes: int, *, whole_again_every: int = DAYS) -> list[float]:
+    """Bytes stored after each day, each adding what the second snapshot added; and as much as the first on the days
+    that write all anew, since the snapshots before them still need what there was.
+    """
+    return [first_bytes * (1 + day // whole_again_every) + added_bytes * day for day in range(DAYS)]
 
 
 def svg(lines: Sequence[Line], title: str) -> str:

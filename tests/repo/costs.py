@@ -215,7 +215,8 @@ def tables() -> str:
     rows = [
         ("**First snapshot**", run.capture),
         ("**Next one, 1 % changed**", run.following),
-        *run.restore.items(), ("**Restore, all phases**", whole),
+        *run.restore.items(),
+        ("**Restore, all phases**", whole),
     ]
     lines = [
         "| | read units | write units | S3 requests | state transitions | US$ |",

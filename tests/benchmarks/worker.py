@@ -1,8 +1,8 @@
 """The data plane alone: one worker's share of a capture or of a restore, in a process of its own.
 
-Usage: python -m tests.benchmarks.engine_steps STEP DATASET ENTITIES STORE WORKER WORKERS. Steps: `first` and `second`
-copy shards into packs, `restore` stages them, `check` stages them and compares every entity with the data set. Prints
-JSON: seconds (elapsed, and of one core), peak memory, requests. Engine and adapters are the product's own, on
+Usage: python -m tests.benchmarks.worker STEP DATASET ENTITIES STORE WORKER WORKERS. Steps: `first` and `second` copy
+shards into packs, `seal` ends the first, `restore` stages them, `check` stages them and compares every entity with the
+data set. Prints JSON: seconds (elapsed, and of one core) and requests. Engine and adapters are the product's own, on
 `aws_stub`.
 """
 
@@ -51,12 +51,14 @@ def first(ports: Ports, shards: range) -> int:
 
 
 def second(ports: Ports, shards: range) -> int:
-    """What changed since, on top of the first."""
+    """What changed since, on top of the first, and the seal: all in one worker, as a request does it in line."""
     jobs = [
         copying.ShardCut(_TENANT, _SECOND, Generation(1), Cut(2), shard, _noted(ports, _FIRST, shard), Cut(1))
         for shard in shards
     ]
-    return _copied(ports, jobs)
+    count = _copied(ports, jobs)
+    seal(ports, _SECOND)
+    return count
 
 
 def restore(ports: Ports, shards: range) -> int:
@@ -143,8 +145,8 @@ def main(step: str, folder: str, entities: str, store: str, worker: str, workers
     started_s, started_cpu_s = time.perf_counter(), time.process_time()
     if step == "check":
         count = check(dataset, Path(store))
-    elif step.startswith("seal"):
-        count = seal(ports, _FIRST if step == "seal-first" else _SECOND)
+    elif step == "seal":
+        count = seal(ports, _FIRST)
     else:
         count = STEPS[step](ports, shards)
     result = {
