@@ -9,6 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?= python3.13
 PORT ?= 3000
 ARGS ?=
+ENTITIES ?= 300000
 
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -81,6 +82,10 @@ sam-api: $(DEV_STAMP) $(SAM_STAMP) ## Serve the same stack through SAM CLI's own
 test: $(DEV_STAMP) $(SAM_STAMP) $(NGSI_STAMP) ## Run all tests (ARGS="-k name" for some)
 	$(BIN)/python -m pytest $(ARGS)
 
+.PHONY: bench
+bench: $(DEV_STAMP) ## Measure speed, memory, bytes and requests beside other tools (ENTITIES=...); takes minutes
+	$(BIN)/python -m tests.benchmarks --entities $(ENTITIES) $(ARGS)
+
 # --- Checks -----------------------------------------------------------------------------------------------------------
 
 .PHONY: check
@@ -114,6 +119,10 @@ validate: $(SAM_STAMP) ## Check template.yaml with SAM's own linter
 .PHONY: build
 build: $(SAM_STAMP) ## Build the deployable artifacts into .aws-sam
 	$(SAM) build
+
+.PHONY: key
+key: $(DEV_STAMP) ## Make or revoke an API key of a deployed stack (ARGS="create-key --help")
+	@PYTHONPATH=layers/tidemark/python $(BIN)/python -m tidemark $(ARGS)
 
 .PHONY: clean
 clean: ## Remove everything that make made

@@ -23,13 +23,16 @@ from tidemark.adapters import clients
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import ProjectionTypeDef
     from mypy_boto3_s3.client import S3Client
 
 MOTO: Final = "moto"
 MEMORY: Final = "memory"
 # Importing them is what makes moto right.
 PATCHES: Final = (moto_dynamodb, moto_s3)
-_INDEXES: Final = {"byId": "id", "changed": "changed"}
+_KEYS_ONLY: "ProjectionTypeDef" = {"ProjectionType": "KEYS_ONLY"}
+_WITH_DELETED: "ProjectionTypeDef" = {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["deleted"]}
+_INDEXES: Final = {"byId": ("id", _KEYS_ONLY), "changed": ("changed", _WITH_DELETED)}
 
 
 def lanes(variable: str) -> list[str]:
@@ -73,9 +76,9 @@ def table_on(client: "DynamoDBClient") -> Iterator[str]:
             {
                 "IndexName": index,
                 "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": key, "KeyType": "RANGE"}],
-                "Projection": {"ProjectionType": "KEYS_ONLY"},
+                "Projection": projection,
             }
-            for index, key in _INDEXES.items()
+            for index, (key, projection) in _INDEXES.items()
         ],
     )
     client.get_waiter("table_exists").wait(TableName=name)

@@ -22,6 +22,7 @@ from tidemark.domain.snapshot import (
     Trigger,
     Verification,
 )
+from tidemark.domain.tenant import Tenant
 from tidemark.errors import (
     KeyNotFound,
     NotFound,
@@ -50,6 +51,8 @@ FULL_SNAPSHOT = snapshot(
     restore_id="restore_2026-01-15T10-00-00Z",
     failure=FAILURE,
     verification=Verification(LATER, ok=False, scope=Scope.SAMPLE, checked_bytes=1, checked_packs=2, failure=FAILURE),
+    deleted_at=LATER,
+    recycled_until=LATER + timedelta(days=7),
     used_by=frozenset({"restore_a", "capture_b"}),
 )
 FULL_RESTORE = restore(
@@ -62,6 +65,8 @@ FULL_RESTORE = restore(
     attempt=3,
     finished_at=LATER,
     failure=FAILURE,
+    staged=12,
+    swept=True,
 ).entering(Phase.STAGE, LATER)
 FULL_KEY = api_key(expires_at=LATER, last_used_at=LATER)
 
@@ -210,6 +215,22 @@ def test_replace_lets_one_win_when_many_race(catalog: Catalog, kind: Kind) -> No
     assert kind.get(catalog, first) == replace(kind.rivals[won.index(True)], version=2)
 
 
+# --- tenants
+
+
+def test_tenants_are_listed_by_name_and_once(catalog: Catalog) -> None:
+    for name in ("harbour", "acme", "acme_2", "harbour", "acme"):
+        catalog.add_tenant(Tenant(name))
+    assert list(catalog.tenants()) == ["acme", "acme_2", "harbour"]
+
+
+def test_tenants_are_those_that_were_noted_alone(catalog: Catalog) -> None:
+    catalog.add_snapshot(snapshot())
+    catalog.add_restore(restore())
+    catalog.add_key(api_key())
+    assert list(catalog.tenants()) == []
+
+
 # --- snapshots
 
 
@@ -350,3 +371,15 @@ def test_record_part_replaces_the_note_when_it_is_repeated(catalog: Catalog) -> 
     for records in (5, 6):
         catalog.record_part(ACME, restore().id, _part(3, records))
     assert catalog.parts(ACME, restore().id) == [_part(3, 6)]
+
+
+def test_remove_parts_forgets_those_of_one_restore(catalog: Catalog) -> None:
+    for number in range(30):
+        catalog.record_part(ACME, restore(0).id, _part(number))
+    catalog.record_part(ACME, restore(1).id, _part(0))
+    catalog.record_part(OTHER, restore(0).id, _part(0))
+    for _ in range(2):
+        catalog.remove_parts(ACME, restore(0).id)
+        assert catalog.parts(ACME, restore(0).id) == []
+    assert catalog.parts(ACME, restore(1).id) == [_part(0)]
+    assert catalog.parts(OTHER, restore(0).id) == [_part(0)]

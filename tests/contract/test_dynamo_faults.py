@@ -150,6 +150,24 @@ def test_reads_are_strongly_consistent(entities: DynamoEntityTable, dynamodb: "D
     assert [request["ConsistentRead"] for request in requests] == [True] * 7
 
 
+def test_page_never_starts_outside_of_its_prefix(entities: DynamoEntityTable, dynamodb: "DynamoDBClient") -> None:
+    # AWS refuses such a start; moto does not.
+    queries = disturb(dynamodb, "Query")
+    entities.page(ACME, ONE, 0, prefix="Room\x1f", after="Room\x1fa\x1f/")
+    entities.page(ACME, ONE, 0, prefix="Room\x1f", after="Car\x1fz\x1f/")
+    entities.page(ACME, ONE, 0, prefix="Room\x1f", after="Rooms\x1fa\x1f/")
+    starts = [request.get("ExclusiveStartKey") for request in queries.requests]
+    assert starts == [{"pk": {"S": "acme#1#0"}, "sk": {"S": "Room\x1fa\x1f/"}}, None]
+
+
+def test_keys_of_id_are_in_order_whatever_the_order_of_the_index(
+    entities: DynamoEntityTable, dynamodb: "DynamoDBClient"
+) -> None:
+    answer = {"Items": [{"sk": {"S": f"{kind}\x1fx\x1f/"}} for kind in ("Room", "Car", "Bus")], "Count": 3}
+    disturb(dynamodb, "Query", answer)
+    assert [each.type for each in entities.keys_of_id(ACME, ONE, 0, "x")] == ["Bus", "Car", "Room"]
+
+
 def _only(content: dict[str, Any]) -> Any:
     [value] = content.values()
     return value

@@ -8,7 +8,7 @@ from tests.contract.aws import table_on
 from tests.contract.examples import ACME, api_key, item, key, restore, snapshot, state
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_rows import Row, gate_row, item_row, state_row
-from tidemark.domain.live import Base, Cut, FencingToken, Gate, Generation, Item, Lease, LeaseKind
+from tidemark.domain.live import Base, Cut, FencingToken, Gate, Generation, Item, Lease, LeaseKind, Life
 from tidemark.domain.snapshot import SnapshotId
 
 if TYPE_CHECKING:
@@ -37,8 +37,20 @@ PLACE = {"pk": {"S": "acme#1#0"}, "sk": {"S": "Room\x1fa\x1f/"}}
             item("a", None, rev=3, changed=Cut(4)),
             {**PLACE, "rev": {"N": "3"}, "deleted": {"BOOL": True}, "changed": {"N": "4"}},
         ),
+        (
+            item("a", changed=Cut(9), born=Cut(9), past=(Life(Cut(2), Cut(4)), Life(Cut(6), Cut(7)))),
+            {
+                **PLACE,
+                "rev": {"N": "1"},
+                "doc": {"S": "{}"},
+                "id": {"S": "a"},
+                "changed": {"N": "9"},
+                "born": {"N": "9"},
+                "past": {"S": "2-4 6-7"},
+            },
+        ),
     ],
-    ids=["staged", "written", "deleted"],
+    ids=["staged", "written", "deleted", "lived before"],
 )
 def test_item_row_has_only_what_the_item_has(stored: Item, row: Row) -> None:
     assert item_row(ACME, stored) == row
@@ -52,8 +64,8 @@ def test_item_row_lies_in_the_partition_of_its_generation_and_shard() -> None:
 def test_gate_row_is_open_when_nobody_closed_it() -> None:
     row = gate_row(Gate(ACME, 7, Generation(2), Cut(3), rev=4))
     assert row == {
-        "pk": {"S": "acme#gates"},
-        "sk": {"S": "0007"},
+        "pk": {"S": "acme#gate#7"},
+        "sk": {"S": "gate"},
         "generation": {"N": "2"},
         "cut": {"N": "3"},
         "rev": {"N": "4"},

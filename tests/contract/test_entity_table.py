@@ -21,7 +21,18 @@ from tests.contract.examples import (
     state,
 )
 from tidemark.domain.keys import EntityKey
-from tidemark.domain.live import Base, Cut, FencingToken, Generation, Item, Lease, LeaseKind, TenantState
+from tidemark.domain.live import (
+    Base,
+    ChangedKey,
+    Cut,
+    FencingToken,
+    Generation,
+    Item,
+    Lease,
+    LeaseKind,
+    Life,
+    TenantState,
+)
 from tidemark.domain.snapshot import SnapshotId
 from tidemark.errors import RecordExists, StaleRecord, WriteConflict
 from tidemark.ports import EntityTable, Loaded
@@ -35,6 +46,7 @@ ITEMS = [
     item("caught-staged", "{}", changed=Cut(5), prev="{}", prev_cut=Cut(0)),
     item("caught-new", "{}", changed=Cut(5), prev=None, prev_cut=Cut(5)),
     item("deleted", None, changed=Cut(4)),
+    item("lived-before", "{}", changed=Cut(9), born=Cut(8), past=(Life(Cut(2), Cut(4)), Life(Cut(6), Cut(7)))),
     item("deleted-caught", None, changed=Cut(5), prev="{}", prev_cut=Cut(1)),
     item(key("elsewhere", entity_type="Tür", path="/a/b", generation=2**40, shard=63), "{}"),
 ]
@@ -261,7 +273,7 @@ def test_commit_loses_no_update_when_writers_race(table: EntityTable) -> None:
     def count(_: int) -> None:
         for _attempt in range(1000):
             present = table.load(ACME, [key("counter")]).items[key("counter")]
-            new = replace(present, doc=str(int(present.doc or 0) + 1), rev=present.rev + 1)
+            new = present._replace(doc=str(int(present.doc or 0) + 1), rev=present.rev + 1)
             try:
                 table.commit(ACME, [], [change(present, new)])
             except WriteConflict:
@@ -374,6 +386,52 @@ def test_keys_of_id_passes_over_tombstones(table: EntityTable) -> None:
     assert table.keys_of_id(ACME, ONE, 0, "x") == []
     table.commit(ACME, [], [change(item("x", None, rev=2), item("x", rev=3))])
     assert table.keys_of_id(ACME, ONE, 0, "x") == [EntityKey("Room", "x", "/")]
+
+
+# --- changed_keys
+
+
+def every_change(table: EntityTable, since: int) -> list[ChangedKey]:
+    after: ChangedKey | None = None
+    found: list[ChangedKey] = []
+    while True:
+        page = table.changed_keys(ACME, ONE, 0, since=Cut(since), after=after)
+        found.extend(page.keys)
+        if not page.more or not page.keys:
+            return found
+        after = page.keys[-1]
+
+
+def test_changed_keys_returns_what_was_written_after_a_cut_and_passes_over_the_rest(table: EntityTable) -> None:
+    table.insert(
+        ACME,
+        [
+            item("staged"),
+            item("old", changed=Cut(3)),
+            item("b", changed=Cut(5)),
+            item("a", changed=Cut(5)),
+            item("gone", None, changed=Cut(4)),
+            item(key("elsewhere", shard=1), changed=Cut(9)),
+            item(key("earlier", generation=2), changed=Cut(9)),
+        ],
+    )
+    assert every_change(table, since=3) == [
+        ChangedKey(Cut(4), key("gone").sort_key, deleted=True),
+        ChangedKey(Cut(5), key("a").sort_key),
+        ChangedKey(Cut(5), key("b").sort_key),
+    ]
+    assert every_change(table, since=5) == []
+
+
+def test_changed_keys_orders_cuts_as_numbers(table: EntityTable) -> None:
+    table.insert(ACME, [item("a", changed=Cut(10)), item("b", changed=Cut(9))])
+    assert [one.cut for one in every_change(table, since=0)] == [9, 10]
+
+
+def test_changed_keys_goes_on_after_a_key_of_the_same_cut(table: EntityTable) -> None:
+    table.insert(ACME, [item(name, changed=Cut(2)) for name in "abcd"])
+    page = table.changed_keys(ACME, ONE, 0, since=Cut(1), after=ChangedKey(Cut(2), key("b").sort_key))
+    assert [one.sort_key for one in page.keys] == [key("c").sort_key, key("d").sort_key]
 
 
 # --- insert and remove

@@ -91,3 +91,23 @@ def test_list_returns_every_object_when_they_are_more_than_a_page(payloads: Payl
     for key in keys:
         payloads.put(key, b"")
     assert [each.key for each in payloads.list("acme/packs/")] == keys
+
+
+def test_delete_removes_one_object(payloads: PayloadStore) -> None:
+    for key in (KEY, KEY + "2"):
+        payloads.put(key, b"x")
+    assert payloads.delete(KEY) is True
+    with pytest.raises(ObjectNotFound):
+        payloads.get(KEY)
+    with pytest.raises(ObjectNotFound):
+        payloads.head(KEY)
+    assert [each.key for each in payloads.list("")] == [KEY + "2"]
+
+
+def test_delete_succeeds_when_there_is_nothing(payloads: PayloadStore) -> None:
+    payloads.put(KEY, b"x")
+    assert payloads.delete(KEY + "2") is True
+    assert payloads.delete(KEY) is True
+    assert payloads.delete(KEY) is True
+    payloads.put(KEY, b"y")
+    assert payloads.get(KEY) == b"y"

@@ -94,3 +94,25 @@ def test_error_is_named_when_s3_refuses_a_call(
     with pytest.raises(error, match=code) as caught:
         calls[operation]()
     assert caught.value.__cause__ is not None
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "ObjectLocked", "InvalidObjectState"])
+def test_delete_says_that_the_object_stays_when_s3_retains_it(objects: S3Payloads, s3: "S3Client", code: str) -> None:
+    objects.put(KEY, b"0123456789")
+    disturb(s3, "DeleteObject", code)
+    assert objects.delete(KEY) is False
+    assert objects.get(KEY) == b"0123456789"
+
+
+@pytest.mark.parametrize(("code", "error"), [("SlowDown", Throttled), ("InternalError", AwsFailure)])
+def test_delete_fails_when_aws_does(objects: S3Payloads, s3: "S3Client", code: str, error: type[TidemarkError]) -> None:
+    disturb(s3, "DeleteObject", *[code] * 20)
+    with pytest.raises(error):
+        objects.delete(KEY)
+
+
+def test_delete_asks_for_the_newest_version_alone(objects: S3Payloads, s3: "S3Client") -> None:
+    """Without a version id S3 puts a marker on top: the bytes stay for as long as the bucket's rules say."""
+    asked = disturb(s3, "DeleteObject")
+    objects.delete(KEY)
+    assert "versionId" not in asked.requests[0]["query_string"]

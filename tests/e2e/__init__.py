@@ -1,1 +1,1 @@
-"""Tests of the whole stack over HTTP, as its users see it."""
+"""The whole product from outside: HTTP in, and what AWS holds afterwards."""

@@ -4,10 +4,10 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
+from tests.e2e.served import Served
 from tests.repo.sources import ROOT
 
 PEER = Path(__file__).with_name("filip_peer.py")
@@ -15,21 +15,11 @@ PYTHON = ROOT / ".venv-ngsi" / "bin" / "python"
 TIMEOUT_S = 300
 
 
-class ServedStack(Protocol):
-    """What this test needs of the fixture: where the API is, and a key for any tenant."""
-
-    @property
-    def url(self) -> str: ...
-
-    @property
-    def key(self) -> str: ...
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(TIMEOUT_S + 30)
-def test_filip_works_unmodified(served_stack: ServedStack) -> None:
+def test_filip_works_unmodified(served_stack: Served) -> None:
     assert PYTHON.exists(), "the client's environment is missing: make setup-all"
-    environment = {"TIDEMARK_URL": served_stack.url, "TIDEMARK_API_KEY": served_stack.key, "PATH": os.environ["PATH"]}
+    environment = {"TIDEMARK_URL": served_stack.url, "TIDEMARK_API_KEY": served_stack.key(), "PATH": os.environ["PATH"]}
     peer = subprocess.run(
         [str(PYTHON), str(PEER)], env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
     )

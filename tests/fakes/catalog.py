@@ -50,6 +50,15 @@ class MemoryCatalog:
         self._tenants: set[Tenant] = set()
         self._parts: dict[tuple[Tenant, str], dict[int, StagedPart]] = {}
 
+    def add_tenant(self, tenant: Tenant) -> None:
+        with self._lock:
+            self._tenants.add(tenant)
+
+    def tenants(self) -> Iterator[Tenant]:
+        with self._lock:
+            found = sorted(self._tenants)
+        yield from found
+
     def add_snapshot(self, snapshot: Snapshot) -> Snapshot:
         with self._lock:
             return self._snapshots.add((snapshot.tenant, snapshot.id), snapshot)
@@ -102,14 +111,9 @@ class MemoryCatalog:
         with self._lock:
             return [part for _, part in sorted(self._parts.get((tenant, restore_id), {}).items())]
 
-    def add_tenant(self, tenant: Tenant) -> None:
+    def remove_parts(self, tenant: Tenant, restore_id: str) -> None:
         with self._lock:
-            self._tenants.add(tenant)
-
-    def tenants(self) -> Iterator[Tenant]:
-        with self._lock:
-            found = sorted(self._tenants)
-        yield from found
+            self._parts.pop((tenant, restore_id), None)
 
     def add_key(self, key: ApiKey) -> ApiKey:
         with self._lock:

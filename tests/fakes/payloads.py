@@ -9,10 +9,14 @@ from tidemark.ports import StoredObject
 
 
 class MemoryPayloads:
-    """`objects` holds the bytes by key; a test may alter it to damage what is stored."""
+    """`objects` holds the bytes by key; a test may alter it to damage what is stored.
+
+    `retained` are keys that can't be deleted.
+    """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.retained: set[str] = set()
         self._lock = threading.Lock()
 
     def put(self, key: str, body: bytes) -> None:
@@ -39,3 +43,10 @@ class MemoryPayloads:
             found = sorted((key, len(body)) for key, body in self.objects.items() if key.startswith(prefix))
         for key, size_bytes in found:
             yield StoredObject(key, size_bytes)
+
+    def delete(self, key: str) -> bool:
+        with self._lock:
+            if key in self.retained:
+                return False
+            self.objects.pop(key, None)
+            return True

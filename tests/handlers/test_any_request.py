@@ -1,6 +1,8 @@
 """Whatever comes in, the answer is a documented one: no request makes a function fail or write what it should not."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -16,11 +18,13 @@ from functions.ngsi.get_snapshot import handler as get_snapshot
 from functions.ngsi.list_restores import handler as list_restores
 from functions.ngsi.list_snapshots import handler as list_snapshots
 from functions.ngsi.restore_snapshot import handler as restore_snapshot
+from functions.ngsi.undelete_snapshot import handler as undelete_snapshot
 from tests.fakes import memory_ports
 from tests.handlers.conftest import ENVIRONMENT
 from tests.handlers.rest import call, request, sample
 from tidemark import bootstrap
 from tidemark.domain.tenant import Tenant
+from tidemark.ports import Ports
 from tidemark.web import LambdaHandler
 
 FUNCTIONS: list[tuple[LambdaHandler, str]] = [
@@ -28,6 +32,7 @@ FUNCTIONS: list[tuple[LambdaHandler, str]] = [
     (get_snapshot.handler, "get_snapshot"),
     (delete_snapshot.handler, "delete_snapshot"),
     (restore_snapshot.handler, "restore_snapshot"),
+    (undelete_snapshot.handler, "undelete_snapshot"),
     (list_restores.handler, "list_restores"),
     (get_restore.handler, "get_restore"),
     (cancel_restore.handler, "cancel_restore"),
@@ -55,6 +60,15 @@ def with_words_in_its_path(event: dict[str, Any], word: str) -> dict[str, Any]:
     return event
 
 
+@contextmanager
+def serving(ports: Ports) -> Iterator[None]:
+    """Functions as they are deployed, with these ports."""
+    with bootstrap.use(ports), pytest.MonkeyPatch.context() as patch:
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        yield
+
+
 @given(st.sampled_from(FUNCTIONS), WORDS, st.dictionaries(WORDS, WORDS, max_size=3), HEADERS, BODIES)
 def test_no_request_makes_a_function_fail(
     function: tuple[LambdaHandler, str], word: str, query: dict[str, str], headers: dict[str, str], body: str
@@ -62,7 +76,7 @@ def test_no_request_makes_a_function_fail(
     handler, name = function
     event = with_words_in_its_path(request("ngsi", name, text=body, headers=headers, query=query), word)
     ports = memory_ports()
-    with bootstrap.use(ports):
+    with serving(ports):
         answer = call(handler, event)
     assert answer.status in REFUSALS | {200}
     assert (answer.status == 200) == isinstance(answer.json, list)
@@ -72,9 +86,7 @@ def test_no_request_makes_a_function_fail(
 @given(BODIES, HEADERS)
 def test_create_makes_a_snapshot_or_refuses_and_writes_nothing(body: str, headers: dict[str, str]) -> None:
     ports = memory_ports()
-    with bootstrap.use(ports), pytest.MonkeyPatch.context() as patch:
-        for name, value in ENVIRONMENT.items():
-            patch.setenv(name, value)
+    with serving(ports):
         answer = call(create_snapshot.handler, request("ngsi", "create_snapshot", text=body, headers=headers))
     made = list(ports.catalog.snapshots(Tenant("smartcity")))
     if answer.status == 201:
@@ -85,6 +97,6 @@ def test_create_makes_a_snapshot_or_refuses_and_writes_nothing(body: str, header
 
 
 def test_sample_events_are_what_the_functions_serve() -> None:
-    with bootstrap.use(memory_ports()):
+    with serving(memory_ports()):
         answers = {name: call(handler, sample("ngsi", name)).status for handler, name in FUNCTIONS}
     assert set(answers.values()) == {200, 404}

@@ -1,4 +1,4 @@
-"""The five endpoints of the snapshots, called as the REST API calls them."""
+"""The endpoints of the snapshots, called as the REST API calls them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,6 +12,7 @@ from functions.ngsi.delete_snapshot import handler as delete_snapshot
 from functions.ngsi.get_snapshot import handler as get_snapshot
 from functions.ngsi.list_snapshots import handler as list_snapshots
 from functions.ngsi.restore_snapshot import handler as restore_snapshot
+from functions.ngsi.undelete_snapshot import handler as undelete_snapshot
 from functions.ngsi.verify_snapshot import handler as verify_snapshot
 from tests.fakes import ManualClock, MemoryWorkflows
 from tests.handlers.rest import assert_error, call, request, sample
@@ -301,6 +302,90 @@ def test_delete_is_a_conflict_while_the_snapshot_is_in_use(ports: Ports, members
     before = stored(ports, **members)
     assert_error(call(delete_snapshot.handler, sample("ngsi", "delete_snapshot")), 409, "Conflict", SNAPSHOT)
     assert snapshots_of(ports) == [before]
+
+
+# --- the recycle bin
+
+
+def days_pass(ports: Ports, days: float) -> None:
+    assert isinstance(ports.clock, ManualClock)
+    ports.clock.advance(days * 24 * 3600)
+
+
+def test_deleted_snapshots_are_listed_when_they_are_asked_for(ports: Ports) -> None:
+    stored(ports)
+    kept = stored(ports, TEN + timedelta(seconds=1))
+    days_pass(ports, 1)
+    call(delete_snapshot.handler, sample("ngsi", "delete_snapshot"))
+    answer = call(list_snapshots.handler, request("ngsi", "list_snapshots", query={"status": "deleted"}))
+    assert answer.text == (
+        '[{"id":"snapshot_2026-01-15T10-00-00Z","description":"Pre-deployment backup",'
+        '"createdAt":"2026-01-15T10:00:00Z","entityCount":1250,"status":"deleted","deletedAt":"2026-01-16T10:00:00.000Z",'
+        '"recycledUntil":"2026-01-23T10:00:00.000Z"}]'
+    )
+    assert [one["id"] for one in call(list_snapshots.handler, sample("ngsi", "list_snapshots")).json] == [kept.id]
+    days_pass(ports, 7)
+    assert call(list_snapshots.handler, request("ngsi", "list_snapshots", query={"status": "deleted"})).json == []
+
+
+def test_recycle_bin_is_listed_in_pages_and_counted(ports: Ports) -> None:
+    for second in range(3):
+        moment = TEN + timedelta(seconds=second)
+        stored(ports, moment)
+        path = f"/v2/snapshots/{snapshot_id(moment)}"
+        assert call(delete_snapshot.handler, request("ngsi", "delete_snapshot", path=path)).status == 204
+    query = {"status": "deleted", "limit": "1", "offset": "1", "options": "count"}
+    answer = call(list_snapshots.handler, request("ngsi", "list_snapshots", query=query))
+    assert [one["id"] for one in answer.json] == [snapshot_id(TEN + timedelta(seconds=1))]
+    assert answer.headers["Fiware-Total-Count"] == "3"
+
+
+@pytest.mark.parametrize("status", ["", "completed", "Deleted", "purging"])
+def test_list_is_refused_when_the_status_is_another(ports: Ports, status: str) -> None:
+    assert list(ports.catalog.snapshots(SMARTCITY)) == []
+    answer = call(list_snapshots.handler, request("ngsi", "list_snapshots", query={"status": status}))
+    assert_error(answer, 400, "BadRequest", "'deleted'", f"{status!r}")
+
+
+def test_undelete_answers_the_snapshot_as_it_was(ports: Ports) -> None:
+    write_entities(ports, 7)
+    call(create_snapshot.handler, sample("ngsi", "create_snapshot"))
+    before = call(get_snapshot.handler, sample("ngsi", "get_snapshot")).json
+    call(delete_snapshot.handler, sample("ngsi", "delete_snapshot"))
+    answer = call(undelete_snapshot.handler, sample("ngsi", "undelete_snapshot"))
+    assert (answer.status, answer.json) == (200, before)
+    assert call(get_snapshot.handler, sample("ngsi", "get_snapshot")).json == before
+
+
+def test_deleted_snapshot_is_not_found_with_a_word_on_how_long_it_can_be_undeleted(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMARK_RECYCLE_BIN_DAYS", "3")
+    stored(ports)
+    call(delete_snapshot.handler, sample("ngsi", "delete_snapshot"))
+    answer = call(get_snapshot.handler, sample("ngsi", "get_snapshot"))
+    assert_error(answer, 404, "NotFound", SNAPSHOT, "can be undeleted until 2026-01-18T10:00:00Z")
+    days_pass(ports, 3)
+    answer = call(get_snapshot.handler, sample("ngsi", "get_snapshot"))
+    assert_error(answer, 404, "NotFound", "was deleted")
+    assert "undeleted" not in answer.text
+
+
+def test_undelete_is_a_conflict_when_the_snapshot_is_not_in_the_recycle_bin(ports: Ports) -> None:
+    before = stored(ports)
+    answer = call(undelete_snapshot.handler, sample("ngsi", "undelete_snapshot"))
+    assert_error(answer, 409, "Conflict", SNAPSHOT, "is completed")
+    assert snapshots_of(ports) == [before]
+    call(delete_snapshot.handler, sample("ngsi", "delete_snapshot"))
+    days_pass(ports, 7)
+    answer = call(undelete_snapshot.handler, sample("ngsi", "undelete_snapshot"))
+    assert_error(answer, 409, "Conflict", SNAPSHOT, "is over")
+
+
+def test_undelete_finds_nothing_when_there_is_no_such_snapshot(ports: Ports) -> None:
+    stored(ports, tenant=Tenant("harbour"), status=SnapshotStatus.DELETED)
+    answer = call(undelete_snapshot.handler, sample("ngsi", "undelete_snapshot"))
+    assert_error(answer, 404, "NotFound", SNAPSHOT)
 
 
 # --- restore

@@ -194,10 +194,10 @@ def test_body_is_refused_when_it_is_too_large() -> None:
     assert_error(call(handler, event), 413, "RequestEntityTooLarge", "102 bytes", "at most 100")
 
 
-def test_optional_body_is_none_when_there_is_no_body_whatever_its_content_type() -> None:
+def test_optional_body_is_an_empty_object_when_there_is_none_whatever_its_content_type() -> None:
     handler = answering(lambda request: [request.optional_json()], "POST /v2/snapshots/{snapshotId}/restore")
     event = request("ngsi", "restore_snapshot", headers={"Content-Type": "text/plain"})
-    assert call(handler, event).json == [None]
+    assert call(handler, event).json == [{}]
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,41 @@
 """Where the pretended AWS is: its region and account, and boto3 clients that reach it."""
 
+import contextlib
+import os
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+import moto.core.models  # noqa: F401 - a session made before this is imported is never intercepted
 from botocore.config import Config
 
 REGION = "eu-west-1"
 ACCOUNT_ID = "123456789012"  # the one account that moto knows
 PARTITION = "aws"
 ACCESS_KEY_ID = "local"
-SECRET_ACCESS_KEY = "local"  # noqa: S105 - moto takes any
+SECRET_ACCESS_KEY = "local"
 _REQUEST_TIMEOUT_S = 900
 _CONNECTIONS = 64
-# One session for all stacks of a process: it keeps the service models, which take most of a client's making. It is not safe
-# to make clients from it in several threads.
+# One session for all stacks of a process: it keeps the service models, which take most of a client's making. It is not
+# safe to make clients from it in several threads.
 _session = boto3.session.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name=REGION)
 _session_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def region_in_environment(region: str = REGION) -> Iterator[None]:
+    """Name the region to what asks the environment for it, until the block ends."""
+    before = os.environ.get("AWS_DEFAULT_REGION")
+    os.environ["AWS_DEFAULT_REGION"] = region
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["AWS_DEFAULT_REGION"]
+        else:
+            os.environ["AWS_DEFAULT_REGION"] = before
 
 
 @dataclass
@@ -31,7 +49,8 @@ class Aws:
         """The boto3 client of a service, one for all threads."""
         with _session_lock:
             if service not in self._clients:
-                self._clients[service] = _session.client(
+                make: Any = _session.client  # its types know each service by name only
+                self._clients[service] = make(
                     service,
                     endpoint_url=self.endpoint_url,
                     config=Config(

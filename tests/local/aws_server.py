@@ -1,4 +1,4 @@
-"""Serves the pretended AWS at a port, so that worker processes and people reach it (moto's server in a thread of its own)."""
+"""Serves the pretended AWS at a port, for worker processes and people: moto's server in a thread of its own."""
 
 import logging
 import socket

@@ -22,14 +22,14 @@ ENTITIES = 1250
 NEW_ENTITIES = 40
 DESCRIPTION = "Pre-deployment backup"
 RESTORE_PHASES = ["Plan", "Stage", "Verify", "Cutover", "Preserve", "Retire"]
-# What suits two cores and a story of a minute; a read here takes a second, so a drain of some seconds is enough.
+# What suits two cores and a story of a minute.
 PARAMETERS = {
     "ShardsPerTenant": "4",
     "GatesPerTenant": "4",
     "ShardConcurrency": "4",
     "StageConcurrency": "4",
     "InlineBudgetSeconds": "20",
-    "ReadDrainSeconds": "3",
+    "ReadDrainSeconds": "1",
 }
 _TENANT = "smartcity"
 _POLL_INTERVAL_S = 0.15
@@ -101,16 +101,16 @@ class Demo:
         return wrecked
 
     def _restore(self, title: str, snapshot: str, wanted: dict[str, Any], before: Listing, after: Listing) -> str:
-        with self._story.step(title) as step, Reader(self._connect, before, after) as reader:
-            answer = self._client.expect(202, "POST", f"/v2/snapshots/{snapshot}/restore", wanted)
-            accepted = answer.json()
-            _same("the members of the answer", list(accepted)[:3], ["id", "status", "restoredEntities"])
-            _same("the answer's status", accepted["status"], "restoring")
-            _same("the answer's restoredEntities", accepted["restoredEntities"], after.total)
-            phases = self._follow(step, answer.headers["Location"])
+        with self._story.step(title) as step:
+            with Reader(self._connect, before, after) as reader:
+                answer = self._client.expect(202, "POST", f"/v2/snapshots/{snapshot}/restore", wanted)
+                accepted = answer.json()
+                _same("the members of the answer", list(accepted)[:3], ["id", "status", "restoredEntities"])
+                _same("the answer's status", accepted["status"], "restoring")
+                _same("the answer's restoredEntities", accepted["restoredEntities"], after.total)
+                phases = self._follow(step, answer.headers["Location"])
             skipped = [] if wanted.get("safetySnapshot", True) else ["Preserve"]
             _same("the phases", phases, [phase for phase in RESTORE_PHASES if phase not in skipped])
-            reader.__exit__(None, None, None)
             reads = reader.judge()
             step.result = f"completed; reads: {reads[BEFORE]} before, {reads[AFTER]} after, 0 mixed"
         return str(accepted["restoreId"])

@@ -68,13 +68,13 @@ class Client:
             self.expect(204, "POST", "/v2/op/update", {"actionType": action, "entities": some})
         return len(batches)
 
-    def page(self, number: int) -> Answer:
+    def page(self, number: int, options: str = "normalized") -> Answer:
         """One page of the listing of all entities, in one request."""
-        return self.expect(200, "GET", f"/v2/entities?options=count&limit={PAGE}&offset={number * PAGE}")
+        return self.expect(200, "GET", f"/v2/entities?options={options}&limit={PAGE}&offset={number * PAGE}")
 
     def listing(self) -> Listing:
         """Every entity there is. Nothing may be writing."""
-        answer = self.page(0)
+        answer = self.page(0, "count")
         total = int(answer.headers["Fiware-Total-Count"])
         rest = [self.page(number).body for number in range(1, -(-total // PAGE))]
         return Listing((answer.body, *rest), total)

@@ -51,7 +51,8 @@ class Resource:
         if self._left:
             names = ", ".join(sorted(self._left))
             raise DeployError(
-                f"{self.logical_id} ({self.kind}): the local stack does not know the property {names}: teach it in tests/local/resources_*.py"
+                f"{self.logical_id} ({self.kind}): the local stack does not know the property {names}: "
+                "teach it in tests/local/resources_*.py"
             )
 
     def fail(self, reason: str) -> DeployError:
@@ -162,7 +163,7 @@ class Deployer:
         self.deployment.recorded[resource.logical_id] = dict(properties)
 
     def call(self, resource: Resource, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
-        """Call AWS with numbers and truth values in the types that the operation wants (templates give them as text)."""
+        """Call AWS, with numbers and truth values in the types that the operation wants: templates give texts."""
         client = self.aws.client(service)
         shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[operation]).input_shape
         try:
@@ -185,7 +186,12 @@ def _typed(shape: botocore.model.Shape, value: Any) -> Any:
             return [_typed(shape.member, item) for item in value]
         case botocore.model.MapShape(), dict():
             return {name: _typed(shape.value, item) for name, item in value.items()}
-    match shape.type_name, value:
+        case _:
+            return _typed_scalar(shape.type_name, value)
+
+
+def _typed_scalar(type_name: str, value: Any) -> Any:
+    match type_name, value:
         case "boolean", str():
             return value.lower() == "true"
         case "integer" | "long", str() if re.fullmatch(r"-?\d+", value):
@@ -196,4 +202,5 @@ def _typed(shape: botocore.model.Shape, value: Any) -> Any:
             return str(value).lower()
         case "string", int() | float():
             return str(value)
-    return value
+        case _:
+            return value

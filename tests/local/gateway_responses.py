@@ -35,7 +35,8 @@ _DEFAULT_STATUS = {
     "WAF_FILTERED": 403,
 }
 _PLAIN_TEMPLATES = {"application/json": '{"message":$context.error.messageString}'}
-_VARIABLE = re.compile(r"\$\{?(context(?:\.[A-Za-z0-9_-]+)+|stageVariables\.[A-Za-z0-9_]+)\}?")
+_NAME = r"context(?:\.[A-Za-z0-9_-]+)+|stageVariables\.[A-Za-z0-9_]+"
+_VARIABLE = re.compile(rf"\$(?:\{{({_NAME})\}}|({_NAME}))")
 _SERVER_ERROR = 500
 
 
@@ -103,7 +104,7 @@ def _render(template: str, variables: Mapping[str, Any]) -> str:
     """Gateway responses know variables only, none of the template language's commands."""
 
     def value(match: re.Match[str]) -> str:
-        known = variables.get(match[1])
+        known = variables.get(match[1] or match[2])
         return "" if known is None else str(known)
 
     return _VARIABLE.sub(value, template)

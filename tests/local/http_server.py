@@ -20,13 +20,13 @@ _STOP_TIMEOUT_S = 10
 class HttpServer:
     """Serves a handler of requests at one port of this machine, and only to it."""
 
-    def __init__(self, handle: Callable[[Request], Answer], port: int) -> None:
+    def __init__(self, port: int) -> None:
         """Bind the port (0 means any free one); `start` begins to serve.
 
         Raises:
             OSError: the port is in use.
         """
-        self._handle = handle
+        self._handle: Callable[[Request], Answer]
         self._socket = bind(port)
         self.port: int = self._socket.getsockname()[1]
         self._pool = concurrent.futures.ThreadPoolExecutor(_THREADS, thread_name_prefix="http")
@@ -44,14 +44,15 @@ class HttpServer:
         self._thread = threading.Thread(target=self._run, name="http-server", daemon=True)
         self._ready = threading.Event()
 
-    def start(self) -> None:
+    def start(self, handle: Callable[[Request], Answer]) -> None:
         """Serve until `close`."""
+        self._handle = handle
         self._thread.start()
         if not self._ready.wait(_START_TIMEOUT_S):
             raise RuntimeError("the HTTP server did not start; see its output above")
 
     def close(self) -> None:
-        """Stop serving and free the port."""
+        """Stop serving and free the port. May be repeated."""
         self._server.should_exit = True
         if self._thread.is_alive():
             self._thread.join(_STOP_TIMEOUT_S)
@@ -79,7 +80,7 @@ class HttpServer:
             method=scope["method"],
             path=scope["raw_path"].decode("latin-1") or "/",
             query=scope["query_string"].decode("latin-1"),
-            # HTTP servers hand names on in lower case; clients mostly send them so, and API Gateway keeps what was sent.
+            # The server hands names on in lower case; API Gateway keeps what was sent, which mostly is this.
             headers=Headers(
                 (name.decode("latin-1").title(), value.decode("latin-1")) for name, value in scope["headers"]
             ),

@@ -79,12 +79,18 @@ class _Environ(MutableMapping[str, str]):
     def __len__(self) -> int:
         return len(self._variables())
 
+    def __or__(self, other: Mapping[str, str]) -> dict[str, str]:
+        return {**self._variables(), **other}
+
+    def __ror__(self, other: Mapping[str, str]) -> dict[str, str]:
+        return {**other, **self._variables()}
+
     def copy(self) -> dict[str, str]:
         return dict(self._variables())
 
 
 class _Output(io.TextIOBase):
-    """Takes the place of standard output: what a function prints goes to its log, what others print to where it went before.
+    """Takes the place of standard output: what a function prints goes to its log, all else where it went before.
 
     Loggers live as long as the process and keep the stream that they found, so one of these may outlive its stack.
     """
@@ -115,7 +121,7 @@ class _Output(io.TextIOBase):
 def _capture_output() -> None:
     # Looked at before each call, since test runners replace it between tests.
     if not isinstance(sys.stdout, _Output):
-        sys.stdout = _Output(sys.stdout)  # type: ignore[assignment]
+        sys.stdout = _Output(sys.stdout)
 
 
 @dataclass

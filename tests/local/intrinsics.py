@@ -70,7 +70,7 @@ class Resolver:
             case dict():
                 if len(value) == 1:
                     name, argument = next(iter(value.items()))
-                    # A policy statement has a member called Condition too; its value is a mapping, a reference is a name.
+                    # A policy statement has a member called Condition too: a mapping, where a reference is a name.
                     if name in self._functions and not (name == "Condition" and not isinstance(argument, str)):
                         return self._functions[name](argument)
                     if name.startswith("Fn::"):
@@ -117,9 +117,8 @@ class Resolver:
         logical_id, attribute = argument if isinstance(argument, list) else argument.split(".", 1)
         known = self.attributes.get(logical_id, {})
         if attribute not in known:
-            raise TemplateError(
-                f"GetAtt {logical_id}.{attribute}: the local stack knows {', '.join(sorted(known)) or 'no attribute'} of it"
-            )
+            names = ", ".join(sorted(known)) or "no attribute"
+            raise TemplateError(f"GetAtt {logical_id}.{attribute}: the local stack knows {names} of it")
         return known[attribute]
 
     def _sub(self, argument: Any) -> str:

@@ -10,7 +10,7 @@ _ANY_TENANT = "*"
 
 
 def ports_of(stack: LocalStack) -> Any:
-    """The product's ports (`tidemark.ports.Ports`), wired to a local stack: for tests and tools that look behind the API."""
+    """The product's ports (`tidemark.ports.Ports`), wired to a local stack, to look behind the API."""
     _find_product(stack)
     # Imported here: the local stack itself deploys any template and knows nothing of the product.
     from tidemark.adapters.dynamo_catalog import DynamoCatalog  # noqa: PLC0415

@@ -4,7 +4,7 @@ Powertools writes one JSON object a line; on a screen it becomes a level, a mess
 embedded format are written to the same stream; on a screen they become one short line.
 """
 
-import datetime
+import datetime as dt
 import json
 import sys
 import threading
@@ -56,6 +56,12 @@ class LogStore:
                 with self._lock:
                     print(text, file=self._screen, flush=True)
 
+    def say(self, name: str, sentence: str) -> None:
+        """Show something that no function wrote."""
+        if self._screen is not None:
+            with self._lock:
+                print(self._line(name, "STATES", sentence), file=self._screen, flush=True)
+
     def store(self, spec: FunctionSpec, lines: list[str]) -> None:
         """Keep the lines of one invocation in the function's log group."""
         logs: LogsBackend = logs_backends[ACCOUNT_ID][REGION]
@@ -64,7 +70,7 @@ class LogStore:
             logs.ensure_log_group(spec.log_group)
             stream = self._streams.get(spec.name)
             if stream is None:
-                day = datetime.datetime.now(datetime.UTC).strftime("%Y/%m/%d")
+                day = dt.datetime.now(dt.UTC).strftime("%Y/%m/%d")
                 stream = self._streams[spec.name] = f"{day}/{spec.name}[$LATEST]local"
                 logs.create_log_stream(spec.log_group, stream)
             logs.put_log_events(spec.log_group, stream, [{"timestamp": now_ms, "message": line} for line in lines])
@@ -81,7 +87,10 @@ class LogStore:
             level, text = _from_json(document)
         if not text.strip():
             return ""
-        prefix = f"{logical_id:<26} {level:<8}"
+        return self._line(logical_id, level, text)
+
+    def _line(self, name: str, level: str, text: str) -> str:
+        prefix = f"{name:<26} {level:<8}"
         if not self._colours:
             return f"{prefix}{text}"
         colour = _COLOURS.get(level)

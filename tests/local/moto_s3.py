@@ -1,4 +1,4 @@
-"""Makes conditional writes of moto's S3 atomic: the original looks for the object and writes it in two steps without a lock."""
+"""Makes conditional writes of moto's S3 atomic: the original looks for the object and writes it without a lock."""
 
 import functools
 import threading

@@ -8,11 +8,11 @@ MOTO_VERSION = "5.2.5"
 
 
 def require_moto() -> None:
-    """Raise RuntimeError if another moto is installed than the one that the patches were written for."""
+    """Raise RuntimeError if another moto is installed than the patches were written for."""
     installed = importlib.metadata.version("moto")
     if installed != MOTO_VERSION:
         raise RuntimeError(
-            f"the local stack patches moto {MOTO_VERSION}, found {installed}: run 'make setup', or check each patch anew"
+            f"the local stack patches moto {MOTO_VERSION}, found {installed}: run 'make setup', or check each patch"
         )
 
 

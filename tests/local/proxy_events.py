@@ -6,7 +6,7 @@ is as it was sent, query parameters are decoded and the last of several counts, 
 """
 
 import base64
-import datetime
+import datetime as dt
 import hashlib
 import re
 import time
@@ -83,7 +83,7 @@ def authorizer_event(event: dict[str, Any], *, api_id: str, stage: str) -> dict[
 
 
 def _request_context(request: Request, match: Match, api_id: str, stage: str, request_id: str) -> dict[str, Any]:
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     host = request.headers.get("host", "localhost")
     nobody = (
         "accessKey",

@@ -61,7 +61,6 @@ def _function(deployer: Deployer, resource: Resource) -> None:
     logging = resource.take("LoggingConfig", {})
     environment = {key: str(item) for key, item in resource.take("Environment", {}).get("Variables", {}).items()}
     tags = {tag["Key"]: tag["Value"] for tag in resource.take("Tags", [])}
-    # SAM CLI runs functions by logical id over the Lambda API (see sam_api.py); the tag leads it to the function.
     arguments = resource.take_all(
         "Architectures",
         "Description",
@@ -156,6 +155,7 @@ def _alias(deployer: Deployer, resource: Resource) -> None:
 @Deployer.handles("AWS::Lambda::Permission")
 @Deployer.handles("AWS::Lambda::EventInvokeConfig")
 @Deployer.handles("AWS::ApiGateway::Account")
+@Deployer.handles("AWS::Scheduler::Schedule")
 @Deployer.handles("AWS::WAFv2::WebACLAssociation")
 @Deployer.handles("AWS::WAFv2::WebACL")
 def _without_local_effect(deployer: Deployer, resource: Resource) -> None:
@@ -175,6 +175,15 @@ _PROPERTIES_WITHOUT_LOCAL_EFFECT = {
         "Qualifier",
     ),
     "AWS::ApiGateway::Account": ("CloudWatchRoleArn",),
+    "AWS::Scheduler::Schedule": (
+        "Description",
+        "FlexibleTimeWindow",
+        "Name",
+        "ScheduleExpression",
+        "ScheduleExpressionTimezone",
+        "State",
+        "Target",
+    ),
     "AWS::WAFv2::WebACLAssociation": ("ResourceArn", "WebACLArn"),
     "AWS::WAFv2::WebACL": ("DefaultAction", "Description", "Name", "Rules", "Scope", "Tags", "VisibilityConfig"),
 }

@@ -112,7 +112,7 @@ def _lifecycle_rule(resource: Resource, rule: dict[str, Any]) -> dict[str, Any]:
 
 @Deployer.handles("AWS::S3::BucketPolicy")
 def _bucket_policy(deployer: Deployer, resource: Resource) -> None:
-    # Kept, not applied: moto ignores a statement's Condition, so "deny what does not come over TLS" would deny everything.
+    # Kept, not applied: moto ignores a statement's Condition, so "deny all that comes without TLS" would deny all.
     deployer.record(resource, resource.take_all("Bucket", "PolicyDocument"))
     deployer.set(resource, resource.logical_id)
 

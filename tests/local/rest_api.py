@@ -1,4 +1,4 @@
-"""Behaves as an API Gateway REST API in front of the functions, from the OpenAPI document that samtranslator makes of the template.
+"""Behaves as an API Gateway REST API, from the OpenAPI document that samtranslator makes of the template.
 
 It is served at the root of the local address, where AWS has the stage's name before the path. Sources: API Gateway
 Developer Guide, "Lambda proxy integrations in API Gateway", "Quotas" and "Important notes" (header fields).
@@ -125,7 +125,7 @@ class RestApi:
             raise Refused("DEFAULT_5XX", "Internal server error") from error
 
     def _is_binary(self, media_type: str) -> bool:
-        plain = media_type.split(";")[0].strip().lower()
+        plain = media_type.split(";", maxsplit=1)[0].strip().lower()
         return any(fnmatch.fnmatchcase(plain, pattern.lower()) for pattern in self._binary_types)
 
     def _answer(self, payload: bytes, request: Request) -> Answer:

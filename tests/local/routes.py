@@ -115,9 +115,8 @@ def routes_of(document: Mapping[str, Any], default_timeout_s: float) -> list[Rou
         for name, operation in operations.items():
             integration = operation.get("x-amazon-apigateway-integration", {})
             if str(integration.get("type")).lower() != "aws_proxy":
-                raise ValueError(
-                    f"{name} {resource}: the local stack serves Lambda proxy integrations only, not {integration.get('type')}"
-                )
+                kind = integration.get("type")
+                raise ValueError(f"{name} {resource}: the local stack serves Lambda proxy integrations, not {kind}")
             schemes = [scheme for requirement in operation.get("security", []) for scheme in requirement]
             routes.append(
                 Route(

@@ -23,7 +23,15 @@ from tests.local.keys import seed_key
 from tests.local.logs import screen
 from tests.local.stack import LocalStack
 from tests.local.template import TemplateError
-from tests.local.up import arguments, curl_commands, environment_of, wait_for_stop, write_environment
+from tests.local.up import (
+    StopRequested,
+    arguments,
+    curl_commands,
+    environment_of,
+    stop_on_signal,
+    wait_for_stop,
+    write_environment,
+)
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 SAM_PYTHON = _REPOSITORY / ".venv-sam" / "bin" / "python"
@@ -96,6 +104,7 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until asked to stop."""
     options = arguments("Serve the stack through SAM CLI's own front end.", argv)
+    signal.signal(signal.SIGTERM, stop_on_signal)
     try:
         with (
             LocalStack.serve(
@@ -108,10 +117,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             sam_front(stack, options.template.resolve(), options.port) as url,
         ):
             key = seed_key(stack)
-            write_environment(environment_of(stack, url, key))
+            write_environment(environment_of(stack, url, key), options.env_file)
             print(f"SAM CLI serves Tidemark at {url}\n\n{curl_commands(url, key)}", flush=True)
             wait_for_stop()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, StopRequested):
         return 130
     except (TemplateError, DeployError, OSError) as error:
         print(f"The stack does not start: {error}", file=sys.stderr)

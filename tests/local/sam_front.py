@@ -10,7 +10,6 @@ pretended AWS.
 import json
 import os
 from typing import Any
-from unittest.mock import MagicMock
 
 import boto3
 import flask
@@ -55,8 +54,8 @@ class _RemoteRuntime(LambdaRuntime):  # type: ignore[misc]
         """Nothing to clean."""
 
 
-# Of two routes with the same path and method the later one counts to SAM CLI, while to API Gateway a method goes before ANY:
-# so the routes that take every method come first.
+# Of two routes with the same path and method the later one counts to SAM CLI, while to API Gateway a method goes before
+# ANY: so the routes that take every method come first.
 _original_depth = SamApiProvider._get_route_stack_depth  # noqa: SLF001 - replaced on purpose, as all that follows
 _original_create = LocalApigwService.create
 _original_is_valid = LambdaAuthorizer.is_valid_response
@@ -86,7 +85,7 @@ LambdaAuthorizer.is_valid_response = _is_valid
 InvokeContext._get_container_manager = staticmethod(lambda *_, **__: _NoContainers())  # noqa: SLF001
 InvokeContext._clean_running_containers_and_related_resources = lambda _: None  # noqa: SLF001
 InvokeContext.lambda_runtime = property(lambda _: _runtime)
-container_client_factory.ContainerClientFactory.create_client = staticmethod(lambda *_, **__: MagicMock())
+container_client_factory.ContainerClientFactory.create_client = staticmethod(lambda *_, **__: None)
 
 if __name__ == "__main__":
     cli(prog_name="sam")

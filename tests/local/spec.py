@@ -16,7 +16,7 @@ class FunctionSpec:
     handler: str
     code_directory: Path
     layer_directories: tuple[Path, ...]
-    """Folders that go on Python's path; a layer of third-party packages has none, they come from the running interpreter."""
+    """Folders for Python's path; a layer of third-party packages has none, the running interpreter has them."""
     environment: Mapping[str, str]
     timeout_s: int
     memory_mb: int

@@ -1,4 +1,4 @@
-"""The local stack as one object, in two forms with the same members: in this process for tests, or served with real sockets.
+"""The local stack as one object, in two forms with the same members: in this process, or with real sockets.
 
 with LocalStack.in_process(TEMPLATE) as stack: answer = stack.http("GET", "/v2/snapshots", {"Authorization": f"Bearer
 {key}"})
@@ -7,10 +7,8 @@ with LocalStack.in_process(TEMPLATE) as stack: answer = stack.http("GET", "/v2/s
 import contextlib
 import http.client
 import json
-import os
 import threading
 import time
-import unittest.mock
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ from typing import Any, Self
 from moto import mock_aws
 
 from tests.local import moto_dynamodb, moto_lambda, moto_s3, moto_stepfunctions, resources_compute, resources_stores
-from tests.local.aws import REGION, Aws
+from tests.local.aws import REGION, Aws, region_in_environment
 from tests.local.aws_server import EXECUTE_STATE_MACHINES, AwsServer
 from tests.local.deployer import Deployer, Deployment
 from tests.local.functions import Functions, Runner
@@ -28,6 +26,7 @@ from tests.local.http_messages import Answer, Headers, Request
 from tests.local.http_server import HttpServer
 from tests.local.inprocess import InProcess
 from tests.local.logs import LogStore
+from tests.local.moto_distributed_map import MapFailure, map_failures
 from tests.local.rest_api import INTEGRATION_TIMEOUT_S, RestApi
 from tests.local.template import load_template
 from tests.local.workers import WorkerPool
@@ -95,8 +94,7 @@ class LocalStack:
         """
         stack = cls()
         with stack._starting():
-            environment = unittest.mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION})
-            stack._cleanup.enter_context(environment)
+            stack._cleanup.enter_context(region_in_environment())
             stack._cleanup.enter_context(mock_aws(config=EXECUTE_STATE_MACHINES))
             stack.aws = Aws()
             stack.logs = LogStore()
@@ -119,9 +117,12 @@ class LocalStack:
         """A stack with real sockets whose functions run in worker processes.
 
         Args:
-            template, parameters, wait_scale, integration_timeout_s: as for `in_process`.
+            template: the SAM template.
             port: where the REST API listens; 0 is any free port.
             aws_port: where the pretended AWS listens; 0 is any free port.
+            parameters: values that override the template's defaults.
+            wait_scale: multiplies Wait states and pauses before retries.
+            integration_timeout_s: how long the REST API waits for a function.
             logs: takes the functions' log lines.
 
         Raises:
@@ -130,15 +131,16 @@ class LocalStack:
         """
         stack = cls()
         with stack._starting():
+            front = HttpServer(port)  # first, so that a port in use is told at once
+            stack._cleanup.callback(front.close)
             server = AwsServer(aws_port)
             stack._cleanup.callback(server.close)
             stack.aws = Aws(server.url)
             stack.logs = logs or LogStore()
             stack._deploy(template, parameters, wait_scale)
             stack._run(WorkerPool(stack.aws.environment(), stack.logs), integration_timeout_s)
-            front = HttpServer(stack.api.handle, port)
-            stack._cleanup.callback(front.close)
-            front.start()
+            stack._cleanup.callback(front.close)  # before the rest too: what comes in finds everything
+            front.start(stack.api.handle)
             stack.url = f"http://127.0.0.1:{front.port}"
         return stack
 
@@ -187,7 +189,7 @@ class LocalStack:
         if not isinstance(body, bytes | str) and "content-type" not in {name.lower() for name in fields}:
             fields["Content-Type"] = "application/json"
         if self.url:
-            return _over_socket(self.url, method, path, fields, content)
+            return over_socket(self.url, method, path, fields, content)
         plain, _, query = path.partition("?")
         sent = Headers([("Host", "localhost"), *fields.items()])
         return self.api.handle(Request(method, plain, query, sent, content))
@@ -233,9 +235,8 @@ class LocalStack:
         deadline = time.monotonic() + timeout_s
         while (execution := self.execution(arn)).status == "RUNNING":
             if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"execution {execution.name} still runs after {timeout_s} s; it entered {', '.join(self.history(arn))}"
-                )
+                entered = ", ".join(self.history(arn))
+                raise TimeoutError(f"execution {execution.name} still runs after {timeout_s} s; it entered {entered}")
             time.sleep(_POLL_INTERVAL_S)
         return execution
 
@@ -249,9 +250,9 @@ class LocalStack:
             if "stateEnteredEventDetails" in event
         ]
 
-    def map_failures(self, arn: str) -> list[moto_stepfunctions.MapFailure]:
-        """The failed items of an execution's Distributed Maps: the Map's own error does not tell which failed, nor why."""
-        return moto_stepfunctions.map_failures(arn)
+    def map_failures(self, arn: str) -> list[MapFailure]:
+        """The failed items of an execution's Distributed Maps: a Map's own error tells neither which failed nor why."""
+        return map_failures(moto_stepfunctions.backend().describe_execution(arn))
 
     def log_lines(self, logical_id: str | None = None) -> list[str]:
         """The last log lines of one function, or of all."""
@@ -273,7 +274,7 @@ class LocalStack:
     def _deploy(self, template: Path, parameters: Mapping[str, str] | None, wait_scale: float) -> None:
         self._cleanup.callback(self.aws.close)
         self._cleanup.callback(moto_stepfunctions.use, None)
-        moto_stepfunctions.use(self.aws, wait_scale=wait_scale)
+        moto_stepfunctions.use(self.aws, wait_scale=wait_scale, on_end=self.logs.say)
         self.deployment = Deployer(load_template(template, parameters, region=REGION), self.aws, STACK_NAME).deploy()
 
     def _run(self, runner: Runner, integration_timeout_s: float) -> None:
@@ -291,7 +292,8 @@ class LocalStack:
         self._cleanup.callback(self.api.close)
 
 
-def _over_socket(url: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+def over_socket(url: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Send a request to whatever serves at a URL."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
     try:
         connection.request(method, path, body=body or None, headers=dict(headers))

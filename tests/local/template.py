@@ -7,9 +7,7 @@ The template stays the one source of truth: the transform is the very one that A
 import copy
 import functools
 import logging
-import os
 import re
-import unittest.mock
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,8 @@ from typing import Any
 import yaml
 from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.translator.transform import transform
+
+from tests.local.aws import region_in_environment
 
 _CODE_BUCKET = "local-working-tree"
 _CODE_PROPERTY = {"AWS::Serverless::Function": "CodeUri", "AWS::Serverless::LayerVersion": "ContentUri"}
@@ -75,7 +75,7 @@ def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[s
 
 # It warns of a feature toggle that only AWS's own deployment has.
 logging.getLogger("samtranslator").setLevel(logging.ERROR)
-_Loader.add_multi_constructor("!", _short_form)  # type: ignore[no-untyped-call]
+_Loader.add_multi_constructor("!", _short_form)
 
 
 class _NoManagedPolicies:
@@ -103,7 +103,7 @@ def load_template(path: Path, parameters: Mapping[str, str] | None = None, *, re
 @functools.lru_cache(maxsize=16)
 def _load(path: Path, _version: int, parameters: tuple[tuple[str, str], ...], region: str) -> Template:
     try:
-        source = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a subclass of SafeLoader
+        source = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except yaml.YAMLError as error:
         raise TemplateError(f"{path.name} is not YAML: {error}") from error
     for section in set(source) - _SECTIONS:
@@ -111,11 +111,12 @@ def _load(path: Path, _version: int, parameters: tuple[tuple[str, str], ...], re
     values = _parameter_values(source.get("Parameters", {}), dict(parameters))
     code_directories = _point_code_at_working_tree(source, path.parent)
     try:
-        with unittest.mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": region}):  # it asks boto3 for the region
+        with region_in_environment(region):  # it asks boto3 for the region
             texts = {name: str(value) for name, value in values.items()}
             made = transform(copy.deepcopy(source), texts, _NoManagedPolicies())
     except InvalidDocumentException as error:
-        raise TemplateError(f"{path.name} is not valid SAM: {error.message}") from error
+        reasons = "; ".join(cause.message for cause in error.causes)
+        raise TemplateError(f"{path.name} is not valid SAM: {reasons}") from error
     return Template(
         path=path,
         parameters=values,

@@ -23,7 +23,7 @@ ENVIRONMENT_FILE = TEMPLATE.parent / ".local" / "env"
 _TENANT = "smartcity"
 
 
-class _StopRequested(Exception):
+class StopRequested(Exception):
     """The process was asked to end."""
 
 
@@ -44,6 +44,9 @@ def arguments(description: str, argv: Sequence[str] | None = None) -> argparse.N
     parser.add_argument(
         "--wait-scale", type=float, default=1.0, help="multiplies Wait states and pauses before retries (default: 1)"
     )
+    parser.add_argument(
+        "--env-file", type=Path, default=ENVIRONMENT_FILE, help="written for a shell to source (default: .local/env)"
+    )
     parsed = parser.parse_args(argv)
     for text in parsed.parameter:
         if "=" not in text:
@@ -57,7 +60,7 @@ def environment_of(stack: LocalStack, url: str, key: str) -> dict[str, str]:
     return {"TIDEMARK_URL": url, "TIDEMARK_API_KEY": key, **stack.aws.environment()}
 
 
-def write_environment(variables: Mapping[str, str], path: Path = ENVIRONMENT_FILE) -> None:
+def write_environment(variables: Mapping[str, str], path: Path) -> None:
     """Write them as a file for a shell to source; nobody else may read it, since it holds a key."""
     path.parent.mkdir(exist_ok=True)
     path.touch(mode=0o600)
@@ -106,7 +109,7 @@ def wait_for_stop() -> None:
 
 def stop_on_signal(number: int, frame: FrameType | None) -> None:
     """Unwind the stack's start when the signal comes before it is up."""
-    raise _StopRequested
+    raise StopRequested
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -124,11 +127,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             logs=screen(),
         ) as stack:
             key = seed_key(stack)
-            write_environment(environment_of(stack, stack.url, key))
-            print(_banner(stack, key, time.monotonic() - started), flush=True)
+            write_environment(environment_of(stack, stack.url, key), options.env_file)
+            print(_banner(stack, key, options.env_file, time.monotonic() - started), flush=True)
             wait_for_stop()
             print("\nStopping.", flush=True)
-    except (KeyboardInterrupt, _StopRequested):
+    except (KeyboardInterrupt, StopRequested):
         return 130
     except (TemplateError, DeployError, OSError) as error:
         print(f"The stack does not start: {error}", file=sys.stderr)
@@ -136,13 +139,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _banner(stack: LocalStack, key: str, seconds: float) -> str:
+def _banner(stack: LocalStack, key: str, env_file: Path, seconds: float) -> str:
+    counts = f"{len(stack.api.routes)} routes, {len(stack.deployment.functions)} functions"
     return f"""\
-Tidemark is up at {stack.url} ({len(stack.api.routes)} routes, {len(stack.deployment.functions)} functions, {seconds:.1f} s)
+Tidemark is up at {stack.url} ({counts}, {seconds:.1f} s)
 
   API key   {key}
   AWS       {stack.aws.endpoint_url}
-  shell     source {_relative(ENVIRONMENT_FILE)}
+  shell     source {_relative(env_file)}
 
 {curl_commands(stack.url, key)}
 Ctrl-C stops it. What follows is what the functions log.

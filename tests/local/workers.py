@@ -1,10 +1,10 @@
-"""Runs functions in worker processes: one process an invocation at a time, kept warm, killed on a timeout - as Lambda does.
+"""Runs functions in worker processes, kept warm between invocations and killed on a timeout, as Lambda does.
 
 Each worker has the environment that the template gives its function, Lambda's own variables and the way to the
 pretended AWS: nothing else of this machine. It runs AWS's own runtime for Python (`worker_main.py`).
 """
 
-import datetime
+import datetime as dt
 import json
 import os
 import select
@@ -119,11 +119,12 @@ class _Worker:
 
     def invoke(self, event: bytes, request_id: str) -> tuple[bytes, str | None]:
         deadline = time.monotonic() + self.spec.timeout_s
+        trace = f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Parent={uuid.uuid4().hex[:16]};Sampled=0"
         headers = {
             "Lambda-Runtime-Aws-Request-Id": request_id,
             "Lambda-Runtime-Deadline-Ms": int((time.time() + self.spec.timeout_s) * 1000),
             "Lambda-Runtime-Invoked-Function-Arn": self.spec.arn,
-            "Lambda-Runtime-Trace-Id": f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Parent={uuid.uuid4().hex[:16]};Sampled=0",
+            "Lambda-Runtime-Trace-Id": trace,
             "Content-Type": "application/json",
         }
         try:
@@ -169,8 +170,12 @@ class _Worker:
                 raise _Ended(
                     "Sandbox.Timedout", f"RequestId: {request_id} Error: Task timed out after {seconds:.2f} seconds"
                 )
-            if select.select([self._connection], [], [], min(left_s, _WATCH_INTERVAL_S))[0]:
-                part = self._connection.recv(min(1 << 20, count - len(parts)))
+            try:
+                answered = select.select([self._connection], [], [], min(left_s, _WATCH_INTERVAL_S))[0]
+                part = self._connection.recv(min(1 << 20, count - len(parts))) if answered else None
+            except (OSError, ValueError):  # it was killed in the meantime, which closed the connection
+                raise self._exited(request_id) from None
+            if part is not None:
                 if not part:
                     raise self._exited(request_id)
                 parts += part
@@ -186,10 +191,9 @@ class _Worker:
         used_mb = resident_pages * _PAGE_BYTES // (1024 * 1024)
         self.max_memory_mb = max(self.max_memory_mb, used_mb)
         if used_mb > self.spec.memory_mb:
-            raise _Ended(
-                "Runtime.ExitError",
-                f"RequestId: {request_id} Error: Runtime exited with error: signal: killed ({used_mb} MB used of {self.spec.memory_mb})",
-            )
+            used = f"{used_mb} MB used of {self.spec.memory_mb}"
+            reason = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed ({used})"
+            raise _Ended("Runtime.ExitError", reason)
 
     def _exited(self, request_id: str) -> _Ended:
         return _Ended("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited without providing a reason")
@@ -277,7 +281,7 @@ class WorkerPool:
 
 def runtime_environment(spec: FunctionSpec) -> dict[str, str]:
     """The variables that Lambda itself sets for a function."""
-    day = datetime.datetime.now(datetime.UTC).strftime("%Y/%m/%d")
+    day = dt.datetime.now(dt.UTC).strftime("%Y/%m/%d")
     return {
         "_HANDLER": spec.handler,
         "AWS_EXECUTION_ENV": f"AWS_Lambda_{spec.runtime}",

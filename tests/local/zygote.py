@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 _PRELOADED = (
     "aws_lambda_powertools",
@@ -44,11 +45,12 @@ def _preload() -> None:
 
 
 def _keep_service_models() -> None:
-    """Read botocore's descriptions of the services once for all workers: megabytes of JSON otherwise at each cold start."""
-    from botocore import loaders, session  # noqa: PLC0415 - what it costs to import is to be paid here, before the forks
+    """Read botocore's descriptions of services once for all workers: they are megabytes of JSON."""
+    from botocore import loaders, session  # noqa: PLC0415 - costly to import: it is paid here, once
 
     load_file = functools.cache(functools.partial(loaders.JSONFileLoader.load_file, loaders.JSONFileLoader()))
-    loaders.JSONFileLoader.load_file = lambda _, path: load_file(path)  # type: ignore[method-assign]
+    loader_class: Any = loaders.JSONFileLoader
+    loader_class.load_file = lambda _, path: load_file(path)
     for service in _PRELOADED_SERVICES:
         session.get_session().create_client(
             service, region_name="eu-west-1", aws_access_key_id="none", aws_secret_access_key="none"

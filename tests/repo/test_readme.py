@@ -1,9 +1,18 @@
-"""README.md: its endpoint table is the template's routes, and every command it names exists."""
+"""README.md: its tables are those of template.yaml and of the code, and every command it names exists."""
 
 import re
 from typing import NamedTuple
 
-from tests.repo.sources import README, ROOT, resources
+from tests.repo.sources import README, ROOT, resources, template
+from tidemark.dialects import wire
+from tidemark.dialects.ngsi import snapshots
+from tidemark.dialects.ngsi.batch import MAX_ENTITIES
+from tidemark.dialects.ngsi.parameters import DEFAULT_LIMIT, MAX_LIMIT
+from tidemark.dialects.ngsi.routes import action
+from tidemark.dialects.ngsi.syntax import MAX_IDENTIFIER_CHARS, MAX_NESTING
+from tidemark.domain.api_key import Action
+from tidemark.domain.live import Layout
+from tidemark.engine.live.writes import MAX_ENTITY_BYTES, MAX_TRANSACTION_ACTIONS
 
 
 class Route(NamedTuple):
@@ -29,18 +38,22 @@ def _template_routes() -> set[Route]:
 
 
 def _readme_routes() -> set[Route]:
-    """The table under "Endpoints", whose first two columns are Method and Path."""
+    return {Route(method, path) for method, path, *_ in _table("Endpoints", "Method")}
+
+
+def _section(title: str) -> str:
+    """What stands below a heading of the second level."""
     text = README.read_text(encoding="utf-8")
-    section = re.search(r"^## Endpoints$(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
-    assert section, 'README.md has no section "## Endpoints"'
-    rows = [
-        [cell.strip().strip("`") for cell in line.strip("|").split("|")]
-        for line in section[1].splitlines()
-        if line.startswith("|")
-    ]
-    assert rows, "the section has no table"
-    assert rows[0][:2] == ["Method", "Path"]
-    return {Route(method, path) for method, path, *_ in rows[2:]}
+    section = re.search(rf"^## {title}$(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE)
+    assert section, f'README.md has no section "## {title}"'
+    return section[1]
+
+
+def _table(title: str, first: str) -> list[list[str]]:
+    """The rows of the section's table whose first column has that name, without its head; cells without backticks."""
+    table = re.search(rf"^\| {first} \|.*\n\|[-|: ]+\n((?:\|.*\n)+)", _section(title), re.MULTILINE)
+    assert table, f'the section "{title}" has no table that begins with {first}'
+    return [[cell.strip().strip("`") for cell in line.strip("|").split("|")] for line in table[1].splitlines()]
 
 
 def test_readme_lists_every_route_and_no_other() -> None:
@@ -48,6 +61,40 @@ def test_readme_lists_every_route_and_no_other() -> None:
     assert built, "template.yaml has no route"
     assert {row for row in documented if not any(route.serves(row) for route in built)} == set(), "not in template.yaml"
     assert {route for route in built if not any(route.serves(row) for row in documented)} == set(), "not in README.md"
+
+
+def test_readme_lists_every_parameter_with_its_default() -> None:
+    rows = _table("Deploy", "Parameter")
+    documented = {row[0]: "" if row[1] == "(empty)" else row[1] for row in rows}
+    assert documented == {name: str(body["Default"]) for name, body in template()["Parameters"].items()}
+
+
+def test_readme_names_every_output_of_the_stack() -> None:
+    missing = {name for name in template()["Outputs"] if f"`{name}`" not in _section("Deploy")}
+    assert missing == set()
+
+
+def test_readme_lists_every_action_of_a_key() -> None:
+    assert [row[0] for row in _table("API keys", "Action")] == list(Action)
+
+
+def test_readme_says_which_action_each_route_needs() -> None:
+    stated = {(method, path): needed for method, path, needed, *_ in _table("Endpoints", "Method")}
+    assert stated == {(method, path): action(method, path).value for method, path in stated}
+
+
+def test_readme_states_the_limits_that_the_code_has() -> None:
+    stated = {row[0]: row[1] for row in _table("Limits", "What")}
+    small_kb = snapshots.MAX_BODY_BYTES >> 10
+    together = MAX_TRANSACTION_ACTIONS - Layout().gates
+    expected = {
+        "an entity": f"{MAX_ENTITY_BYTES:,} bytes of JSON, nested {MAX_NESTING} deep",
+        "a request body": f"{wire.MAX_BODY_BYTES >> 20} MB; {small_kb} KB for snapshots and restores",
+        "a batch": f"{MAX_ENTITIES:,} entities; one transaction up to {together}, beyond that split",
+        "a page of a list": f"{MAX_LIMIT:,}; {DEFAULT_LIMIT} unless asked for",
+        "ids, types and attribute names": f"1 to {MAX_IDENTIFIER_CHARS} ASCII characters",
+    }
+    assert {what: stated.get(what) for what in expected} == expected
 
 
 def test_readme_names_only_commands_that_exist() -> None:

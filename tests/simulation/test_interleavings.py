@@ -1,27 +1,34 @@
-"""Writers, captures, restores and readers, interleaved at the granularity of single calls on the ports.
+"""Writers, captures, restores, readers, deletes and collection, interleaved at the granularity of single calls on the
+ports.
 
 Each seed is one schedule, and a failing one replays. TIDEMARK_SIMULATION_RUNS is the number of seeds.
 """
 
 import os
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from tests.driving import TENANT, content, doc, key, live, put, run_restore
-from tests.fakes import MemoryEntityTable, memory_ports
+from tests.fakes import ManualClock, MemoryEntityTable, memory_ports
 from tests.simulation.scheduler import Scheduler, Stepped
+from tidemark.domain.collection import Collection
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Cut, Generation, Layout, TenantState
 from tidemark.domain.snapshot import SnapshotStatus
+from tidemark.engine import manifests
 from tidemark.engine.live.writes import Decide, Documents
-from tidemark.errors import Conflict, Unavailable
+from tidemark.errors import Conflict, NotFound, Unavailable
 from tidemark.ports import Ports
 from tidemark.usecases import entities
+from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.undelete_snapshot import undelete_snapshot
 
 RUNS = int(os.environ.get("TIDEMARK_SIMULATION_RUNS", "150"))
 KEYS = [key(number) for number in range(6)]
@@ -58,6 +65,7 @@ class World:
         self.random = random.Random(seed)
         self.accounts_read: list[int] = []
         self.committed: set[EntityKey] = set()
+        self.collections: list[Collection] = []
 
     def ports(self) -> Ports:
         """The ports of one process: its own hints, every call a step."""
@@ -103,9 +111,36 @@ class World:
             return
         try:
             restore = restore_snapshot(ports, TENANT, done[-1].id)
-        except Conflict:
+        except (Conflict, NotFound):
             return
         assert run_restore(ports, restore.id) is None
+
+    def deleter(self, deletes: int, seed: int) -> None:
+        """Delete snapshots, and bring some back. Whoever does so may look away for days between two calls."""
+        ports, choice = self.ports(), random.Random(seed)
+        for _ in range(deletes):
+            found = [one for one in ports.catalog.snapshots(TENANT) if one.status is not SnapshotStatus.PURGING]
+            if not found:
+                return
+            # The newest half of the times: it is the base of what comes next.
+            one = found[0] if choice.random() < 0.5 else choice.choice(found)
+            with suppress(Conflict, NotFound):
+                if one.status is SnapshotStatus.DELETED:
+                    undelete_snapshot(ports, TENANT, one.id)
+                else:
+                    delete_snapshot(ports, TENANT, one.id)
+
+    def collector(self, times: int) -> None:
+        """Collect after the recycle bin's time is over for all that is in it."""
+        ports = self.ports()
+        for _ in range(times):
+            self.let_days_pass()
+            self.collections.append(collect_garbage(ports, TENANT))
+
+    def let_days_pass(self) -> None:
+        clock = self.base.clock
+        assert isinstance(clock, ManualClock)
+        clock.advance(8 * 24 * 3600)
 
     def reader(self, reads: int) -> None:
         ports = self.ports()
@@ -159,14 +194,78 @@ def test_snapshots_are_never_torn_and_restores_never_mix_under_any_interleaving(
         check(world, seed)
 
 
-def check(world: World, seed: int) -> None:
+@pytest.mark.parametrize("block", range(10))
+def test_collection_deletes_garbage_and_nothing_else_under_any_interleaving(block: int) -> None:
+    for seed in range(block, RUNS, 10):
+        world = World(seed)
+        create_snapshot(world.base, TENANT)
+        put(world.base, {key(1, "Churn"): 0})
+        base = create_snapshot(world.base, TENANT)
+        if seed % 2:
+            # Nothing but what is built on it names its packs: the next capture, or the safety snapshot of a restore.
+            delete_snapshot(world.base, TENANT, base.id)
+        world.scheduler.run(collection_scene(world, seed))
+        check(world, seed, deletes=True)
+        check_collected(world, seed)
+
+
+def collection_scene(world: World, seed: int) -> dict[str, Callable[[], None]]:
+    """Who acts beside the collectors: everybody, or captures or a restore alone, which meet more often then."""
+    scenes: list[dict[str, Callable[[], None]]] = [
+        {
+            "writer": lambda: world.writer(4, seed),
+            "churner": lambda: world.churner(8, seed + 2),
+            "capture": lambda: world.capturer(4),
+            "restore": world.restorer,
+            "delete-1": lambda: world.deleter(4, seed + 3),
+            "delete-2": lambda: world.deleter(4, seed + 4),
+            "collect-2": lambda: world.collector(2),
+        },
+        {
+            "churner": lambda: world.churner(3, seed + 2),
+            "capture": lambda: world.capturer(6),
+            "delete-1": lambda: world.deleter(6, seed + 3),
+        },
+        {"restore": world.restorer, "delete-1": lambda: world.deleter(2, seed + 3)},
+    ]
+    return scenes[seed // 2 % len(scenes)] | {"collect-1": lambda: world.collector(8)}
+
+
+def check_collected(world: World, seed: int) -> None:
+    """When all is quiet, one more collection leaves what some snapshot needs and nothing else; that is still whole."""
+    world.let_days_pass()
+    report = collect_garbage(world.base, TENANT)
+    assert (report.problems, report.done) == ((), True), seed
+    state = world.base.table.load(TENANT).state
+    assert state is not None
+    assert state.base is not None
+    held = list(world.base.catalog.snapshots(TENANT))
+    bin_ = [one for one in held if one.status is not SnapshotStatus.COMPLETED]
+    assert {one.id for one in bin_} <= {state.base.snapshot_id}, (seed, "only the base outlives its time")
+    needed: set[str] = set()
+    for one in held:
+        assert one.manifest is not None, (seed, one)
+        needed |= {one.manifest.key, *(pack.key for pack in manifests.read(world.base.payloads, one.manifest).packs)}
+    assert {one.key for one in world.base.payloads.list(f"{TENANT}/")} == needed, seed
+    check(world, seed, deletes=True)
+    for restore in world.base.catalog.restores(TENANT):
+        assert restore.swept, (seed, restore)
+        pages = [world.base.table.page(TENANT, restore.dead_generation, shard) for shard in range(state.shards)]
+        assert not any(page.items for page in pages), (seed, restore)
+
+
+def check(world: World, seed: int, *, deletes: bool = False) -> None:
     assert not world.scheduler.errors, (seed, world.scheduler.errors, world.scheduler.trace[-40:])
     assert set(world.accounts_read) <= {len(KEYS)}, (seed, "a read saw a part of a generation")
     now = live(world.base)
     assert sum(accounts(now).values()) == TOTAL, (seed, "the live data is torn")
     somewhere = set(now)
     for snapshot in world.base.catalog.snapshots(TENANT):
-        assert snapshot.status is SnapshotStatus.COMPLETED, (seed, snapshot)
+        if deletes and snapshot.status is SnapshotStatus.PURGING:
+            continue
+        # What is in the recycle bin must be as whole as if it had never been deleted.
+        expected = {SnapshotStatus.COMPLETED, SnapshotStatus.DELETED} if deletes else {SnapshotStatus.COMPLETED}
+        assert snapshot.status in expected, (seed, snapshot)
         held = content(world.base, snapshot.id)
         assert sum(accounts(held).values()) == TOTAL, (seed, snapshot.id, "the snapshot is torn")
         assert len(held) == snapshot.entity_count
@@ -174,7 +273,7 @@ def check(world: World, seed: int) -> None:
         assert snapshot.cut is not None
         assert held == world.oracle.at[snapshot.generation, snapshot.cut], (seed, snapshot.id, "not what was live")
         somewhere |= set(held)
-    assert world.committed <= somewhere, (seed, "a committed write is in no generation that was kept")
+    assert deletes or world.committed <= somewhere, (seed, "a committed write is in no generation that was kept")
     state = world.base.table.load(TENANT).state
     assert state is not None
     assert (state.lease, state.capturing) == (None, None), (seed, state)

@@ -12,7 +12,7 @@ from tidemark.domain.api_key import Action, ApiKey, key_id
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import InvalidRequest, KeyNotFound, StaleRecord, Throttled, TidemarkError, Unauthorized
 from tidemark.ports import Ports
-from tidemark.usecases.keys import NewKey, authenticate, create_key
+from tidemark.usecases.keys import NewKey, authenticate, create_key, revoke_key
 
 SMARTCITY = Tenant("smartcity")
 
@@ -136,3 +136,50 @@ def test_create_keeps_the_star_and_lowers_tenant_names() -> None:
     made = create_key(memory_ports(), name="all", tenants=["*", "SmartCity"], actions=[Action.ADMIN])
     assert made.key.tenants == {"*", "smartcity"}
     assert made.key.allows(Tenant("any"), Action.RESTORE)
+
+
+@pytest.mark.parametrize("by", ["secret", "id"])
+def test_revoke_ends_a_key_at_once_when_it_is_named_by(by: str) -> None:
+    ports = memory_ports()
+    made = new_key(ports)
+    revoked = revoke_key(ports, made.secret if by == "secret" else made.key.id)
+    assert revoked.expires_at == ports.clock.now()
+    with pytest.raises(Unauthorized):
+        authenticate(ports, made.secret)
+
+
+def test_revoke_changes_nothing_when_it_is_repeated() -> None:
+    ports = memory_ports()
+    made = new_key(ports)
+    revoked = revoke_key(ports, made.key.id)
+    clock(ports).advance(60)
+    assert revoke_key(ports, made.key.id) == revoked
+
+
+def test_revoke_fails_when_there_is_no_such_key() -> None:
+    with pytest.raises(KeyNotFound):
+        revoke_key(memory_ports(), "0" * 64)
+
+
+def test_revoke_takes_effect_when_the_key_is_used_meanwhile() -> None:
+    ports = memory_ports()
+    made = new_key(ports)
+
+    class UsedMeanwhile(MemoryCatalog):
+        """A catalog in which somebody uses the key right after it was read for the first time."""
+
+        reads = 0
+
+        def key(self, key_id: str) -> ApiKey:
+            found = ports.catalog.key(key_id)
+            self.reads += 1
+            if self.reads == 1:
+                ports.catalog.replace_key(replace(found, last_used_at=ports.clock.now()))
+            return found
+
+        def replace_key(self, key: ApiKey) -> ApiKey:
+            return ports.catalog.replace_key(key)
+
+    revoke_key(replace(ports, catalog=UsedMeanwhile()), made.key.id)
+    with pytest.raises(Unauthorized):
+        authenticate(ports, made.secret)

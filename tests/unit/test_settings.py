@@ -9,7 +9,8 @@ from tidemark.settings import SettingInvalid, Settings, observed_as
 def test_settings_have_defaults_for_numbers() -> None:
     settings = Settings.from_environment(ENVIRONMENT)
     assert (settings.catalog_table, settings.bucket) == ("catalog", "bucket")
-    assert (settings.shards, settings.gates, settings.inline_budget_s, settings.scrub_days) == (16, 16, 5.0, 30)
+    assert (settings.shards, settings.gates, settings.inline_budget_s) == (16, 16, 5.0)
+    assert (settings.recycle_bin_days, settings.scrub_days) == (7, 30)
 
 
 def test_settings_take_numbers_as_text() -> None:
@@ -38,6 +39,8 @@ def test_settings_are_refused_naming_every_variable_that_is_missing() -> None:
         ("TIDEMARK_INLINE_BUDGET_S", "nan"),
         ("TIDEMARK_SCRUB_DAYS", "0"),
         ("TIDEMARK_SCRUB_DAYS", "367"),
+        ("TIDEMARK_RECYCLE_BIN_DAYS", "0"),
+        ("TIDEMARK_RECYCLE_BIN_DAYS", "1.5"),
     ],
 )
 def test_settings_are_refused_when_a_number_is_unusable(name: str, value: str) -> None:

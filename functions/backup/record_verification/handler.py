@@ -3,12 +3,12 @@
 from tidemark import bootstrap
 from tidemark.domain.snapshot import SnapshotStatus
 from tidemark.engine.verification import Checked
-from tidemark.tasks import Context, Result, Step, Work, failure_of, task
+from tidemark.tasks import Context, Result, Step, Told, failure_of, task
 from tidemark.telemetry import SNAPSHOT_ID, TENANT, report_damage
 from tidemark.usecases.verify_snapshot import record
 
 
-class Share(Work, frozen=True):
+class Share(Told, frozen=True):
     """What VerifyShard said of one shard."""
 
     packs: int

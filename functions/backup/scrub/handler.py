@@ -2,12 +2,12 @@
 
 from tidemark import bootstrap
 from tidemark.domain.tenant import Tenant
-from tidemark.tasks import Context, Result, Work, budget_s, task
+from tidemark.tasks import Context, Result, Told, budget_s, task
 from tidemark.telemetry import report_damage
 from tidemark.usecases.scrub import Place, scrub
 
 
-class Input(Work, frozen=True):
+class Input(Told, frozen=True):
     """How far an earlier invocation came; nothing to begin with today. A `day` alone scrubs that day's share again."""
 
     day: int | None = None

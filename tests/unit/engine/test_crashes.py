@@ -1,20 +1,26 @@
 """A run is killed before or after any of its calls, then driven again: nothing is stuck, lost or mixed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.driving import TENANT, content, key, live, put, run_capture, run_restore
-from tests.fakes import memory_ports
+from tests.fakes import ManualClock, MemoryPayloads, memory_ports
+from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Layout
 from tidemark.domain.restore import RestoreStatus
-from tidemark.domain.snapshot import SnapshotStatus
+from tidemark.domain.snapshot import SnapshotId, SnapshotStatus
+from tidemark.engine import manifests
 from tidemark.errors import Conflict
 from tidemark.ports import Ports
+from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.undelete_snapshot import undelete_snapshot
 
 KEYS = [key(number) for number in range(12)]
 
@@ -169,3 +175,115 @@ def test_restore_is_whole_or_not_at_all_when_its_worker_dies_at_any_call(after: 
                 assert live(ports) == original
                 assert content(ports, restore.safety_snapshot_id or "") == wrecked
         settle(ports)
+
+
+def prepare_garbage(ports: Ports) -> None:
+    """Two snapshots whose time in the recycle bin is over, a third that builds on them, and a restore that is over."""
+    first = create_snapshot(ports, TENANT)
+    put(ports, {KEYS[2]: 3, key(99): 4})
+    second = create_snapshot(ports, TENANT)
+    restore_oldest(ports)
+    for snapshot in (first, second):
+        delete_snapshot(ports, TENANT, snapshot.id)
+    put(ports, {KEYS[4]: 5})
+    days_pass(ports)
+    create_snapshot(ports, TENANT)
+
+
+def days_pass(ports: Ports) -> None:
+    assert isinstance(ports.clock, ManualClock)
+    ports.clock.advance(8 * 24 * 3600)
+
+
+def whole(ports: Ports, held: Mapping[SnapshotId, dict[EntityKey, str]]) -> None:
+    """Every snapshot that is, or could be brought back, holds what it held."""
+    for snapshot in ports.catalog.snapshots(TENANT):
+        if snapshot.status is not SnapshotStatus.PURGING:
+            assert content(ports, snapshot.id) == held[snapshot.id]
+
+
+def nothing_but_what_is_needed(ports: Ports) -> None:
+    """One more collection leaves no object that no snapshot names."""
+    report = collect_garbage(ports, TENANT)
+    assert (report.problems, report.done) == ((), True)
+    needed: set[str] = set()
+    for snapshot in ports.catalog.snapshots(TENANT):
+        assert snapshot.manifest is not None, snapshot
+        manifest = manifests.read(ports.payloads, snapshot.manifest)
+        needed |= {snapshot.manifest.key, *(pack.key for pack in manifest.packs)}
+    assert isinstance(ports.payloads, MemoryPayloads)
+    assert {one for one in ports.payloads.objects if one.startswith(TENANT)} == needed
+
+
+def collect(ports: Ports) -> None:
+    collect_garbage(ports, TENANT)
+
+
+COLLECT_CALLS = calls_of(collect, prepare_garbage)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_collection_is_made_up_for_by_the_next_when_it_dies_at_any_call(after: bool) -> None:
+    for fatal in range(1, COLLECT_CALLS + 1):
+        ports = world()
+        prepare_garbage(ports)
+        held = {one.id: content(ports, one.id) for one in ports.catalog.snapshots(TENANT)}
+        before = live(ports)
+        with pytest.raises(Death):
+            collect(numbered(ports, Counter(fatal, after=after)))
+        whole(ports, held)
+        assert live(ports) == before, fatal
+        put(ports, {KEYS[1]: 55})
+        held[create_snapshot(ports, TENANT).id] = live(ports)
+        nothing_but_what_is_needed(ports)
+        whole(ports, held)
+        assert all(restore.swept for restore in ports.catalog.restores(TENANT)), fatal
+
+
+def delete_and_undelete(ports: Ports) -> None:
+    oldest = list(ports.catalog.snapshots(TENANT))[-1]
+    delete_snapshot(ports, TENANT, oldest.id)
+    undelete_snapshot(ports, TENANT, oldest.id)
+    delete_snapshot(ports, TENANT, oldest.id)
+
+
+DELETE_CALLS = calls_of(delete_and_undelete, prepare_restore)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_snapshot_is_there_or_in_the_recycle_bin_when_delete_or_undelete_dies_at_any_call(after: bool) -> None:
+    for fatal in range(1, DELETE_CALLS + 1):
+        ports = world()
+        prepare_restore(ports)
+        held = {one.id: content(ports, one.id) for one in ports.catalog.snapshots(TENANT)}
+        with pytest.raises(Death):
+            delete_and_undelete(numbered(ports, Counter(fatal, after=after)))
+        whole(ports, held)
+        with suppress(Conflict):
+            undelete_snapshot(ports, TENANT, next(iter(held)))
+        days_pass(ports)
+        collect(ports)
+        whole(ports, held)
+        assert [one.status for one in ports.catalog.snapshots(TENANT)] == [SnapshotStatus.COMPLETED]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_no_orphan_is_left_after_one_collection_when_a_capture_or_restore_died_at_any_call(after: bool) -> None:
+    for run, prepare, calls in (
+        (lambda ports: create_snapshot(ports, TENANT), lambda _ports: None, CAPTURE_CALLS),
+        (restore_oldest, prepare_restore, RESTORE_CALLS),
+    ):
+        for fatal in range(1, calls + 1):
+            ports = world()
+            prepare(ports)
+            with pytest.raises(Death):
+                run(numbered(ports, Counter(fatal, after=after)))
+            collect(ports)
+            for started in ports.workflows.started:  # type: ignore[attr-defined]
+                ports.workflows.end(TENANT, started.subject, attempt=started.attempt)  # type: ignore[attr-defined]
+            drive_on(ports)
+            for snapshot in list(ports.catalog.snapshots(TENANT)):
+                if snapshot.status is SnapshotStatus.FAILED:
+                    delete_snapshot(ports, TENANT, snapshot.id)
+            days_pass(ports)
+            nothing_but_what_is_needed(ports)

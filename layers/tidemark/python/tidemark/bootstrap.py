@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, Final
 
-from tidemark.adapters import clients
+from tidemark.adapters import clients, stack_outputs
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_entities import DynamoEntityTable
 from tidemark.adapters.s3_payloads import S3Payloads
@@ -42,6 +42,11 @@ def prepare() -> None:
     """Make the client that every route needs while the function is being imported: only then it has a full core."""
     if initialising():
         clients.dynamodb()
+
+
+def ports_of_stack(stack: str) -> Ports:
+    """The ports of a deployed stack, for an operator's own process. Raises StackNotFound, SettingInvalid."""
+    return _wired(Settings.from_outputs(stack_outputs.outputs(stack)))
 
 
 @contextmanager

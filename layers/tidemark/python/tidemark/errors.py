@@ -150,6 +150,10 @@ class SnapshotNotVerifiable(Conflict):
     """The snapshot is not completed, so there is nothing to read back."""
 
 
+class SnapshotNotInRecycleBin(Conflict):
+    """The snapshot was not deleted, or its time in the recycle bin is over."""
+
+
 class RestoreNotCancellable(Conflict):
     """The restore has reached its cutover, or is over."""
 
@@ -259,6 +263,10 @@ class ObjectNotFound(NotFound):
 
 class KeyNotFound(NotFound):
     """No such API key."""
+
+
+class StackNotFound(NotFound):
+    """No such stack is deployed, where the operator looks for one."""
 
 
 # --- contention and AWS

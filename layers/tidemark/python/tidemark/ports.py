@@ -76,6 +76,14 @@ class Catalog(Protocol):
     may be repeated: storing the same content again is success.
     """
 
+    def add_tenant(self, tenant: Tenant) -> None:
+        """Note that the tenant may have snapshots. Repeating it changes nothing."""
+        ...
+
+    def tenants(self) -> Iterator[Tenant]:
+        """Every tenant that was noted, in the order of their names."""
+        ...
+
     def add_snapshot(self, snapshot: Snapshot) -> Snapshot:
         """Register a snapshot."""
         ...
@@ -120,12 +128,8 @@ class Catalog(Protocol):
         """The results noted so far, by part number."""
         ...
 
-    def add_tenant(self, tenant: Tenant) -> None:
-        """Note that the tenant has snapshots. Repeating it changes nothing."""
-        ...
-
-    def tenants(self) -> Iterator[Tenant]:
-        """Every tenant that was noted, by name."""
+    def remove_parts(self, tenant: Tenant, restore_id: str) -> None:
+        """Forget the results noted of a restore. Repeating it changes nothing."""
         ...
 
     def add_key(self, key: ApiKey) -> ApiKey:
@@ -272,6 +276,12 @@ class PayloadStore(Protocol):
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """The objects whose key begins with `prefix`, in key order."""
+        ...
+
+    def delete(self, key: str) -> bool:
+        """Delete an object. True: it is gone, or was not there. False: the store retains it, by its rules of access or
+        retention.
+        """
         ...
 
 

@@ -13,10 +13,20 @@ _REQUIRED: Final = {
     "restore_machine_arn": "TIDEMARK_RESTORE_MACHINE_ARN",
     "verify_machine_arn": "TIDEMARK_VERIFY_MACHINE_ARN",
 }
+# Where a stack's own outputs say the same.
+_OUTPUTS: Final = {
+    "catalog_table": "CatalogTableName",
+    "entities_table": "EntitiesTableName",
+    "bucket": "BucketName",
+    "capture_machine_arn": "CaptureStateMachineArn",
+    "restore_machine_arn": "RestoreStateMachineArn",
+    "verify_machine_arn": "VerifyStateMachineArn",
+}
 _SHARDS: Final = "TIDEMARK_SHARDS"
 _GATES: Final = "TIDEMARK_GATES"
 _INLINE_BUDGET: Final = "TIDEMARK_INLINE_BUDGET_S"
 _SCRUB_DAYS: Final = "TIDEMARK_SCRUB_DAYS"
+_RECYCLE_BIN_DAYS: Final = "TIDEMARK_RECYCLE_BIN_DAYS"
 
 
 class ObservedAs(NamedTuple):
@@ -36,7 +46,7 @@ class Settings:
 
     `shards` (a power of two) and `gates` are given to tenants when they first write; `inline_budget_s` is how long the
     create and verify routes work in line before they hand over to a state machine; within `scrub_days` every stored
-    pack is read back once.
+    pack is read back once; for `recycle_bin_days` a deleted snapshot can be brought back.
     """
 
     catalog_table: str
@@ -49,6 +59,7 @@ class Settings:
     gates: int
     inline_budget_s: float
     scrub_days: int
+    recycle_bin_days: int
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -68,7 +79,18 @@ class Settings:
             gates=int(_number(environment, _GATES, 16, largest=64)),
             inline_budget_s=_number(environment, _INLINE_BUDGET, 5.0, smallest=0.0, largest=20.0),
             scrub_days=int(_number(environment, _SCRUB_DAYS, 30, largest=366)),
+            recycle_bin_days=int(_number(environment, _RECYCLE_BIN_DAYS, 7, largest=3650)),
         )
+
+    @classmethod
+    def from_outputs(cls, outputs: Mapping[str, str]) -> Self:
+        """The settings of a deployed stack, from the outputs of its template. Raises SettingInvalid."""
+        missing = [name for name in _OUTPUTS.values() if name not in outputs]
+        if missing:
+            raise SettingInvalid(
+                f"the stack has no outputs {', '.join(missing)}: it is not one of Tidemark, or not deployed to its end"
+            )
+        return cls.from_environment({_REQUIRED[field]: outputs[name] for field, name in _OUTPUTS.items()})
 
 
 def initialising() -> bool:

@@ -40,12 +40,12 @@ UNEXPECTED: Final = "InternalError"
 type Result = dict[str, object]
 
 
-class Work(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class Told(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What a state machine sends to a phase. Each handler adds what its phase takes; unknown or missing is an error."""
 
 
-class Step(Work, frozen=True):
-    """What is sent to a phase that works for one tenant."""
+class Step(Told, frozen=True):
+    """What it sends to a phase that works for one tenant."""
 
     tenant: Tenant
 
@@ -63,7 +63,7 @@ def budget_s(context: Context) -> float:
     return max(0.0, context.get_remaining_time_in_millis() / 1000 - _MARGIN_S)
 
 
-def task[S: Work](
+def task[S: Told](
     phase: str, kind: type[S]
 ) -> Callable[[Callable[[S, Context], Result]], Callable[[Mapping[str, Any], Context], Result]]:
     """Make a Lambda handler of a phase. Its input comes as `kind`; its result holds ids and counts only."""
@@ -104,7 +104,7 @@ def failure_of(error: str, cause: str) -> Failure:
     return Failure(UNEXPECTED, "An unexpected error stopped a phase. The log of its function says which.")
 
 
-def _parse[S: Work](phase: str, kind: type[S], event: Mapping[str, Any]) -> S:
+def _parse[S: Told](phase: str, kind: type[S], event: Mapping[str, Any]) -> S:
     try:
         return msgspec.convert(event, kind)
     except msgspec.ValidationError as error:

@@ -9,9 +9,12 @@ from functools import cache
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from tidemark.adapters.aws_errors import THROTTLING, TRANSACTION_CONFLICT, failure, named
 from tidemark.adapters.backoff import Backoff
 from tidemark.adapters.dynamo_rows import Row
+from tidemark.adapters.dynamo_wire import TEXT
 from tidemark.ports import Clock, Entropy, Parallel
 
 if TYPE_CHECKING:
@@ -74,13 +77,12 @@ class DynamoBatches:
         backoff = self._backoff()
         left: Sequence[Row] = rows
         while True:
+            statements = [
+                {"Statement": _insert_statement(self._table, *row), "Parameters": list(row.values())} for row in left
+            ]
+            text: Any = {TEXT: msgspec.json.encode({"Statements": statements})}
             with named(doing):
-                answer = self._client.batch_execute_statement(
-                    Statements=[
-                        {"Statement": _insert_statement(self._table, *row), "Parameters": list(row.values())}
-                        for row in left
-                    ]
-                )
+                answer = self._client.batch_execute_statement(**text)
             refused = []
             for row, response in zip(left, answer["Responses"], strict=True):
                 code = response.get("Error", {}).get("Code")

@@ -66,6 +66,14 @@ class DynamoCatalog:
         self._client = client
         self._table = table
 
+    def add_tenant(self, tenant: Tenant) -> None:
+        with named(f"noting tenant {tenant}"):
+            self._client.put_item(TableName=self._table, Item={"pk": text(_TENANTS), "sk": text(tenant)})
+
+    def tenants(self) -> Iterator[Tenant]:
+        for row in self._query(_TENANTS):
+            yield Tenant(row["sk"]["S"])
+
     def add_snapshot(self, snapshot: Snapshot) -> Snapshot:
         return self._add(_SNAPSHOTS, _snapshot_key(snapshot.tenant, snapshot.id), snapshot)
 
@@ -111,13 +119,11 @@ class DynamoCatalog:
     def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
         return [_decode(row, StagedPart) for row in self._query(_parts_of(tenant, restore_id), _PART)]
 
-    def add_tenant(self, tenant: Tenant) -> None:
-        with named(f"noting tenant {tenant}"):
-            self._client.put_item(TableName=self._table, Item={"pk": text(_TENANTS), "sk": text(tenant)})
-
-    def tenants(self) -> Iterator[Tenant]:
-        for row in self._query(_TENANTS, ""):
-            yield Tenant(row["sk"]["S"])
+    def remove_parts(self, tenant: Tenant, restore_id: str) -> None:
+        rows = self._query(_parts_of(tenant, restore_id), _PART)
+        with named(f"forgetting the parts of restore {restore_id}"):
+            for row in rows:
+                self._client.delete_item(TableName=self._table, Key={"pk": row["pk"], "sk": row["sk"]})
 
     def add_key(self, key: ApiKey) -> ApiKey:
         return self._add(_KEYS, _api_key_key(key.id), key)
@@ -180,14 +186,14 @@ class DynamoCatalog:
             raise kind.absent(f"no {kind.name} {name}")
         return _decode(row, kind.record)
 
-    def _query(self, pk: str, sk_prefix: str, *, newest_first: bool = False) -> Iterator[Row]:
-        # An empty value is none that a key can begin with.
-        prefixed = " AND begins_with(sk, :prefix)" if sk_prefix else ""
+    def _query(self, pk: str, sk_prefix: str = "", *, newest_first: bool = False) -> Iterator[Row]:
+        # A prefix of nothing is refused by DynamoDB.
+        prefix = {":prefix": text(sk_prefix)} if sk_prefix else {}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             ConsistentRead=True,
-            KeyConditionExpression=f"pk = :pk{prefixed}",
-            ExpressionAttributeValues={":pk": text(pk)} | ({":prefix": text(sk_prefix)} if sk_prefix else {}),
+            KeyConditionExpression="pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
+            ExpressionAttributeValues={":pk": text(pk), **prefix},
             ScanIndexForward=not newest_first,
         )
         with named(f"listing records of {pk}"):

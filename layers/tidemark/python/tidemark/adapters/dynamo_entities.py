@@ -54,10 +54,10 @@ class DynamoEntityTable:
         found_gates: dict[int, Gate] = {}
         items: dict[ItemKey, Item] = {}
         for row in self._batches.get(wanted):
-            kind = row["pk"]["S"].partition("#")[2]
+            kind = row["sk"]["S"]
             if kind == rows.STATE:
                 state = rows.state_from(row)
-            elif kind == rows.GATES:
+            elif kind == rows.GATE:
                 gate = rows.gate_from(row)
                 found_gates[gate.number] = gate
             else:

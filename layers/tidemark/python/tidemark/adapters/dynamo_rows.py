@@ -1,10 +1,11 @@
 """The rows of the entity table: what tenant states, gates and items look like in DynamoDB.
 
-Keys: `{tenant}#state` / `state`, `{tenant}#gates` / `{number}`, and `{tenant}#{generation}#{shard}` / sort key of the
-entity. What is None has no attribute. The local secondary indexes `byId` (on `id`) and `changed` are sparse: they hold
-the items that have the attribute.
+Keys: `{tenant}#state` / `state`, `{tenant}#gate#{number}` / `gate`, and `{tenant}#{generation}#{shard}` / sort key of
+the entity. What is None has no attribute. The local secondary indexes `byId` (on `id`) and `changed` are sparse: they
+hold the items that have the attribute.
 """
 
+from functools import lru_cache
 from typing import Any, Final, cast
 
 from botocore.exceptions import ClientError
@@ -30,7 +31,7 @@ from tidemark.domain.tenant import Tenant
 type Row = dict[str, Any]
 
 STATE: Final = "state"
-GATES: Final = "gates"
+GATE: Final = "gate"
 
 
 def text(value: str) -> Row:
@@ -59,8 +60,8 @@ def state_key(tenant: Tenant) -> Row:
 
 
 def gate_key(tenant: Tenant, gate: int) -> Row:
-    """Where a gate is."""
-    return {"pk": text(f"{tenant}#{GATES}"), "sk": text(f"{gate:04d}")}
+    """Where a gate is: each in a partition of its own, since every transaction of its writers spends units on it."""
+    return {"pk": text(f"{tenant}#{GATE}#{gate}"), "sk": text(GATE)}
 
 
 def item_key(tenant: Tenant, key: ItemKey) -> Row:
@@ -135,7 +136,7 @@ def gate_from(row: Row) -> Gate:
     """The gate in a row."""
     return Gate(
         tenant=Tenant(row["pk"]["S"].partition("#")[0]),
-        number=int(row["sk"]["S"]),
+        number=int(row["pk"]["S"].rpartition("#")[2]),
         generation=Generation(_int(row, "generation")),
         cut=Cut(_int(row, "cut")),
         capturing=_cut(row, "capturing"),
@@ -147,13 +148,16 @@ def gate_from(row: Row) -> Gate:
 
 def item_row(tenant: Tenant, item: Item) -> Row:
     """An item. A tombstone has neither `doc` nor `id`, so nobody finds it by its id."""
-    row = item_key(tenant, item.key) | _numbers(
-        rev=item.rev, changed=item.changed, prevCut=item.prev_cut, born=item.born
-    )
+    row = item_key(tenant, item.key)
+    row["rev"] = number(item.rev)
+    for name, value in (("changed", item.changed), ("prevCut", item.prev_cut), ("born", item.born)):
+        if value is not None:
+            row[name] = number(value)
     if item.doc is None:
         row["deleted"] = {"BOOL": True}
     else:
-        row |= {"doc": text(item.doc), "id": text(EntityKey.parse(item.key.sort_key).id)}
+        row["doc"] = text(item.doc)
+        row["id"] = text(EntityKey.parse(item.key.sort_key).id)
     if item.prev is not None:
         row["prev"] = text(item.prev)
     if item.past:
@@ -163,18 +167,24 @@ def item_row(tenant: Tenant, item: Item) -> Row:
 
 def item_from(row: Row) -> Item:
     """The item in a row."""
-    _, generation, shard = row["pk"]["S"].split("#")
+    generation, shard = _place(row["pk"]["S"])
     doc, prev = row.get("doc"), row.get("prev")
     return Item(
-        key=ItemKey(Generation(int(generation)), int(shard), row["sk"]["S"]),
-        doc=cast("str", doc["S"]) if doc else None,
-        rev=_int(row, "rev"),
-        changed=_cut(row, "changed"),
-        prev=cast("str", prev["S"]) if prev else None,
-        prev_cut=_cut(row, "prevCut"),
-        born=_cut(row, "born"),
-        past=_past(row["past"]["S"]) if "past" in row else (),
+        ItemKey(generation, shard, row["sk"]["S"]),
+        doc["S"] if doc else None,
+        _int(row, "rev"),
+        _cut(row, "changed"),
+        prev["S"] if prev else None,
+        _cut(row, "prevCut"),
+        _cut(row, "born"),
+        _past(row["past"]["S"]) if "past" in row else (),
     )
+
+
+@lru_cache(maxsize=256)
+def _place(pk: str) -> tuple[Generation, int]:
+    _, generation, shard = pk.split("#")
+    return Generation(int(generation)), int(shard)
 
 
 def changed_from(row: Row) -> ChangedKey:

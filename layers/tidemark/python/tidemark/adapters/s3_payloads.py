@@ -20,6 +20,8 @@ _ABSENT: Final = ("NoSuchKey", "404", "NotFound")
 _TAKEN: Final = "PreconditionFailed"
 # Two uploads of one key are under way at once; S3 asks to repeat.
 _RACING: Final = "ConditionalRequestConflict"
+# What S3 answers where a policy or a retention rule keeps the object.
+_RETAINED: Final = ("AccessDenied", "AllAccessDisabled", "ObjectLocked", "InvalidObjectState")
 _BEYOND_END: Final = "InvalidRange"
 _BROKEN_OFF: Final = (IncompleteReadError, ReadTimeoutError, ResponseStreamingError)
 
@@ -78,6 +80,17 @@ class S3Payloads:
             for page in pages:
                 for entry in page.get("Contents", []):
                     yield StoredObject(entry["Key"], entry["Size"])
+
+    def delete(self, key: str) -> bool:
+        with named(f"deleting object {key!r}"):
+            try:
+                self._client.delete_object(Bucket=self._bucket, Key=key)
+            except ClientError as error:
+                if code_of(error) in _RETAINED:
+                    return False
+                if code_of(error) not in _ABSENT:
+                    raise
+        return True
 
     def _read(self, key: str, request: Mapping[str, Any]) -> bytes:
         """The object, or a span. The client repeats until an answer begins; one that breaks off is repeated here."""

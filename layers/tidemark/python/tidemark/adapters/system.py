@@ -4,7 +4,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
 
@@ -51,7 +51,7 @@ class Threads:
         calls = list(items)
         if len(calls) <= 1:
             return [call(item) for item in calls]
+        # Leaving the block waits for every call, also when some have failed.
         with ThreadPoolExecutor(min(self._width, len(calls)), thread_name_prefix="tidemark") as pool:
             futures = [pool.submit(call, item) for item in calls]
-            wait(futures)
         return [future.result() for future in futures]

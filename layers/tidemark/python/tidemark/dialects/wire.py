@@ -80,8 +80,8 @@ class Request:
         return parse_json(self.content(JSON, max_bytes=max_bytes))
 
     def optional_json(self, *, max_bytes: int = MAX_BODY_BYTES) -> Any:  # noqa: ANN401 - whatever the JSON holds
-        """As `json`, but None where there is no body, whatever content type is named then."""
-        return self.json(max_bytes=max_bytes) if self.body.strip() else None
+        """As `json`, but an empty object where there is no body, whatever content type is named then."""
+        return self.json(max_bytes=max_bytes) if self.body.strip() else {}
 
 
 @dataclass(frozen=True, slots=True)

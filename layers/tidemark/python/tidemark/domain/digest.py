@@ -5,6 +5,7 @@ faults, not against an adversary who can choose the records.
 """
 
 import hashlib
+from collections.abc import Collection
 from typing import Final
 
 _MODULUS: Final = 1 << 256
@@ -21,6 +22,11 @@ class SetDigest:
         """Add one record, given as its canonical line without the line feed."""
         self.count += 1
         self._sum += int.from_bytes(hashlib.sha256(record).digest())
+
+    def add_all(self, records: Collection[bytes]) -> None:
+        """Add many records."""
+        self.count += len(records)
+        self._sum += sum([int.from_bytes(hashlib.sha256(record).digest()) for record in records])
 
     def add_hex(self, digest: str, count: int) -> None:
         """Add a set that was digested elsewhere."""

@@ -129,8 +129,7 @@ class ChangedKey(NamedTuple):
     deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One entity as stored. `doc` is its canonical JSON, None on a tombstone.
 
     `changed` is the cut of the last write, None where a restore staged it. `prev_cut` is set when a write met a running

@@ -52,6 +52,9 @@ class Restore:
     `generation` is the full version being built, `from_generation` the one that readers see until cutover. `total` is
     the number of entities that will be staged, fixed when the restore is accepted. `attempt` counts executions of the
     state machine.
+
+    `swept`: what was left in the dead one of its two generations, and the notes of its staged parts, are removed;
+    `staged` is then what those notes added up to.
     """
 
     tenant: Tenant
@@ -75,7 +78,14 @@ class Restore:
     attempt: int = 1
     finished_at: datetime | None = None
     failure: Failure | None = None
+    staged: int | None = None
+    swept: bool = False
     version: int = 0
+
+    @property
+    def dead_generation(self) -> Generation:
+        """The generation that readers do not see once the restore is over."""
+        return self.from_generation if self.status is RestoreStatus.COMPLETED else self.generation
 
     def entering(self, phase: Phase, now: datetime) -> "Restore":
         """The record in that phase. Repeating a phase keeps the time it was first entered."""

@@ -18,12 +18,17 @@ _ID: Final = re.compile(r"snapshot_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-([1-9]\d
 
 
 class SnapshotStatus(StrEnum):
-    """Where a snapshot is in its life. Only `COMPLETED` can be read or restored."""
+    """Where a snapshot is in its life. Only `COMPLETED` can be read or restored.
+
+    `DELETED` ones are in the recycle bin. `PURGING`: its time there is over, the bytes are going, and it can't be
+    brought back.
+    """
 
     CREATING = "creating"
     COMPLETED = "completed"
     FAILED = "failed"
     DELETED = "deleted"
+    PURGING = "purging"
 
 
 class Trigger(StrEnum):
@@ -77,9 +82,10 @@ class ManifestRef:
 class Snapshot:
     """The catalog record of one snapshot. `version` is the compare-and-swap token of the record.
 
-    `parent_id` is the snapshot that this one was made incrementally from, `base_cut` the cut of the live data since when
-    changes were read. `used_by` names captures and restores that need the snapshot; while it is not empty the snapshot can't be deleted.
-    `stored_bytes` is what its packs hold in all, `new_bytes` what this capture added, `raw_bytes` the records
+    `parent_id` is the snapshot that this one was made incrementally from, `base_cut` the cut of the live data since
+    when changes were read. `used_by` names captures and restores that need the snapshot; while it is not empty the
+    snapshot can't be deleted. `deleted_at` is when it came into the recycle bin, `recycled_until` when its time there
+    ends. `stored_bytes` is what its packs hold in all, `new_bytes` what this capture added, `raw_bytes` the records
     uncompressed.
     """
 
@@ -104,6 +110,8 @@ class Snapshot:
     restore_id: str | None = None
     failure: Failure | None = None
     verification: Verification | None = None
+    deleted_at: datetime | None = None
+    recycled_until: datetime | None = None
     used_by: frozenset[str] = field(default_factory=frozenset)
     version: int = 0
 
@@ -111,6 +119,27 @@ class Snapshot:
     def restoring(self) -> bool:
         """Whether a restore is reading it now."""
         return any(user.startswith("restore_") for user in self.used_by)
+
+    @property
+    def was_completed(self) -> bool:
+        """Whether its capture came to a good end, whatever became of the snapshot since."""
+        return self.manifest is not None
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether it was deleted: such a snapshot is not found, though one in the recycle bin can be brought back."""
+        return self.status in {SnapshotStatus.DELETED, SnapshotStatus.PURGING}
+
+    def recycled(self, now: datetime) -> bool:
+        """Whether it is in the recycle bin, from where it can be brought back."""
+        if self.status is not SnapshotStatus.DELETED:
+            return False
+        return self.recycled_until is not None and now < self.recycled_until
+
+    def undeleted(self) -> "Snapshot":
+        """The record as it was before it came into the recycle bin."""
+        before = SnapshotStatus.COMPLETED if self.was_completed else SnapshotStatus.FAILED
+        return replace(self, status=before, deleted_at=None, recycled_until=None)
 
     def using(self, user: str) -> "Snapshot":
         """The record with one more user. Repeating it changes nothing."""

@@ -118,16 +118,21 @@ def _store_layer(
     """Store the records that `source` gives after a key, pack by pack; None when there are none."""
     digest = SetDigest()
     packs: list[PackRef] = []
+    records: Iterator[Record] | None = None
     while True:
         proceed()
-        after = packs[-1].last_key if packs else None
         key = f"{_prefix(job.tenant, job.capture_id, job.shard)}-{kind}-{len(packs):05d}.pack"
-        body = _store_next(ports.payloads, key, source(after))
-        if body is None:
+        stored = _adopted(ports.payloads, key)
+        if stored is None:
+            records = records or source(packs[-1].last_key if packs else None)
+            stored = _store_next(ports.payloads, key, records)
+        if stored is None:
             break
-        packs.append(describe(key, body))
-        for line in lines_of(key, body):
-            digest.add(line)
+        if stored.adopted:
+            # Where it ends has nothing to do with how far this worker has read.
+            records = None
+        packs.append(describe(key, stored.body))
+        digest.add_hex(stored.digest.hex, stored.digest.count)
     if not packs:
         return None, digest
     raw_bytes = sum(pack.raw_bytes for pack in packs)
@@ -164,29 +169,41 @@ def _noted(payloads: PayloadStore, note_key: str) -> ShardManifest | None:
         return None
 
 
-def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record]) -> bytes | None:
-    """Store a pack of the next records under `key`, or adopt the one that is there; its bytes as read back, None when
-    no records are left.
-    """
+class _StoredPack(NamedTuple):
+    """The bytes of a pack as read back, the digest of its lines, and whether another worker stored it."""
+
+    body: bytes
+    digest: SetDigest
+    adopted: bool
+
+
+def _adopted(payloads: PayloadStore, key: str) -> _StoredPack | None:
+    """The pack that an earlier or another worker stored under `key`; None when there is none."""
     try:
-        return _adopted(payloads, key)
+        body = payloads.get(key)
     except ObjectNotFound:
-        built = build_pack(records)
+        return None
+    # Nothing but the store's own checksum vouches for it yet.
+    if payloads.head(key).sha256 != hashlib.sha256(body).hexdigest():
+        raise PackCorrupt(f"pack {key} is damaged: its bytes are not those that the store was given")
+    digest = SetDigest()
+    for line in lines_of(key, body):
+        digest.add(line)
+    return _StoredPack(body, digest, adopted=True)
+
+
+def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record]) -> _StoredPack | None:
+    """Store a pack of the next records under `key`, or adopt the one that came to be there meanwhile; None when no
+    records are left.
+    """
+    built = build_pack(records)
     if built is None:
         return None
     try:
         payloads.put(key, built.body)
     except ObjectExists:
         return _adopted(payloads, key)
-    stored = payloads.get(key)
-    if hashlib.sha256(stored).digest() != hashlib.sha256(built.body).digest():
-        raise PackCorrupt(f"pack {key} does not read back as it was written")
-    return stored
-
-
-def _adopted(payloads: PayloadStore, key: str) -> bytes:
-    """A pack that another run stored, which nothing but the store's own checksum vouches for yet."""
     body = payloads.get(key)
-    if payloads.head(key).sha256 != hashlib.sha256(body).hexdigest():
-        raise PackCorrupt(f"pack {key} is damaged: its bytes are not those that the store was given")
-    return body
+    if hashlib.sha256(body).digest() != hashlib.sha256(built.body).digest():
+        raise PackCorrupt(f"pack {key} does not read back as it was written")
+    return _StoredPack(body, built.digest, adopted=False)

@@ -4,7 +4,7 @@ Memory is bounded by packs, never by the shard.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from tidemark.domain.manifest import Layer, ShardManifest
 from tidemark.engine.packs import read_pack
@@ -19,15 +19,45 @@ def read_shard(
 
     Raises PackCorrupt.
     """
-    return merged(_read_layer(payloads, layer, from_key, to_key) for layer in shard.layers)
+    layers = [_read_layer(payloads, layer, from_key, to_key) for layer in shard.layers]
+    return merged(layers)
 
 
-def merged(layers: Iterable[Iterator[Record]]) -> Iterator[Record]:
+def merged(layers: Sequence[Iterator[Record]]) -> Iterator[Record]:
     """The records that layers make together, base first, without tombstones."""
-    runs = [_ranked(layer, -position) for position, layer in enumerate(layers)]
+    if not layers:
+        return
+    run, *deltas = layers
+    if deltas:
+        run = _overlaid(run, deltas)
+    for found in run:
+        if found.value is not None:
+            yield found
+
+
+def _overlaid(base: Iterator[Record], deltas: Sequence[Iterator[Record]]) -> Iterator[Record]:
+    """The base with the deltas on top, tombstones included: most records of a base pass by after one comparison."""
+    changes = _last_of_each(deltas)
+    change = next(changes, None)
+    for found in base:
+        while change is not None and change.key < found.key:
+            yield change
+            change = next(changes, None)
+        if change is not None and change.key == found.key:
+            yield change
+            change = next(changes, None)
+        else:
+            yield found
+    if change is not None:
+        yield change
+    yield from changes
+
+
+def _last_of_each(deltas: Sequence[Iterator[Record]]) -> Iterator[Record]:
+    runs = [_ranked(delta, -position) for position, delta in enumerate(deltas)]
     previous: str | None = None
     for key, _rank, found in heapq.merge(*runs, key=lambda entry: entry[:2]):
-        if key != previous and found.value is not None:
+        if key != previous:
             yield found
         previous = key
 

@@ -8,15 +8,16 @@ the rest. `layers/DESIGN.md` has the format in full.
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final, NamedTuple
 
 import msgspec
 import zstandard
 
+from tidemark.domain.digest import SetDigest
 from tidemark.domain.keys import SEPARATOR
 from tidemark.domain.manifest import PackRef
-from tidemark.engine.records import Record, parse_lines
+from tidemark.engine.records import Record, parse_lines, parse_strictly
 from tidemark.errors import ObjectNotFound, PackCorrupt
 from tidemark.ports import PayloadStore
 
@@ -55,11 +56,12 @@ class TableOfContents(msgspec.Struct, frozen=True, rename="camel"):
     frames: tuple[FrameEntry, ...]
 
 
-class BuiltPack(msgspec.Struct, frozen=True):
-    """A pack ready to be stored."""
+class BuiltPack(NamedTuple):
+    """A pack ready to be stored, and the digest of its lines."""
 
     body: bytes
     toc: TableOfContents
+    digest: SetDigest
 
 
 def build_pack(records: Iterable[Record]) -> BuiltPack | None:
@@ -70,15 +72,19 @@ def build_pack(records: Iterable[Record]) -> BuiltPack | None:
     body = bytearray()
     frames: list[FrameEntry] = []
     compressor = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True)
+    digest = SetDigest()
     last_key, net = "", 0
-    for text, first_key, last_key, count, adds in _frames(records):  # noqa: B007 - its last key is the pack's
+    for lines, first_key, last_key, adds in _frames(records):  # noqa: B007 - its last key is the pack's
         net += adds
+        digest.add_all(lines)
+        lines.append(b"")
+        text = b"\n".join(lines)
         stored = compressor.compress(text)
         frames.append(
             FrameEntry(
                 offset=len(body),
                 length=len(stored),
-                records=count,
+                records=len(lines) - 1,
                 raw_bytes=len(text),
                 first_key=tuple(first_key.split(SEPARATOR)),
                 sha256=hashlib.sha256(stored).hexdigest(),
@@ -98,11 +104,11 @@ def build_pack(records: Iterable[Record]) -> BuiltPack | None:
         frames=tuple(frames),
     )
     body += _encode_toc(toc)
-    return BuiltPack(bytes(body), toc)
+    return BuiltPack(bytes(body), toc, digest)
 
 
-def _frames(records: Iterable[Record]) -> Iterator[tuple[bytes, str, str, int, int]]:
-    """Frame texts with their first key, last key, number of records, and what they add to the number of entities."""
+def _frames(records: Iterable[Record]) -> Iterator[tuple[list[bytes], str, str, int]]:
+    """The lines of each frame with their first key, last key, and what they add to the number of entities."""
     lines: list[bytes] = []
     size_bytes = net = 0
     first_key = ""
@@ -113,10 +119,10 @@ def _frames(records: Iterable[Record]) -> Iterator[tuple[bytes, str, str, int, i
         lines.append(line)
         size_bytes += len(line) + 1
         if size_bytes >= FRAME_RAW_BYTES:
-            yield b"\n".join(lines) + b"\n", first_key, key, len(lines), net
+            yield lines, first_key, key, net
             lines, size_bytes, net = [], 0, 0
     if lines:
-        yield b"\n".join(lines) + b"\n", first_key, key, len(lines), net
+        yield lines, first_key, key, net
 
 
 def _encode_toc(toc: TableOfContents) -> bytes:
@@ -127,14 +133,7 @@ def _encode_toc(toc: TableOfContents) -> bytes:
 
 def describe(key: str, body: bytes) -> PackRef:
     """The reference of a pack from its bytes, after checking every frame of it. Raises PackCorrupt."""
-    try:
-        (toc_length, magic) = _FOOTER.unpack_from(body, len(body) - _FOOTER.size)
-        toc_offset = len(body) - _FOOTER.size - toc_length - _SKIPPABLE_HEADER.size
-        if magic != _FOOTER_MAGIC or toc_offset < 0:
-            raise PackCorrupt(f"pack {key} has no table of contents at its end")
-    except struct.error as error:
-        raise PackCorrupt(f"pack {key} is too short to be one") from error
-    toc = _decode_toc(key, body[toc_offset:])
+    toc_offset, toc = _toc_of(key, body)
     for frame in toc.frames:
         _check_frame(key, frame, body[frame.offset : frame.offset + frame.length])
     return PackRef(
@@ -154,8 +153,7 @@ def describe(key: str, body: bytes) -> PackRef:
 
 def lines_of(key: str, body: bytes) -> Iterator[bytes]:
     """The record lines of a pack from its bytes, in order, without line feeds. Raises PackCorrupt."""
-    toc_length, _magic = _FOOTER.unpack_from(body, len(body) - _FOOTER.size)
-    toc = _decode_toc(key, body[len(body) - _FOOTER.size - toc_length - _SKIPPABLE_HEADER.size :])
+    _offset, toc = _toc_of(key, body)
     decompressor = zstandard.ZstdDecompressor()
     for frame in toc.frames:
         yield from _text(key, decompressor, frame, body[frame.offset : frame.offset + frame.length]).split(b"\n")[:-1]
@@ -167,16 +165,14 @@ def check_whole(key: str, body: bytes) -> Iterator[Record]:
     Raises PackCorrupt: frames that leave a gap, a record out of form or order, or a number, length or key that is not
     what the table has. The checksums of the frames are those that `describe` looks at.
     """
-    toc_length, _magic = _FOOTER.unpack_from(body, len(body) - _FOOTER.size)
-    toc_offset = len(body) - _FOOTER.size - toc_length - _SKIPPABLE_HEADER.size
-    toc = _decode_toc(key, body[toc_offset:])
+    toc_offset, toc = _toc_of(key, body)
     decompressor = zstandard.ZstdDecompressor()
     offset = 0
     last_key: str | None = None
     for frame in toc.frames:
         text = _text(key, decompressor, frame, body[frame.offset : frame.offset + frame.length])
         count = 0
-        for found in _parsed(key, frame, text):
+        for found in _parsed(key, frame, text, parse_strictly):
             if last_key is not None and found.key <= last_key:
                 raise PackCorrupt(f"pack {key} has records out of order in its frame at offset {frame.offset}")
             if not count and found.key != SEPARATOR.join(frame.first_key):
@@ -190,6 +186,18 @@ def check_whole(key: str, body: bytes) -> Iterator[Record]:
     totals = (offset, sum(one.records for one in toc.frames), sum(one.raw_bytes for one in toc.frames), last_key)
     if totals != (toc_offset, toc.records, toc.raw_bytes, SEPARATOR.join(toc.last_key)):
         raise PackCorrupt(f"pack {key} is not what its table of contents says in all")
+
+
+def _toc_of(key: str, body: bytes) -> tuple[int, TableOfContents]:
+    """Where the table of contents of a whole pack begins, and what it says."""
+    try:
+        (toc_length, magic) = _FOOTER.unpack_from(body, len(body) - _FOOTER.size)
+    except struct.error as error:
+        raise PackCorrupt(f"pack {key} is too short to be one") from error
+    toc_offset = len(body) - _FOOTER.size - toc_length - _SKIPPABLE_HEADER.size
+    if magic != _FOOTER_MAGIC or toc_offset < 0:
+        raise PackCorrupt(f"pack {key} has no table of contents at its end")
+    return toc_offset, _decode_toc(key, body[toc_offset:])
 
 
 def _decode_toc(key: str, frame: bytes) -> TableOfContents:
@@ -255,9 +263,11 @@ def _text(key: str, decompressor: zstandard.ZstdDecompressor, frame: FrameEntry,
     return text
 
 
-def _parsed(key: str, frame: FrameEntry, text: bytes) -> Iterator[Record]:
+def _parsed(
+    key: str, frame: FrameEntry, text: bytes, parse: Callable[[bytes], Iterator[Record]] = parse_lines
+) -> Iterator[Record]:
     try:
-        yield from parse_lines(text)
+        yield from parse(text)
     except ValueError as error:
         raise PackCorrupt(
             f"pack {key} cannot be read: its frame at offset {frame.offset} is not record lines"

@@ -57,8 +57,11 @@ def stage(
         proceed()
         items = [_item(found, generation, shards) for found in batch]
         ports.table.insert(tenant, items)
+        lines: defaultdict[int, list[bytes]] = defaultdict(list)
         for found, item in zip(batch, items, strict=True):
-            digests[item.key.shard].add(found.line)
+            lines[item.key.shard].append(found.line)
+        for shard, some in lines.items():
+            digests[shard].add_all(some)
     return StagedPart(
         part=part.number,
         records=sum(digest.count for digest in digests.values()),

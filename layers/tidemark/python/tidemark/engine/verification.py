@@ -58,7 +58,7 @@ def check_shard(
     where = f"manifest {manifest_key}, shard {shard.shard},"
     _check_sums(where, shard)
     digest = SetDigest()
-    for found in merged(_check_layer(payloads, where, layer, proceed) for layer in shard.layers):
+    for found in merged([_check_layer(payloads, where, layer, proceed) for layer in shard.layers]):
         digest.add(found.line)
     if digest.count != shard.records:
         raise ManifestCorrupt(f"{where} says {shard.records} entities; its layers together hold {digest.count}")

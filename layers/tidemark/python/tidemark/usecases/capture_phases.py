@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from tidemark.domain.live import Base, FencingToken
 from tidemark.domain.manifest import Manifest
-from tidemark.domain.snapshot import Failure, ManifestRef, Snapshot, SnapshotId, SnapshotStatus, Trigger
+from tidemark.domain.restore import Phase
+from tidemark.domain.snapshot import Failure, ManifestRef, Snapshot, SnapshotId, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import copying, manifests
 from tidemark.engine.copying import check_pack, read_note
@@ -18,6 +19,7 @@ from tidemark.engine.live.versions import STAGED
 from tidemark.errors import (
     BudgetSpent,
     CatalogCorrupt,
+    Corrupt,
     LeaseLost,
     ManifestCorrupt,
     ObjectExists,
@@ -25,7 +27,7 @@ from tidemark.errors import (
     SnapshotNotFound,
 )
 from tidemark.ports import Ports
-from tidemark.usecases.records import amend_snapshot
+from tidemark.usecases.records import amend_restore, amend_snapshot
 
 _BASE_IS_DAMAGED: Final = frozenset({PackCorrupt.__name__, ManifestCorrupt.__name__})
 _SWEEP_BUDGET_S: Final = 60.0
@@ -119,12 +121,23 @@ def seal(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int) -> Snaps
     capture. Raises LeaseLost, Corrupt ones.
     """
     snapshot = ports.catalog.snapshot(tenant, snapshot_id)
-    if snapshot.status is not SnapshotStatus.COMPLETED:
+    if not snapshot.was_completed:
         state = leases.held_state(ports.table, tenant, FencingToken(token))
-        snapshot = _complete(ports, snapshot, state.shards)
-    if snapshot.trigger is not Trigger.SAFETY:
-        _sweep(ports, snapshot)
-        _end(ports, tenant, FencingToken(token), snapshot)
+        try:
+            snapshot = _complete(ports, snapshot, state.shards)
+        except Corrupt:
+            # The notes of a completed capture may be collected: then it was another run that completed this one.
+            snapshot = ports.catalog.snapshot(tenant, snapshot_id)
+            if not snapshot.was_completed:
+                raise
+    if snapshot.restore_id is not None:
+        # Preserve is done: what follows, the wait for the last readers too, belongs to Retire.
+        amend_restore(
+            ports.catalog, tenant, snapshot.restore_id, lambda record: record.entering(Phase.RETIRE, ports.clock.now())
+        )
+        return snapshot
+    _sweep(ports, snapshot)
+    _end(ports, tenant, FencingToken(token), snapshot)
     return snapshot
 
 
@@ -196,7 +209,7 @@ def _complete(ports: Ports, snapshot: Snapshot, shards: int) -> Snapshot:
     )
 
     def complete(record: Snapshot) -> Snapshot:
-        if record.status is SnapshotStatus.COMPLETED:
+        if record.was_completed:
             return record
         if record.status is not SnapshotStatus.CREATING or record.token != snapshot.token:
             raise LeaseLost(f"snapshot {record.id} is no longer being created by this capture")
@@ -225,12 +238,13 @@ def _store_manifest(ports: Ports, manifest: Manifest) -> ManifestRef:
 
 
 def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot | None) -> None:
-    """Let writers stop keeping what was before, make a completed snapshot the tenant's base, and give the lease back."""
+    """Let writers stop keeping what was before, make a completed snapshot the base, and give the lease back."""
 
     def next_base(present: Base | None) -> Base | None:
         if snapshot is None or snapshot.cut is None:
             return present
-        if snapshot.status is SnapshotStatus.COMPLETED:
+        if snapshot.was_completed:
+            # Even if it was deleted meanwhile: the tombstones that it recorded may be swept, so no older base will do.
             return Base(snapshot.id, snapshot.cut)
         if snapshot.failure is not None and snapshot.failure.code in _BASE_IS_DAMAGED:
             # A capture that found the base's bytes damaged must not be followed by another that builds on them.

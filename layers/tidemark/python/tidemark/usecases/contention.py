@@ -2,10 +2,34 @@
 driven on by its state machine.
 """
 
-from tidemark.domain.live import Lease, LeaseKind
+from typing import Final
+
+from tidemark.domain.live import Lease, LeaseKind, TenantState
+from tidemark.domain.restore import RestoreId, RestoreStatus
+from tidemark.domain.snapshot import SnapshotId, SnapshotStatus
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import CaptureInProgress, Conflict, LeaseHeld, RestoreInProgress
+from tidemark.engine.live import leases
+from tidemark.errors import CaptureInProgress, Conflict, LeaseHeld, NotFound, RestoreInProgress
 from tidemark.ports import Ports
+
+# A capture or restore records that it is over before it gives the lease back, a few calls later. Whoever has read that
+# it is over and goes on at once waits for these calls instead of being refused.
+SETTLING_S: Final = 3.0
+_PAUSE_S: Final = 0.05
+
+
+def acquire(
+    ports: Ports, tenant: Tenant, *, kind: LeaseKind, owner: str, subject: str, attempt: int, inline_limit_s: int
+) -> TenantState:
+    """The tenant's lease; a holder that is over is waited for. Raises CaptureInProgress, RestoreInProgress."""
+    until_s = ports.clock.monotonic_s() + SETTLING_S
+    while True:
+        try:
+            return leases.acquire(ports, tenant, kind=kind, owner=owner, subject=subject, attempt=attempt)
+        except LeaseHeld as held:
+            if ports.clock.monotonic_s() >= until_s or not _is_over(ports, tenant, held):
+                raise refuse(ports, tenant, held, inline_limit_s=inline_limit_s) from held
+            ports.clock.sleep(_PAUSE_S)
 
 
 def refuse(ports: Ports, tenant: Tenant, held: LeaseHeld, *, inline_limit_s: int) -> Conflict:
@@ -39,3 +63,15 @@ def see_through(ports: Ports, tenant: Tenant, lease: Lease, *, inline_limit_s: i
         ports.workflows.start_capture(tenant, lease.subject, lease.owner, attempt=attempt, delay_s=0)
     else:
         ports.workflows.start_restore(tenant, lease.subject, attempt=attempt)
+
+
+def _is_over(ports: Ports, tenant: Tenant, held: LeaseHeld) -> bool:
+    """Whether the holder has recorded how it ended."""
+    try:
+        if held.kind == LeaseKind.CAPTURE:
+            snapshot = ports.catalog.snapshot(tenant, SnapshotId(held.subject))
+            return snapshot.capture_id == held.owner and snapshot.status is not SnapshotStatus.CREATING
+        restore = ports.catalog.restore(tenant, RestoreId(held.subject))
+        return restore.owner == held.owner and restore.status is not RestoreStatus.RESTORING
+    except NotFound:
+        return False

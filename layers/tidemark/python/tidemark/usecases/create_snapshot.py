@@ -8,10 +8,10 @@ from tidemark.domain.live import LeaseKind
 from tidemark.domain.snapshot import CaptureId, Failure, Snapshot, snapshot_id
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
-from tidemark.errors import LeaseHeld, LeaseLost, RecordExists, TidemarkError, Unavailable
+from tidemark.errors import LeaseLost, RecordExists, TidemarkError, Unavailable
 from tidemark.ports import Ports
 from tidemark.usecases import capture_phases
-from tidemark.usecases.contention import refuse
+from tidemark.usecases.contention import acquire
 
 _IN_REQUEST: Final = 0
 _FIRST_EXECUTION: Final = 1
@@ -29,15 +29,18 @@ def create_snapshot(
     capture_id = CaptureId(ports.entropy.token_bytes(16).hex())
     now = ports.clock.now()
     first_id = snapshot_id(now)
-    try:
-        state = leases.acquire(
-            ports, tenant, kind=LeaseKind.CAPTURE, owner=capture_id, subject=first_id, attempt=_IN_REQUEST
-        )
-    except LeaseHeld as held:
-        raise refuse(ports, tenant, held, inline_limit_s=inline_limit_s) from held
-    token = leases.token_of(state)
-    # First the tenant: whoever walks through all snapshots, by tenant, misses none.
+    # First of all: whatever is stored from here on, the collector and the scrub know whose to look at.
     ports.catalog.add_tenant(tenant)
+    state = acquire(
+        ports,
+        tenant,
+        kind=LeaseKind.CAPTURE,
+        owner=capture_id,
+        subject=first_id,
+        attempt=_IN_REQUEST,
+        inline_limit_s=inline_limit_s,
+    )
+    token = leases.token_of(state)
     draft = Snapshot(
         tenant=tenant, id=first_id, created_at=now, capture_id=capture_id, token=token, description=description
     )

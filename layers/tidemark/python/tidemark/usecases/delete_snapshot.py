@@ -1,25 +1,34 @@
-"""Delete a snapshot: its record first; the bytes are left to the collector, which alone deletes objects."""
+"""Delete a snapshot: it goes to the recycle bin, from where it can be brought back. Its bytes are left to the
+collector, which alone deletes objects.
+"""
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
+from typing import Final
 
 from tidemark.domain.live import LeaseKind
 from tidemark.domain.snapshot import Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import SnapshotInUse, SnapshotNotFound
 from tidemark.ports import Ports
+from tidemark.usecases.read_snapshots import deleted
 from tidemark.usecases.records import amend_snapshot
 
+RECYCLE_BIN_DAYS: Final = 7
 
-def delete_snapshot(ports: Ports, tenant: Tenant, snapshot_id: str) -> None:
-    """Mark the snapshot deleted; from then on it is not found.
+
+def delete_snapshot(
+    ports: Ports, tenant: Tenant, snapshot_id: str, *, recycle_bin_days: int = RECYCLE_BIN_DAYS
+) -> None:
+    """Mark the snapshot deleted; from then on it is not found. For so many days it can be brought back.
 
     Raises SnapshotNotFound, SnapshotInUse while a capture or restore needs it.
     """
 
     def delete(snapshot: Snapshot) -> Snapshot:
-        if snapshot.status is SnapshotStatus.DELETED:
-            raise SnapshotNotFound(f"snapshot {snapshot_id} of tenant {tenant} was deleted")
+        if snapshot.forgotten:
+            raise deleted(ports, snapshot)
         if snapshot.status is SnapshotStatus.CREATING:
             raise SnapshotInUse(
                 f"snapshot {snapshot_id} is still being created; delete it when it is completed or failed"
@@ -27,8 +36,10 @@ def delete_snapshot(ports: Ports, tenant: Tenant, snapshot_id: str) -> None:
         if snapshot.used_by:
             users = ", ".join(sorted(snapshot.used_by))
             raise SnapshotInUse(f"snapshot {snapshot_id} is in use by {users}; wait for it or cancel it")
-        return replace(snapshot, status=SnapshotStatus.DELETED)
+        return replace(snapshot, status=SnapshotStatus.DELETED, deleted_at=now, recycled_until=until)
 
+    now = ports.clock.now()
+    until = now + timedelta(days=recycle_bin_days)
     _refuse_base_of_capture(ports, tenant, snapshot_id)
     amend_snapshot(ports.catalog, tenant, snapshot_id, delete)
 

@@ -30,5 +30,7 @@ def progress_of(ports: Ports, restore: Restore) -> RestoreProgress:
     """The restore with what its staging workers have noted."""
     if restore.status is RestoreStatus.COMPLETED:
         return RestoreProgress(restore, restore.total)
+    if restore.staged is not None:
+        return RestoreProgress(restore, restore.staged)
     parts = ports.catalog.parts(restore.tenant, restore.id)
     return RestoreProgress(restore, sum(part.records for part in parts))

@@ -1,5 +1,6 @@
 """Ask for a restore: take the lease, register the restore with its fixed size, start its state machine."""
 
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from typing import Final
@@ -9,9 +10,9 @@ from tidemark.domain.restore import Phase, Restore, RestoreId, RestoreStatus
 from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus, restore_id
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
-from tidemark.errors import LeaseHeld, RecordExists, SnapshotNotRestorable, TidemarkError
+from tidemark.errors import RecordExists, SnapshotNotFound, SnapshotNotRestorable, TidemarkError
 from tidemark.ports import Ports
-from tidemark.usecases.contention import refuse
+from tidemark.usecases.contention import acquire
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.records import amend_restore, amend_snapshot
 
@@ -43,12 +44,15 @@ def _register(ports: Ports, snapshot: Snapshot, *, safety_snapshot: bool, inline
     owner = ports.entropy.token_bytes(16).hex()
     for sequence in count(1):
         identity = RestoreId(restore_id(now, sequence))
-        try:
-            state = leases.acquire(
-                ports, tenant, kind=LeaseKind.RESTORE, owner=owner, subject=identity, attempt=_FIRST_EXECUTION
-            )
-        except LeaseHeld as held:
-            raise refuse(ports, tenant, held, inline_limit_s=inline_limit_s) from held
+        state = acquire(
+            ports,
+            tenant,
+            kind=LeaseKind.RESTORE,
+            owner=owner,
+            subject=identity,
+            attempt=_FIRST_EXECUTION,
+            inline_limit_s=inline_limit_s,
+        )
         token = leases.token_of(state)
         restore = Restore(
             tenant=tenant,
@@ -85,5 +89,9 @@ def _withdraw(ports: Ports, restore: Restore, failure: Failure) -> None:
         return replace(record, status=RestoreStatus.FAILED, failure=failure, finished_at=ports.clock.now())
 
     amend_restore(ports.catalog, restore.tenant, restore.id, fail)
-    amend_snapshot(ports.catalog, restore.tenant, restore.snapshot_id, lambda record: record.released_by(restore.id))
+    with suppress(SnapshotNotFound):
+        # It may be what made the restore impossible: that the snapshot is gone.
+        amend_snapshot(
+            ports.catalog, restore.tenant, restore.snapshot_id, lambda record: record.released_by(restore.id)
+        )
     leases.release(ports.table, restore.tenant, restore.token)

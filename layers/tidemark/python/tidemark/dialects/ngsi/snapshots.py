@@ -33,13 +33,22 @@ def named(request: Request) -> SnapshotId:
     return SnapshotId(text)
 
 
+def asks_for_recycle_bin(request: Request) -> bool:
+    """Whether a list of deleted snapshots is wanted: `status=deleted`. Raises InvalidRequest for any other status."""
+    status = request.query.get("status")
+    if status not in {None, "deleted"}:
+        raise InvalidRequest(
+            f"the parameter status can only be 'deleted', which lists the recycle bin; it is {status[:40]!r}"
+        )
+    return status is not None
+
+
 def parse_create(document: object) -> str:
-    """The description in the body of a create request; empty where there is no body.
+    """The description in the body of a create request; empty where it has none.
 
     Raises InvalidRequest naming the member that is wrong.
     """
-    description = {} if document is None else members(document, ("description",))
-    text = description.get("description", "")
+    text = members(document, ("description",)).get("description", "")
     if not isinstance(text, str):
         raise InvalidRequest(f"the member 'description' must be a string; it is {json_type(text)}")
     if len(text) > MAX_DESCRIPTION_CHARS:
@@ -55,8 +64,6 @@ def parse_create(document: object) -> str:
 
 def parse_restore(document: object) -> RestoreWanted:
     """The body of a restore request. Raises InvalidRequest naming the member that is wrong, NotSupported."""
-    if document is None:
-        return RestoreWanted()
     wanted = members(document, _RESTORE_MEMBERS, later=_LATER_RESTORE_MEMBERS)
     mode, safety = wanted.get("mode", "replace"), wanted.get("safetySnapshot", True)
     if mode == "merge":
@@ -79,6 +86,15 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
         "createdAt": seconds(snapshot.created_at),
         "entityCount": snapshot.entity_count,
         "status": "restoring" if snapshot.restoring else snapshot.status.value,
+    }
+
+
+def in_recycle_bin(snapshot: Snapshot) -> dict[str, Any]:
+    """A deleted snapshot as it is listed: since when it is in the recycle bin, and until when it can be undeleted."""
+    return {
+        **summary(snapshot),
+        "deletedAt": milliseconds(snapshot.deleted_at),
+        "recycledUntil": milliseconds(snapshot.recycled_until),
     }
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tidemark.domain.live import Base, Cut, FencingToken, TenantState
 from tidemark.domain.restore import Phase, Restore
-from tidemark.domain.snapshot import CaptureId, Snapshot, SnapshotStatus, Trigger, snapshot_id
+from tidemark.domain.snapshot import CaptureId, Snapshot, Trigger, snapshot_id
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import gates, leases
 from tidemark.errors import (
@@ -55,9 +55,10 @@ def cutover(ports: Ports, tenant: Tenant, restore_id: str, *, token: int) -> Cut
 
     flipped = gates.switch(ports, tenant, fence, flip)
     if restore.safety_capture_id is None:
+        enter(ports, tenant, restore_id, Phase.RETIRE)
         return CutOver(None, [])
     safety = _register_safety(ports, restore, fence, flipped)
-    if safety.status is SnapshotStatus.COMPLETED:
+    if safety.was_completed:
         return CutOver(safety.id, [])
     enter(ports, tenant, restore_id, Phase.PRESERVE)
     return CutOver(safety.id, list(range(flipped.shards)))
@@ -98,6 +99,6 @@ def _adopt_safety(ports: Ports, restore: Restore, safety: Snapshot, token: Fenci
     amend_restore(
         ports.catalog, restore.tenant, restore.id, lambda record: replace(record, safety_snapshot_id=safety.id)
     )
-    if safety.status is SnapshotStatus.COMPLETED:
+    if safety.was_completed:
         return safety
     return amend_snapshot(ports.catalog, restore.tenant, safety.id, lambda record: replace(record, token=token))

@@ -15,6 +15,7 @@ from tidemark.errors import (
     LeaseLost,
     ManifestCorrupt,
     RestoreCancelled,
+    SnapshotNotFound,
 )
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_restore, amend_snapshot
@@ -59,8 +60,9 @@ def end(ports: Ports, restore: Restore, token: FencingToken, status: RestoreStat
         return replace(record, status=status, failure=failure, finished_at=ports.clock.now())
 
     amend_restore(ports.catalog, restore.tenant, restore.id, finish)
-    # A record that is damaged can't be let go of, which must not keep the tenant from going on.
-    with suppress(CatalogCorrupt):
+    # A record that is damaged can't be let go of, which must not keep the tenant from going on; and it may be gone
+    # where the request died before it could mark the snapshot as in use.
+    with suppress(CatalogCorrupt, SnapshotNotFound):
         amend_snapshot(
             ports.catalog, restore.tenant, restore.snapshot_id, lambda record: record.released_by(restore.id)
         )

@@ -1,0 +1,105 @@
+"""Collect a tenant's garbage: objects that no snapshot needs, expired entries of the recycle bin, what ended restores
+left behind. Nothing else deletes objects.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from tidemark.domain.collection import Collection
+from tidemark.domain.restore import Restore, RestoreStatus
+from tidemark.domain.tenant import Tenant
+from tidemark.engine import collect
+from tidemark.engine.live import generations
+from tidemark.ports import Ports, StoredObject
+from tidemark.usecases.records import amend_restore
+
+# Sweeping gets this much even where the objects took the whole budget, so that every call comes further.
+_SWEEP_AT_LEAST_S: Final = 20.0
+
+
+def collect_garbage(ports: Ports, tenant: Tenant, *, dry_run: bool = False, budget_s: float = 600.0) -> Collection:
+    """Remove what nobody needs; the report. Where its `done` is false the budget was spent: call again to go on.
+
+    It can be repeated, and several may run at once. `dry_run` deletes and changes nothing and reports what would be.
+    """
+    until_s = ports.clock.monotonic_s() + budget_s
+    listed = collect.list_objects(ports, tenant)
+    records = collect.read_records(ports, tenant)
+    if records is None:
+        busy = f"the records of tenant {tenant} changed each time they were read: nothing was collected"
+        everything = collect.tally(listed)
+        return Collection(tenant, dry_run, listed=everything, kept=everything, problems=(busy,))
+    records, expired = collect.expire(ports, records, dry_run=dry_run)
+    named = collect.read_manifests(ports, records)
+    found = collect.garbage(listed, records, named)
+    if named.problems:
+        report = _nothing_deleted(tenant, listed, named.problems, dry_run=dry_run)
+    else:
+        going = collect.Deleted(collect.tally(found), (), ()) if dry_run else collect.delete(ports, found, until_s)
+        left = (*going.retained, *going.left)
+        candidates = {one.key for one in found}
+        report = Collection(
+            tenant,
+            dry_run,
+            listed=collect.tally(listed),
+            kept=collect.tally(one for one in listed if one.key not in candidates),
+            deleted=going.deleted,
+            retained=collect.tally(going.retained),
+            purged=collect.forget(ports, records, left, dry_run=dry_run),
+            done=not going.left,
+        )
+    until_s = max(until_s, ports.clock.monotonic_s() + _SWEEP_AT_LEAST_S)
+    swept, all_swept = _sweep_restores(ports, records, until_s, dry_run=dry_run)
+    return replace(report, expired=expired, swept_generations=swept, done=report.done and all_swept)
+
+
+def _nothing_deleted(
+    tenant: Tenant, listed: tuple[StoredObject, ...], problems: tuple[str, ...], *, dry_run: bool
+) -> Collection:
+    everything = collect.tally(listed)
+    return Collection(tenant, dry_run, listed=everything, kept=everything, problems=problems)
+
+
+def _sweep_restores(ports: Ports, records: collect.Records, until_s: float, *, dry_run: bool) -> tuple[int, bool]:
+    """Remove, once for each restore that is over, what late workers may have left in its dead generation, and the notes
+    of its parts; how many restores, and whether that is all.
+    """
+    swept = 0
+    for restore in records.restores:
+        if not _can_be_swept(restore, records):
+            continue
+        if not dry_run and not _sweep(ports, restore, records, until_s):
+            return swept, False
+        swept += 1
+    return swept, True
+
+
+def _can_be_swept(restore: Restore, records: collect.Records) -> bool:
+    """Whether the restore's dead generation is surely dead: readers do not see it, no running restore reads it, and the
+    restore itself, which alone could bring it to life, no longer holds the lease.
+    """
+    state = records.state
+    if state is None or restore.swept or restore.status is RestoreStatus.RESTORING:
+        return False
+    if state.lease is not None and state.lease.owner == restore.owner:
+        return False
+    alive = {state.generation}
+    for running in records.restoring:
+        alive |= {running.generation, running.from_generation}
+    return restore.dead_generation not in alive
+
+
+def _sweep(ports: Ports, restore: Restore, records: collect.Records, until_s: float) -> bool:
+    """False when the clock's `until_s` came first. Can be repeated: the record is marked last."""
+    shards = records.state.shards if records.state is not None else 0
+    if not generations.remove(ports, restore.tenant, restore.dead_generation, shards, until_s):
+        return False
+    staged = sum(part.records for part in ports.catalog.parts(restore.tenant, restore.id))
+
+    def note_staged(record: Restore) -> Restore:
+        return record if record.staged is not None else replace(record, staged=staged)
+
+    amend_restore(ports.catalog, restore.tenant, restore.id, note_staged)
+    ports.catalog.remove_parts(restore.tenant, restore.id)
+    amend_restore(ports.catalog, restore.tenant, restore.id, lambda record: replace(record, swept=True))
+    return True

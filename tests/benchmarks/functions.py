@@ -1,0 +1,138 @@
+"""What a function costs before its first answer, and what an answer costs after that."""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from tests.benchmarks.aws_stub import answer
+from tests.benchmarks.running import ENVIRONMENT
+from tests.fakes import memory_ports
+from tests.repo.sources import EVENTS, FUNCTIONS, ROOT, function_folders
+from tidemark import bootstrap
+from tidemark.adapters import clients
+from tidemark.adapters.dynamo_catalog import DynamoCatalog
+from tidemark.domain.live import FencingToken
+from tidemark.domain.snapshot import CaptureId, Snapshot, SnapshotStatus, snapshot_id
+from tidemark.domain.tenant import Tenant
+
+_LAYER: Final = ROOT / "layers" / "tidemark" / "python"
+_SETTINGS: Final = {
+    "TIDEMARK_CATALOG_TABLE": "catalog",
+    "TIDEMARK_ENTITIES_TABLE": "entities",
+    "TIDEMARK_BUCKET": "bucket",
+    "TIDEMARK_CAPTURE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:capture",
+    "TIDEMARK_RESTORE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:restore",
+    "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+    "POWERTOOLS_SERVICE_NAME": "tidemark",
+}
+_IMPORT: Final = """
+import json, time
+wall, core = time.perf_counter(), time.process_time()
+import handler
+print(json.dumps([time.perf_counter() - wall, time.process_time() - core]))
+"""
+_SNAPSHOTS: Final = 20
+_CALLS: Final = 200
+
+
+class ColdStart(NamedTuple):
+    """Import and initialisation of a function, in milliseconds beyond a bare interpreter: medians."""
+
+    function: str
+    elapsed_ms: float
+    core_ms: float
+
+
+def cold_starts(runs: int, folders: list[Path] | None = None) -> Iterator[ColdStart]:
+    """Each function's module imported as AWS Lambda does in its init phase, the compiled modules being there."""
+    for folder in folders or function_folders():
+        environment = {**os.environ, **ENVIRONMENT, **_SETTINGS, "PYTHONPATH": f"{folder}{os.pathsep}{_LAYER}"}
+        seconds = [
+            json.loads(
+                subprocess.run(
+                    [sys.executable, "-c", _IMPORT], env=environment, capture_output=True, text=True, check=True
+                ).stdout.splitlines()[-1]
+            )
+            for _ in range(runs + 1)
+        ][1:]
+        elapsed_s, core_s = (statistics.median(column) for column in zip(*seconds, strict=True))
+        yield ColdStart(folder.relative_to(FUNCTIONS).as_posix(), elapsed_s * 1000, core_s * 1000)
+
+
+class _OneTable:
+    """A table that stores and finds records, behind the client's `before-send` event."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[str, Any]] = {}
+
+    def client(self) -> Any:
+        client = clients.make("dynamodb")
+        client.meta.events.register("before-send.dynamodb", self._answer)
+        return client
+
+    def _answer(self, request: Any, **_: Any) -> Any:
+        asked = json.loads(request.body)
+        if "Item" in asked:
+            self.rows[asked["Item"]["sk"]["S"]] = asked["Item"]
+            found: dict[str, Any] = {}
+        elif "Key" in asked:
+            found = {"Item": self.rows[asked["Key"]["sk"]["S"]]}
+        else:
+            items = [row for sk, row in sorted(self.rows.items(), reverse=True) if sk.startswith("SNAPSHOT#")]
+            found = {"Items": items, "Count": len(items), "ScannedCount": len(items)}
+        return answer(request.url, 200, {"Content-Type": "application/x-amz-json-1.0"}, msgspec.json.encode(found))
+
+
+def answers_core_ms() -> dict[str, float]:
+    """Milliseconds of a core that one answer takes: a list of 20 snapshots, and one snapshot. Neither touches S3."""
+    os.environ.update(_SETTINGS | ENVIRONMENT)
+    from functions.ngsi.get_snapshot.handler import handler as get_one  # noqa: PLC0415 - needs the environment
+    from functions.ngsi.list_snapshots.handler import handler as list_all  # noqa: PLC0415 - needs the environment
+
+    ports = replace(memory_ports(), catalog=DynamoCatalog(_OneTable().client(), "catalog"))
+    first_at = datetime(2026, 1, 15, 10, tzinfo=UTC)
+    for number in range(_SNAPSHOTS):
+        created_at = first_at + timedelta(hours=number)
+        ports.catalog.add_snapshot(
+            Snapshot(
+                tenant=Tenant("smartcity"),
+                id=snapshot_id(created_at),
+                created_at=created_at,
+                capture_id=CaptureId("c" * 32),
+                token=FencingToken(1),
+                status=SnapshotStatus.COMPLETED,
+                entity_count=1250,
+            )
+        )
+    found = {}
+    with bootstrap.use(ports):
+        for name, handler in (("list_snapshots", list_all), ("get_snapshot", get_one)):
+            event = json.loads((EVENTS / "ngsi" / f"{name}.json").read_text(encoding="utf-8"))
+            assert handler(event, _Context())["statusCode"] == 200
+            started_s = time.process_time()
+            for _ in range(_CALLS):
+                handler(event, _Context())
+            found[name] = (time.process_time() - started_s) / _CALLS * 1000
+    return found
+
+
+class _Context:
+    """What Lambda tells about the invocation."""
+
+    function_name = "tidemark"
+    aws_request_id = "b0d4e3a2-6f1c-4a77-9a51-0c8f7e2d9b11"
+
+
+if __name__ == "__main__":
+    # The functions log on standard output: what is measured goes into a file.
+    Path(sys.argv[1]).write_text(json.dumps(answers_core_ms()), encoding="utf-8")

@@ -1,0 +1,130 @@
+"""The phases of a collection as its state machine calls them, one after the other."""
+
+import json
+
+import pytest
+
+from functions.backup.collect_garbage import handler as collect_garbage
+from functions.backup.list_tenants import handler as list_tenants
+from functions.backup.report_collection import handler as report_collection
+from tests.fakes import MemoryPayloads
+from tests.handlers.phases import TENANT, Left, run, write
+from tidemark import bootstrap
+from tidemark.domain.tenant import Tenant
+from tidemark.errors import InvalidRequest
+from tidemark.ports import Ports
+from tidemark.tasks import Result
+from tidemark.usecases.create_snapshot import create_snapshot
+
+RUN = "b0d4e3a2-6f1c-4a77-9a51-0c8f7e2d9b11"
+HARBOUR = Tenant("harbour")
+GARBAGE = f"{TENANT}/packs/{'d' * 32}/000-base-{{:05d}}.pack"
+
+
+@pytest.fixture
+def payloads(ports: Ports) -> MemoryPayloads:
+    """A world with two tenants that have a snapshot, and garbage in one of them."""
+    write(ports, 1, 2, 3)
+    for tenant in (TENANT, HARBOUR):
+        create_snapshot(ports, tenant)
+    for number in range(3):
+        ports.payloads.put(GARBAGE.format(number), b"12345")
+    assert isinstance(ports.payloads, MemoryPayloads)
+    return ports.payloads
+
+
+def listed() -> Result:
+    return run(list_tenants.handler, "backup", "list_tenants")
+
+
+def collected(tenant: str = TENANT, *, dry: bool = False) -> Result:
+    return run(collect_garbage.handler, "backup", "collect_garbage", tenant=tenant, dryRun=dry)
+
+
+def reported() -> Result:
+    return run(report_collection.handler, "backup", "report_collection")
+
+
+def test_run_deletes_garbage_of_every_tenant_and_reports_the_sum(payloads: MemoryPayloads) -> None:
+    notes = [key for key in payloads.objects if key.endswith(".shard.json")]
+    kept = {key for key in payloads.objects if key.endswith((".pack", ".zst")) and "d" * 32 not in key}
+    told = listed()
+    assert told == {"run": RUN, "tenantsKey": f"work/collections/{RUN}/tenants.json", "tenants": 2}
+    assert json.loads(payloads.objects[str(told["tenantsKey"])]) == [{"tenant": HARBOUR}, {"tenant": TENANT}]
+    assert [collected(tenant) for tenant in (HARBOUR, TENANT)] == [{"done": True}, {"done": True}]
+    report = reported()
+    assert (report["whole"], report["message"], report["tenants"], report["finished"]) == (True, "", 2, 2)
+    assert (report["deletedObjects"], report["keptObjects"]) == (len(notes) + 3, len(kept))
+    assert report["listedObjects"] == len(notes) + 3 + len(kept)
+    assert {key for key in payloads.objects if not key.startswith("work/")} == kept
+
+
+def test_run_changes_nothing_and_reports_the_same_when_it_is_dry(payloads: MemoryPayloads) -> None:
+    before = dict(payloads.objects)
+    listed()
+    for tenant in (HARBOUR, TENANT):
+        collected(tenant, dry=True)
+    assert {key: body for key, body in payloads.objects.items() if not key.startswith("work/")} == before
+    assert reported()["deletedObjects"] == sum(key.endswith(".shard.json") for key in before) + 3
+
+
+def test_report_names_the_tenants_that_were_not_finished(payloads: MemoryPayloads) -> None:
+    listed()
+    collected(HARBOUR)
+    report = reported()
+    assert (report["whole"], report["finished"]) == (False, 1)
+    assert report["message"] == f"tenant {TENANT} was not finished"
+    assert GARBAGE.format(0) in payloads.objects
+
+
+def test_report_says_what_could_not_be_judged(ports: Ports, payloads: MemoryPayloads) -> None:
+    listed()
+    snapshot = next(ports.catalog.snapshots(TENANT))
+    assert snapshot.manifest is not None
+    payloads.objects[snapshot.manifest.key] = b"damaged"
+    for tenant in (HARBOUR, TENANT):
+        assert collected(tenant) == {"done": True}
+    report = reported()
+    assert report["whole"] is False
+    assert snapshot.manifest.key in str(report["message"])
+    assert GARBAGE.format(0) in payloads.objects
+
+
+def test_report_adds_the_calls_up_that_one_tenant_took(payloads: MemoryPayloads) -> None:
+    for number in range(3, 300):
+        payloads.put(GARBAGE.format(number), b"12345")
+    listed()
+    collected(HARBOUR)
+    event = {"tenant": TENANT, "run": RUN, "dryRun": False}
+    calls = 0
+    done = False
+    while not done:
+        calls += 1
+        done = bool(collect_garbage.handler(event, Left(0))["done"])
+    assert calls == 2
+    report = reported()
+    assert report["whole"] is True
+    assert report["listedObjects"] == int(str(report["keptObjects"])) + int(str(report["deletedObjects"]))
+
+
+def test_phases_can_be_repeated(payloads: MemoryPayloads) -> None:
+    assert listed() == listed()
+    for tenant in (HARBOUR, TENANT, HARBOUR):
+        collected(tenant)
+    first = reported()
+    assert (reported(), first["finished"]) == (first, 2)
+    assert payloads.objects
+
+
+def test_run_finds_nothing_when_there_is_no_tenant(ports: Ports) -> None:
+    assert bootstrap.ports() is ports
+    assert listed()["tenants"] == 0
+    report = reported()
+    assert (report["whole"], report["tenants"], report["listedObjects"]) == (True, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "a" * 81])
+def test_run_is_refused_when_its_name_is_no_part_of_a_key(payloads: MemoryPayloads, name: str) -> None:
+    with pytest.raises(InvalidRequest, match="run"):
+        run(list_tenants.handler, "backup", "list_tenants", run=name)
+    assert not [key for key in payloads.objects if key.startswith("work/")]

@@ -1,0 +1,276 @@
+"""The in-memory ports, with a meter that counts what the adapters would ask of AWS for every call: requests, bytes, and
+the request units that DynamoDB bills.
+
+How a call becomes requests is the adapters' doing; `test_costs.py` compares both on one story. Sizes and units follow
+the DynamoDB Developer Guide, "Item sizes and formats" and "Read and write operations": 4 KB a strongly consistent
+read unit, 1 KB a write unit, each item rounded up, a query rounded up as a whole, transactional writes twice.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import batched
+from typing import Any, Final
+
+import msgspec
+
+from tests.fakes import MemoryCatalog, MemoryEntityTable, MemoryPayloads, memory_ports
+from tidemark.adapters import dynamo_rows as rows
+from tidemark.domain.keys import EntityKey
+from tidemark.domain.live import ChangedKey, Cut, Gate, Generation, Item, ItemKey, ItemWrite, Layout, TenantState
+from tidemark.domain.restore import Restore, StagedPart
+from tidemark.domain.snapshot import Snapshot
+from tidemark.domain.tenant import Tenant
+from tidemark.ports import ChangedPage, Loaded, Page, Ports, StoredObject
+
+READ_UNITS: Final = "read units"
+WRITE_UNITS: Final = "write units"
+STORED_BYTES: Final = "bytes stored in S3"
+ENTITY_BYTES: Final = "bytes stored in DynamoDB"
+
+_READ_UNIT_BYTES: Final = 4096
+_WRITE_UNIT_BYTES: Final = 1024
+_KEYS_OF_A_READ: Final = 100
+_ITEMS_OF_A_WRITE: Final = 25
+_TRANSACTIONAL: Final = 2
+# What DynamoDB adds to each item, and to each entry of an index, when it bills storage.
+_OVERHEAD_BYTES: Final = 100
+# `changed` and its number in an entry of the index.
+_CUT_BYTES: Final = 12
+
+type Meter = Counter[str]
+
+
+def size_of(row: Mapping[str, Any]) -> int:
+    """The bytes of an item as DynamoDB counts them: names and values."""
+    return sum(len(name.encode()) + _value_size(value) for name, value in row.items())
+
+
+def _value_size(value: Mapping[str, Any]) -> int:
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return len(content.encode())
+        case "N":
+            return (len(content) + 1) // 2 + 1
+        case _:
+            return 1
+
+
+def read_units(size_bytes: int) -> int:
+    """Units of a strongly consistent read; looking for what is not there costs one."""
+    return max(1, -(-size_bytes // _READ_UNIT_BYTES))
+
+
+def write_units(size_bytes: int) -> int:
+    """Units of a write; for one that replaces, `size_bytes` is the larger of both."""
+    return max(1, -(-size_bytes // _WRITE_UNIT_BYTES))
+
+
+def index_units(before: Item | None, after: Item | None) -> int:
+    """Units for the two sparse indexes: one for each entry that goes, one for each that comes."""
+    units = 0
+    for old, new in zip(_index_keys(before), _index_keys(after), strict=True):
+        if old != new:
+            units += (old is not None) + (new is not None)
+    return units
+
+
+def _index_keys(item: Item | None) -> tuple[str | None, str | None]:
+    if item is None:
+        return None, None
+    found = EntityKey.parse(item.key.sort_key).id if item.doc is not None else None
+    return found, None if item.changed is None else str(item.changed)
+
+
+class MeteredTable(MemoryEntityTable):
+    """The entity table."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self._meter = meter
+
+    def load(self, tenant: Tenant, keys: Sequence[ItemKey] = (), gates: Sequence[int] = ()) -> Loaded:
+        loaded = super().load(tenant, keys, gates)
+        wanted = 1 + len(set(gates)) + len(set(keys))
+        found = [rows.state_row(loaded.state)] if loaded.state else []
+        found += [rows.gate_row(gate) for gate in loaded.gates.values()]
+        found += [rows.item_row(tenant, item) for item in loaded.items.values()]
+        self._meter["BatchGetItem"] += -(-wanted // _KEYS_OF_A_READ)
+        self._meter[READ_UNITS] += sum(read_units(size_of(row)) for row in found) + wanted - len(found)
+        return loaded
+
+    def add_state(self, state: TenantState) -> None:
+        self._count_put(rows.state_row(state))
+        super().add_state(state)
+
+    def replace_state(self, state: TenantState) -> TenantState:
+        self._count_put(rows.state_row(state))
+        return super().replace_state(state)
+
+    def add_gate(self, gate: Gate) -> None:
+        self._count_put(rows.gate_row(gate))
+        super().add_gate(gate)
+
+    def replace_gate(self, gate: Gate) -> Gate:
+        self._count_put(rows.gate_row(gate))
+        return super().replace_gate(gate)
+
+    def commit(self, tenant: Tenant, gates: Sequence[Gate], writes: Sequence[ItemWrite]) -> None:
+        before = super().load(tenant, [write.key for write in writes]).items
+        units = sum(write_units(size_of(rows.gate_row(gate))) for gate in gates)
+        for write in writes:
+            old = before.get(write.key)
+            sizes = [size_of(rows.item_row(tenant, item)) for item in (old, write.item) if item]
+            units += write_units(max(sizes, default=0)) + index_units(old, write.item)
+        self._meter["TransactWriteItems"] += 1
+        self._meter[WRITE_UNITS] += _TRANSACTIONAL * units
+        super().commit(tenant, gates, writes)
+
+    def page(
+        self,
+        tenant: Tenant,
+        generation: Generation,
+        shard: int,
+        *,
+        prefix: str = "",
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Page:
+        page = super().page(tenant, generation, shard, prefix=prefix, after=after, limit=limit)
+        self._meter["Query"] += 1
+        self._meter[READ_UNITS] += read_units(sum(size_of(rows.item_row(tenant, item)) for item in page.items))
+        return page
+
+    def keys_of_id(self, tenant: Tenant, generation: Generation, shard: int, entity_id: str) -> list[EntityKey]:
+        self._meter["Query"] += 1
+        self._meter[READ_UNITS] += 1
+        return super().keys_of_id(tenant, generation, shard, entity_id)
+
+    def changed_keys(
+        self, tenant: Tenant, generation: Generation, shard: int, *, since: Cut, after: ChangedKey | None = None
+    ) -> ChangedPage:
+        page = super().changed_keys(tenant, generation, shard, since=since, after=after)
+        entries = (rows.item_key(tenant, ItemKey(generation, shard, one.sort_key)) for one in page.keys)
+        self._meter["Query"] += 1
+        self._meter[READ_UNITS] += read_units(sum(size_of(entry) + _CUT_BYTES for entry in entries))
+        return page
+
+    def insert(self, tenant: Tenant, items: Sequence[Item]) -> None:
+        for item in items:
+            row_bytes = size_of(rows.item_row(tenant, item))
+            self._meter[WRITE_UNITS] += write_units(row_bytes) + index_units(None, item)
+            self._meter[ENTITY_BYTES] += row_bytes + _OVERHEAD_BYTES
+            for key in filter(None, _index_keys(item)):
+                self._meter[ENTITY_BYTES] += size_of(rows.item_key(tenant, item.key)) + len(key) + _OVERHEAD_BYTES
+        self._meter["BatchExecuteStatement"] += -(-len(items) // _ITEMS_OF_A_WRITE)
+        super().insert(tenant, items)
+
+    def remove(self, tenant: Tenant, keys: Sequence[ItemKey]) -> None:
+        for some in batched(keys, _ITEMS_OF_A_WRITE, strict=False):
+            self._meter["BatchWriteItem"] += 1
+            for item in super().load(tenant, some).items.values():
+                self._meter[WRITE_UNITS] += write_units(size_of(rows.item_row(tenant, item))) + index_units(item, None)
+        super().remove(tenant, keys)
+
+    def _count_put(self, row: rows.Row) -> None:
+        self._meter["PutItem"] += 1
+        self._meter[WRITE_UNITS] += write_units(size_of(row))
+
+
+class MeteredPayloads(MemoryPayloads):
+    """The bucket. A request for what is not there is a request too."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self._meter = meter
+
+    def put(self, key: str, body: bytes) -> None:
+        self._meter["PutObject"] += 1
+        super().put(key, body)
+        self._meter[STORED_BYTES] += len(body)
+
+    def get(self, key: str) -> bytes:
+        self._meter["GetObject"] += 1
+        return super().get(key)
+
+    def get_range(self, key: str, offset: int, length_bytes: int) -> bytes:
+        self._meter["GetObject"] += 1
+        return super().get(key)[offset : offset + length_bytes]
+
+    def head(self, key: str) -> StoredObject:
+        self._meter["HeadObject"] += 1
+        body = super().get(key)
+        return StoredObject(key, len(body), hashlib.sha256(body).hexdigest())
+
+
+class MeteredCatalog(MemoryCatalog):
+    """The catalog. Its lists are short, so a query counts as one page."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self._meter = meter
+
+    def add_tenant(self, tenant: Tenant) -> None:
+        self._put(tenant, super().add_tenant)
+
+    def add_snapshot(self, snapshot: Snapshot) -> Snapshot:
+        return self._put(snapshot, super().add_snapshot)
+
+    def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:
+        return self._put(snapshot, super().replace_snapshot)
+
+    def snapshot(self, tenant: Tenant, snapshot_id: str) -> Snapshot:
+        return self._got(super().snapshot(tenant, snapshot_id))
+
+    def snapshots(self, tenant: Tenant) -> Iterator[Snapshot]:
+        return self._listed(list(super().snapshots(tenant)))
+
+    def add_restore(self, restore: Restore) -> Restore:
+        return self._put(restore, super().add_restore)
+
+    def replace_restore(self, restore: Restore) -> Restore:
+        return self._put(restore, super().replace_restore)
+
+    def restore(self, tenant: Tenant, restore_id: str) -> Restore:
+        return self._got(super().restore(tenant, restore_id))
+
+    def restores(self, tenant: Tenant) -> Iterator[Restore]:
+        return self._listed(list(super().restores(tenant)))
+
+    def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
+        self._put(part, lambda noted: super(MeteredCatalog, self).record_part(tenant, restore_id, noted))
+
+    def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
+        return list(self._listed(super().parts(tenant, restore_id)))
+
+    def _put[V, R](self, record: V, store: Callable[[V], R]) -> R:
+        self._meter["PutItem"] += 1
+        self._meter[WRITE_UNITS] += write_units(_record_bytes(record))
+        return store(record)
+
+    def _listed[V](self, records: Sequence[V]) -> Iterator[V]:
+        self._meter["Query"] += 1
+        self._meter[READ_UNITS] += read_units(sum(map(_record_bytes, records)))
+        yield from records
+
+    def _got[V](self, record: V) -> V:
+        self._meter["GetItem"] += 1
+        self._meter[READ_UNITS] += read_units(_record_bytes(record))
+        return record
+
+
+def _record_bytes(record: object) -> int:
+    return len(msgspec.json.encode(record)) + _OVERHEAD_BYTES
+
+
+def metered_ports(meter: Meter, *, shards: int) -> Ports:
+    """Fresh ports whose calls `meter` counts."""
+    return replace(
+        memory_ports(),
+        table=MeteredTable(meter),
+        catalog=MeteredCatalog(meter),
+        payloads=MeteredPayloads(meter),
+        layout=Layout(shards=shards),
+    )

@@ -1,0 +1,1 @@
+"""Tests of the local stack, on a small application of its own (`fixtures/app`)."""

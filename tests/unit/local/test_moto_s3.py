@@ -1,0 +1,33 @@
+"""moto's S3 as the local stack changes it."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from tests.local import moto_s3
+from tests.local.aws import Aws
+
+PATCHED = moto_s3
+
+
+def test_lets_one_win_when_threads_create_the_same_object() -> None:
+    with mock_aws():
+        aws = Aws()
+        s3 = aws.client("s3")
+        s3.create_bucket(Bucket="packs", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+
+        def create(number: int) -> str:
+            try:
+                s3.put_object(Bucket="packs", Key="k", Body=str(number).encode(), IfNoneMatch="*")
+            except ClientError as error:
+                return str(error.response["Error"]["Code"])
+            return "created"
+
+        with ThreadPoolExecutor(16) as pool:
+            outcomes = list(pool.map(create, range(32)))
+
+        assert outcomes.count("created") == 1
+        assert outcomes.count("PreconditionFailed") == 31
+        assert s3.get_object(Bucket="packs", Key="k")["Body"].read() == str(outcomes.index("created")).encode()
+        aws.close()

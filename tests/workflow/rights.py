@@ -1,0 +1,146 @@
+"""What functions ask of AWS, held against what template.yaml allows them.
+
+The local AWS checks no rights. So every call of a function is noted here as IAM sees it - actions on resources - and
+decided on the policies of the function's own role as they were deployed.
+Source: Service Authorization Reference, DynamoDB, S3 and Step Functions.
+"""
+
+import contextvars
+import fnmatch
+import functools
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+
+from tests.local.aws import ACCOUNT_ID, REGION
+from tests.local.inprocess import _current as running
+from tests.local.stack import LocalStack
+from tidemark.adapters.dynamo_wire import TEXT
+
+_INSERT_INTO = re.compile(r'INSERT INTO "([^"]+)"')
+_MISSING = {"404", "NoSuchKey"}
+
+
+class Need(NamedTuple):
+    """One right that a call takes. `leading_keys` are the partition keys that it names, where IAM can look at them."""
+
+    function: str
+    action: str
+    resource: str
+    leading_keys: frozenset[str] = frozenset()
+
+
+@contextmanager
+def noted() -> Iterator[set[Need]]:
+    """The rights that functions of an in-process stack need until the block ends."""
+    needs: set[Need] = set()
+    client: Any = BaseClient
+    call, submit = client._make_api_call, ThreadPoolExecutor.submit  # noqa: SLF001 - every call of every client
+
+    def watched(self: BaseClient, operation_name: str, api_params: dict[str, Any]) -> Any:
+        function = running.get()
+        if function is None:
+            return call(self, operation_name, api_params)
+        name = function.spec.logical_id
+        needs.update(_needs(name, self.meta.service_model.service_name, operation_name, api_params))
+        try:
+            return call(self, operation_name, api_params)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                # S3 says that an object is missing to those only who may list its bucket; to others it says 403.
+                needs.add(Need(name, "s3:ListBucket", f"arn:aws:s3:::{api_params['Bucket']}"))
+            raise
+
+    def submit_in_context(self: ThreadPoolExecutor, /, *task: Any, **named: Any) -> Future[Any]:
+        return submit(self, functools.partial(contextvars.copy_context().run, *task), **named)
+
+    with (
+        patch.object(BaseClient, "_make_api_call", watched),
+        patch.object(ThreadPoolExecutor, "submit", submit_in_context),
+    ):
+        yield needs
+
+
+def granted(stack: LocalStack) -> dict[str, list[dict[str, Any]]]:
+    """The policy statements of every function's own role."""
+    iam = stack.client("iam")
+    statements: dict[str, list[dict[str, Any]]] = {}
+    for function in stack.deployment.functions:
+        role = stack.physical_id(f"{function}Role")
+        policies = [
+            iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+            for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
+        ]
+        statements[function] = [statement for policy in policies for statement in policy["Statement"]]
+    return statements
+
+
+def is_allowed(need: Need, statements: list[dict[str, Any]]) -> bool:
+    """Whether IAM would let it pass, as far as these policies use IAM's language."""
+    return any(
+        need.action in _listed(statement["Action"])
+        and any(fnmatch.fnmatchcase(need.resource, pattern) for pattern in _listed(statement["Resource"]))
+        and _condition_holds(statement.get("Condition"), need)
+        for statement in statements
+    )
+
+
+def _condition_holds(condition: Any, need: Need) -> bool:
+    if condition is None:
+        return True
+    patterns = _listed(condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
+    return all(any(fnmatch.fnmatchcase(key, pattern) for pattern in patterns) for key in need.leading_keys)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _needs(function: str, service: str, operation: str, params: dict[str, Any]) -> Iterator[Need]:
+    match service:
+        case "dynamodb":
+            for action, table, index, keys in _on_tables(operation, params):
+                resource = f"arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{table}{f'/index/{index}' if index else ''}"
+                yield Need(function, f"dynamodb:{action}", resource, keys)
+        case "s3":
+            bucket = f"arn:aws:s3:::{params['Bucket']}"
+            match operation:
+                case "ListObjectsV2":
+                    yield Need(function, "s3:ListBucket", bucket)
+                case "HeadObject":
+                    yield Need(function, "s3:GetObject", f"{bucket}/{params['Key']}")
+                case _:
+                    yield Need(function, f"s3:{operation}", f"{bucket}/{params['Key']}")
+        case "stepfunctions":
+            resource = params.get("stateMachineArn") or params["executionArn"]
+            yield Need(function, f"states:{operation}", resource)
+        case _:
+            yield Need(function, f"{service}:{operation}", "*")
+
+
+def _on_tables(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, str, str | None, frozenset[str]]]:
+    """(action, table, index, partition keys) of each right. Transactions and PartiQL have no rights of their own."""
+    match operation:
+        case "TransactWriteItems":
+            for item in params["TransactItems"]:
+                ((kind, request),) = item.items()
+                yield f"{kind}Item", request["TableName"], None, frozenset()
+        case "BatchExecuteStatement":
+            for statement in json.loads(params[TEXT])["Statements"]:
+                found = _INSERT_INTO.match(statement["Statement"])
+                assert found, f"what right does {statement['Statement']} take?"
+                yield "PartiQLInsert", found[1], None, frozenset()
+        case "BatchGetItem" | "BatchWriteItem":
+            for table in params["RequestItems"]:
+                yield operation, table, None, frozenset()
+        case _:
+            row = params.get("Key") or params.get("Item") or {}
+            keys = frozenset([row["pk"]["S"]]) if "pk" in row else frozenset()
+            yield operation, params["TableName"], params.get("IndexName"), keys

@@ -1,0 +1,224 @@
+"""Every function may do what it does and little else: a whole story is played, and each call to AWS looked at."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from tests.fakes import MemoryWorkflows
+from tests.local.functions import Outcome
+from tests.local.inprocess import InProcess
+from tests.local.keys import headers_of, ports_of, seed_key
+from tests.local.spec import FunctionSpec
+from tests.local.stack import LocalStack
+from tests.workflow.conftest import SMALL
+from tests.workflow.rights import Need, granted, is_allowed, noted
+from tidemark.domain.keys import EntityKey
+from tidemark.domain.live import Item, ItemKey
+from tidemark.domain.tenant import Tenant
+from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.restore_snapshot import restore_snapshot
+
+TENANT = Tenant("smartcity")
+# These read objects by name and would be told so if one were missing, which does not happen in the story.
+MISSABLE = ("Plan", "Seal", "Stage", "Verify", "VerifySnapshot", "ListPacks", "VerifyShard", "Scrub")
+IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}
+
+
+class Story:
+    """What happens to one tenant, told over HTTP."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self._stack = stack
+        self._headers = headers_of(seed_key(stack), TENANT)
+        self._unstarted = replace(ports_of(stack), workflows=MemoryWorkflows())
+
+    def entities(self) -> None:
+        for number in range(16):
+            body = {"id": f"room-{number}", "type": "Room", "temperature": {"type": "Number", "value": number}}
+            self._http("POST", "/v2/entities", 201, body)
+        self._http("GET", "/v2/entities", 200)
+        self._http("GET", "/v2/entities/room-1", 200)
+        self._http("PATCH", "/v2/entities/room-1/attrs", 204, {"temperature": {"type": "Number", "value": 9}})
+        self._http("DELETE", "/v2/entities/room-5", 204)
+
+    def without(self, entity_id: str) -> None:
+        """Delete an entity: while the tenant has a base, that leaves a tombstone for the next snapshot to record."""
+        self._http("DELETE", f"/v2/entities/{entity_id}", 204)
+
+    def snapshot(self) -> str:
+        created = self._http("POST", "/v2/snapshots", 201, {"description": "rights"})
+        self._http("GET", "/v2/snapshots", 200)
+        self._http("GET", f"/v2/snapshots/{created['id']}", 200)
+        return str(created["id"])
+
+    def restore(self, snapshot_id: str) -> str:
+        """The status that the restore ends in."""
+        accepted = self._http("POST", f"/v2/snapshots/{snapshot_id}/restore", 202)
+        return self.restored(accepted["restoreId"])
+
+    def restored(self, restore_id: str) -> str:
+        """The status that a restore which was started ends in."""
+        self._ended("RestoreStateMachine", restore_id)
+        self._http("GET", "/v2/restores", 200)
+        found = self._http("GET", f"/v2/restores/{restore_id}", 200)
+        self._http("DELETE", f"/v2/restores/{restore_id}", 409)
+        return str(found["status"])
+
+    def delete(self, snapshot_id: str) -> None:
+        self._http("DELETE", f"/v2/snapshots/{snapshot_id}", 204)
+
+    def requests_that_meet_what_was_never_started(self, snapshot_id: str) -> None:
+        """Each finds a capture or restore whose start was lost, is refused or obeyed, and starts it."""
+        self.without("room-6")
+        capture = create_snapshot(self._unstarted, TENANT, budget_s=-1)
+        self._http("POST", "/v2/snapshots", 409)
+        self._ended("CaptureStateMachine", capture.id)
+
+        for path in ("/v2/snapshots", f"/v2/snapshots/{snapshot_id}/restore"):
+            restore = restore_snapshot(self._unstarted, TENANT, snapshot_id, safety_snapshot=False)
+            self._http("POST", path, 409)
+            assert self.restored(restore.id) == "completed"
+
+    def restore_that_is_cancelled(self, snapshot_id: str) -> None:
+        restore = restore_snapshot(self._unstarted, TENANT, snapshot_id, safety_snapshot=False)
+        told = {"tenant": TENANT, "restoreId": restore.id}
+        planned = self._stack.invoke("PlanFunction", {**told, "attempt": 1})
+        for part in json.loads(ports_of(self._stack).payloads.get(planned["workKey"])):
+            self._stack.invoke("StageFunction", {**told, "token": planned["token"], **part})
+        self._http("DELETE", f"/v2/restores/{restore.id}", 202)
+        assert self.restored(restore.id) == "cancelled"
+
+    def capture_that_is_aborted(self) -> None:
+        snapshot = create_snapshot(self._unstarted, TENANT, budget_s=-1)
+        told = {"tenant": TENANT, "snapshotId": snapshot.id, "captureId": snapshot.capture_id, "attempt": 1}
+        self._stack.invoke("BeginFunction", told)
+        self._stack.invoke("AbortFunction", {**told, "error": "States.Timeout", "cause": ""})
+
+    def damage(self, snapshot_id: str) -> None:
+        """Overwrite one of the snapshot's packs."""
+        s3, bucket = self._stack.client("s3"), self._stack.outputs["BucketName"]
+        capture_id = ports_of(self._stack).catalog.snapshot(TENANT, snapshot_id).capture_id
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=f"{TENANT}/packs/{capture_id}/")["Contents"]
+        pack = next(one for one in found if one["Key"].endswith(".pack"))
+        s3.put_object(Bucket=bucket, Key=pack["Key"], Body=bytes(pack["Size"]), ChecksumAlgorithm="SHA256")
+
+    def verify(self, snapshot_id: str, status: str) -> None:
+        """Verify a snapshot in the request, then by the state machine."""
+        self._http("POST", f"/v2/snapshots/{snapshot_id}/verify", 200)
+        assert self._verification(snapshot_id) == (status, "full")
+        run = InProcess.run
+
+        def hastily(self: InProcess, spec: FunctionSpec, event: bytes, request_id: str) -> Outcome:
+            if spec.logical_id == "VerifySnapshotFunction":
+                environment = {**spec.environment, "TIDEMARK_INLINE_BUDGET_S": "0"}
+                spec = replace(spec, name=f"{spec.name}-hasty", environment=environment)
+            return run(self, spec, event, request_id)
+
+        with patch.object(InProcess, "run", hastily):
+            self._http("POST", f"/v2/snapshots/{snapshot_id}/verify", 202)
+        self._ended("VerifyStateMachine", snapshot_id.removeprefix("snapshot_"))
+        assert self._verification(snapshot_id) == (status, "full")
+
+    def scrub(self, snapshot_id: str) -> None:
+        """Read everything back, and find the snapshot damaged."""
+        machine = self._stack.physical_id("ScrubStateMachine")
+        client = self._stack.client("stepfunctions")
+        arn = client.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
+        assert self._stack.wait_execution(arn).status == "SUCCEEDED"
+        assert self._verification(snapshot_id) == ("failed", "sample")
+
+    def recycle(self, snapshot_id: str) -> None:
+        """Delete a snapshot, look for it, bring it back."""
+        self._http("DELETE", f"/v2/snapshots/{snapshot_id}", 204)
+        self._http("GET", "/v2/snapshots?status=deleted", 200)
+        self._http("POST", f"/v2/snapshots/{snapshot_id}/undelete", 200)
+
+    def collect(self, snapshot_id: str) -> None:
+        """Collect when a deleted snapshot's time is over and late workers have left something behind."""
+        ports = ports_of(self._stack)
+        record = ports.catalog.snapshot(TENANT, snapshot_id)
+        ports.catalog.replace_snapshot(replace(record, recycled_until=record.deleted_at))
+        for restore in ports.catalog.restores(TENANT):
+            key = ItemKey(restore.dead_generation, 0, EntityKey("Room", "late", "/").sort_key)
+            ports.table.insert(TENANT, [Item(key, "{}", 1)])
+        machine = self._stack.physical_id("CollectStateMachine")
+        arn = self._stack.client("stepfunctions").start_execution(
+            stateMachineArn=machine, input=json.dumps({"dryRun": False})
+        )["executionArn"]
+        report = self._stack.wait_execution(arn).output["outcome"]["report"]
+        assert report["deletedObjects"] > 0
+        assert report["sweptGenerations"] > 0
+        assert (report["expired"], report["purged"]) == (1, 1)
+
+    def _verification(self, snapshot_id: str) -> tuple[str, str]:
+        found = self._http("GET", f"/v2/snapshots/{snapshot_id}", 200)["verification"]
+        return found["status"], found["scope"]
+
+    def _ended(self, machine: str, subject: str) -> None:
+        execution = next(one for one in self._stack.executions(machine) if subject in one.name)
+        self._stack.wait_execution(execution.arn)
+
+    def _http(self, method: str, path: str, status: int, body: object = b"") -> Any:
+        answer = self._stack.http(method, path, self._headers, body)
+        assert answer.status == status, answer
+        return json.loads(answer.body) if answer.body else {}
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[LocalStack]:
+    with LocalStack.in_process(parameters={**SMALL, "ScrubDays": "1"}, wait_scale=0) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def needs(stack: LocalStack) -> set[Need]:
+    """The rights that a whole story took."""
+    story = Story(stack)
+    with noted() as found:
+        story.entities()
+        first = story.snapshot()
+        assert story.restore(first) == "completed"
+        story.requests_that_meet_what_was_never_started(first)
+        story.restore_that_is_cancelled(first)
+        story.capture_that_is_aborted()
+        story.without("room-7")
+        second = story.snapshot()
+        story.damage(second)
+        assert story.restore(second) == "failed"
+        story.scrub(second)
+        story.verify(first, "passed")
+        story.verify(second, "failed")
+        story.recycle(first)
+        story.delete(first)
+        story.collect(first)
+    return found
+
+
+def test_every_function_may_do_what_it_does(stack: LocalStack, needs: set[Need]) -> None:
+    rights = granted(stack)
+    assert needs
+    assert sorted(need for need in needs if not is_allowed(need, rights[need.function])) == []
+
+
+def test_functions_are_allowed_nothing_that_they_do_not_do(stack: LocalStack, needs: set[Need]) -> None:
+    used = {(need.function, need.action) for need in needs}
+    given = {
+        (function, action)
+        for function, statements in granted(stack).items()
+        for statement in statements
+        for action in (statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]])
+    }
+    assert sorted(given - used - IF_AN_OBJECT_IS_MISSING) == []
+
+
+def test_a_right_is_refused_when_no_statement_gives_it(stack: LocalStack) -> None:
+    rights = granted(stack)
+    table = f"arn:aws:dynamodb:eu-west-1:123456789012:table/{stack.outputs['CatalogTableName']}"
+    key, snapshot = frozenset({"KEY#abc"}), frozenset({"TENANT#smartcity"})
+    assert is_allowed(Need("AuthorizerFunction", "dynamodb:GetItem", table, key), rights["AuthorizerFunction"])
+    assert not is_allowed(Need("AuthorizerFunction", "dynamodb:GetItem", table, snapshot), rights["AuthorizerFunction"])
+    assert not is_allowed(Need("ListSnapshotsFunction", "dynamodb:PutItem", table), rights["ListSnapshotsFunction"])
