@@ -13,6 +13,7 @@ def ports_of(stack: LocalStack) -> Any:
     """The product's ports (`tidemark.ports.Ports`), wired to a local stack, to look behind the API."""
     _find_product(stack)
     # Imported here: the local stack itself deploys any template and knows nothing of the product.
+    from tidemark.adapters import dynamo_wire  # noqa: PLC0415
     from tidemark.adapters.dynamo_catalog import DynamoCatalog  # noqa: PLC0415
     from tidemark.adapters.dynamo_entities import DynamoEntityTable  # noqa: PLC0415
     from tidemark.adapters.s3_payloads import S3Payloads  # noqa: PLC0415
@@ -25,6 +26,7 @@ def ports_of(stack: LocalStack) -> Any:
     settings = Settings.from_environment(next(iter(stack.deployment.functions.values())).environment)
     clock, entropy, parallel = SystemClock(), SystemEntropy(), Threads()
     dynamodb, s3 = stack.client("dynamodb"), stack.client("s3")
+    dynamo_wire.attach(dynamodb)
     return Ports(
         catalog=DynamoCatalog(dynamodb, settings.catalog_table),
         table=DynamoEntityTable(dynamodb, settings.entities_table, clock=clock, entropy=entropy, parallel=parallel),

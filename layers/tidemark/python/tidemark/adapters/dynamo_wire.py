@@ -21,13 +21,13 @@ _STAND_IN: Final = {"BatchExecuteStatement": {"Statements": [{"Statement": "-"}]
 
 
 def attach(client: Any) -> None:  # noqa: ANN401 - botocore makes the class of a client at run time
-    """Make a client of DynamoDB read and write so."""
+    """Make a client of DynamoDB read and write so. Can be repeated."""
     events = client.meta.events
     for operation in _REQUESTS:
-        events.register(f"provide-client-params.dynamodb.{operation}", _take_text)
-        events.register(f"before-call.dynamodb.{operation}", _put_text)
+        events.register(f"provide-client-params.dynamodb.{operation}", _take_text, unique_id=f"take-{operation}")
+        events.register(f"before-call.dynamodb.{operation}", _put_text, unique_id=f"put-{operation}")
     for operation in _ANSWERS:
-        events.register(f"before-parse.dynamodb.{operation}", _decode)
+        events.register(f"before-parse.dynamodb.{operation}", _decode, unique_id=f"decode-{operation}")
 
 
 def _take_text(params: dict[str, Any], model: Any, context: dict[str, Any], **_: object) -> dict[str, Any] | None:  # noqa: ANN401 - botocore's

@@ -52,17 +52,19 @@ def see_through(ports: Ports, tenant: Tenant, lease: Lease, *, inline_limit_s: i
     execution waits for as long as the request may live (`inline_limit_s`, which AWS Lambda enforces) and then goes on
     from the packs that are stored.
     """
-    if lease.attempt == 0:
-        ports.workflows.start_capture(tenant, lease.subject, lease.owner, attempt=1, delay_s=inline_limit_s)
+    attempt = max(lease.attempt, 1)
+    while (running := ports.workflows.running(tenant, lease.subject, attempt=attempt)) is False:
+        attempt += 1
+    state = ports.table.load(tenant).state
+    if running or state is None or state.lease != lease:
+        # It runs, or it came to its end while its executions were looked at.
         return
-    running = ports.workflows.running(tenant, lease.subject, attempt=lease.attempt)
-    if running:
-        return
-    attempt = lease.attempt if running is None else lease.attempt + 1
-    if lease.kind is LeaseKind.CAPTURE:
-        ports.workflows.start_capture(tenant, lease.subject, lease.owner, attempt=attempt, delay_s=0)
-    else:
+    if lease.kind is LeaseKind.RESTORE:
         ports.workflows.start_restore(tenant, lease.subject, attempt=attempt)
+        return
+    in_request = lease.attempt == 0 and attempt == 1
+    delay_s = inline_limit_s if in_request else 0
+    ports.workflows.start_capture(tenant, lease.subject, lease.owner, attempt=attempt, delay_s=delay_s)
 
 
 def _is_over(ports: Ports, tenant: Tenant, held: LeaseHeld) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Final
 
-from tidemark.domain.live import LeaseKind
+from tidemark.domain.live import FencingToken, LeaseKind
 from tidemark.domain.snapshot import CaptureId, Failure, Snapshot, snapshot_id
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
@@ -28,26 +28,19 @@ def create_snapshot(
     until_s = ports.clock.monotonic_s() + budget_s
     capture_id = CaptureId(ports.entropy.token_bytes(16).hex())
     now = ports.clock.now()
-    first_id = snapshot_id(now)
     # First of all: whatever is stored from here on, the collector and the scrub know whose to look at.
     ports.catalog.add_tenant(tenant)
-    state = acquire(
-        ports,
-        tenant,
-        kind=LeaseKind.CAPTURE,
-        owner=capture_id,
-        subject=first_id,
-        attempt=_IN_REQUEST,
-        inline_limit_s=inline_limit_s,
-    )
-    token = leases.token_of(state)
     draft = Snapshot(
-        tenant=tenant, id=first_id, created_at=now, capture_id=capture_id, token=token, description=description
+        tenant=tenant,
+        id=snapshot_id(now),
+        created_at=now,
+        capture_id=capture_id,
+        token=FencingToken(0),
+        description=description,
     )
-    snapshot = _register(ports, draft)
+    snapshot, shards = _register(ports, draft, inline_limit_s=inline_limit_s)
     try:
-        leases.rename_subject(ports.table, tenant, token, snapshot.id)
-        return _capture(ports, snapshot, state.shards, until_s)
+        return _capture(ports, snapshot, shards, until_s)
     except (LeaseLost, Unavailable):
         # Somebody's execution took over, or AWS or the clock did not let the request finish: the state machine does.
         ports.workflows.start_capture(tenant, snapshot.id, capture_id, attempt=_FIRST_EXECUTION, delay_s=0)
@@ -58,13 +51,24 @@ def create_snapshot(
         raise
 
 
-def _register(ports: Ports, draft: Snapshot) -> Snapshot:
-    """Add the record under the first id of its second that is free."""
+def _register(ports: Ports, draft: Snapshot, *, inline_limit_s: int) -> tuple[Snapshot, int]:
+    """Take the lease under the first id of this second that is free, and add the record; and the number of shards."""
     for sequence in count(1):
+        identity = snapshot_id(draft.created_at, sequence)
+        state = acquire(
+            ports,
+            draft.tenant,
+            kind=LeaseKind.CAPTURE,
+            owner=draft.capture_id,
+            subject=identity,
+            attempt=_IN_REQUEST,
+            inline_limit_s=inline_limit_s,
+        )
+        token = leases.token_of(state)
         try:
-            return ports.catalog.add_snapshot(replace(draft, id=snapshot_id(draft.created_at, sequence)))
+            return ports.catalog.add_snapshot(replace(draft, id=identity, token=token)), state.shards
         except RecordExists:
-            continue
+            leases.release(ports.table, draft.tenant, token)
     raise AssertionError("count() ended")
 
 

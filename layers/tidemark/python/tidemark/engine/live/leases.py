@@ -112,19 +112,6 @@ def token_of(state: TenantState) -> FencingToken:
     return state.lease.token
 
 
-def rename_subject(table: EntityTable, tenant: Tenant, token: FencingToken, subject: str) -> None:
-    """Correct what a lease is said to be about. Raises LeaseLost."""
-    while True:
-        state = held_state(table, tenant, token)
-        if state.lease is None or state.lease.subject == subject:
-            return
-        try:
-            table.replace_state(replace(state, lease=replace(state.lease, subject=subject)))
-        except StaleRecord:
-            continue
-        return
-
-
 def release(table: EntityTable, tenant: Tenant, token: FencingToken) -> None:
     """Give the lease back. A lease that has passed on is left alone; repeating it changes nothing."""
     while True:
