@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -179,12 +179,13 @@ def test_other_damage_is_noticed_and_named(damage: str) -> None:
         list(read_pack(payloads, pack))
 
 
-def test_describe_refuses_what_is_not_a_pack() -> None:
+@pytest.mark.parametrize("read", [describe, lambda key, body: list(lines_of(key, body))], ids=["describe", "lines_of"])
+def test_what_is_not_a_pack_is_refused(read: Callable[[str, bytes], object]) -> None:
     built = build_pack(records(10))
     assert built is not None
     for body in (b"", b"short", bytes(100), built.body[:-1], built.body[10:]):
         with pytest.raises(PackCorrupt, match=KEY):
-            describe(KEY, body)
+            read(KEY, body)
 
 
 def shard_of_layers(*layers: list[Record]) -> tuple[MemoryPayloads, ShardManifest]:
