@@ -122,7 +122,7 @@ def test_answers_502_when_function_fails(stack: LocalStack, what: str) -> None:
 
 
 def test_answers_504_when_function_is_slow(stack: LocalStack) -> None:
-    answer = stack.http("GET", "/echo?do=sleep&seconds=1.2", ME)
+    answer = stack.http("GET", "/echo?do=sleep&seconds=2.8", ME)
 
     assert (answer.status, answer.json()) == (504, {"message": "Endpoint request timed out"})
 

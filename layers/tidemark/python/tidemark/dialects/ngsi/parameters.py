@@ -50,7 +50,8 @@ def members(document: object, known: Collection[str], later: Collection[str] = (
         if name in later:
             raise NotSupported(f"the member {name!r} is not supported by this version; leave it out")
         if name not in known:
-            raise InvalidRequest(f"the member {name[:100]!r} is unknown; known are: {', '.join(sorted(known))}")
+            taken = f"known are: {', '.join(sorted(known))}" if known else "this request takes none"
+            raise InvalidRequest(f"the member {name[:100]!r} is unknown; {taken}")
     return document
 
 

@@ -62,6 +62,11 @@ def parse_create(document: object) -> str:
     return text
 
 
+def parse_bare(document: object) -> None:
+    """The body of a request that takes no members. Raises InvalidRequest naming one that is there."""
+    members(document, ())
+
+
 def parse_restore(document: object) -> RestoreWanted:
     """The body of a restore request. Raises InvalidRequest naming the member that is wrong, NotSupported."""
     wanted = members(document, _RESTORE_MEMBERS, later=_LATER_RESTORE_MEMBERS)
