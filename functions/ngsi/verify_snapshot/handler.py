@@ -10,6 +10,7 @@ from tidemark.usecases.verify_snapshot import verify_snapshot
 
 def verify(ports: Ports, request: Request) -> Response:
     """Answers 200 with what was found when the work fitted the time budget, 202 when the state machine goes on."""
+    snapshots.parse_bare(request.optional_json(max_bytes=snapshots.MAX_BODY_BYTES))
     name = snapshots.named(request)
     snapshot, done = verify_snapshot(ports, request.tenant, name, budget_s=bootstrap.settings().inline_budget_s)
     if done and snapshot.verification and snapshot.verification.failure:
