@@ -23,7 +23,7 @@ type Content = dict["Name", Attributes]
 # Every entity has the first attribute, so what is updated is there whenever the entity is.
 ALWAYS: Final = "level"
 SOMETIMES: Final = "note"
-_WRITTEN_IDS: Final = 8
+_WRITTEN_IDS: Final = 4
 _SEEDED: Final = 60
 _tenants = itertools.count(1)
 
@@ -74,7 +74,9 @@ def _attribute(value: Any) -> dict[str, Any]:
 
 
 # Few entities, so that requests often meet one that is there, was deleted, or comes back.
-_NAMES = st.builds(Name, st.sampled_from(["Room", "Car"]), st.integers(0, _WRITTEN_IDS - 1).map("n{:02d}".format))
+_NAMES = st.builds(
+    Name, st.sampled_from(["Room", "Room", "Car"]), st.integers(0, _WRITTEN_IDS - 1).map("n{:02d}".format)
+)
 _ATTRIBUTE = st.one_of(st.integers(-9, 99), st.sampled_from(["", "open", "Zürich 😀", "line\nline"])).map(_attribute)
 _ATTRIBUTES = st.fixed_dictionaries({ALWAYS: _ATTRIBUTE}, optional={SOMETIMES: _ATTRIBUTE})
 _ONLY_ALWAYS = st.fixed_dictionaries({ALWAYS: _ATTRIBUTE})
@@ -179,7 +181,13 @@ class HttpModel(RuleBasedStateMachine):
 
     # --- snapshots ----------------------------------------------------------------------------------------------------
 
-    @rule(description=st.sampled_from(["", "nightly", "Zürich 😀"]))
+    @rule(requests=st.lists(_REQUESTS, min_size=1, max_size=3), description=st.sampled_from(["", "Zürich 😀"]))
+    def write_and_snapshot(self, requests: list[Write], description: str) -> None:
+        """Take a snapshot after some changes, so that it differs from the one before more often than not."""
+        self.write(requests)
+        self.snapshot(description)
+
+    @rule(description=st.just("nightly"))
     def snapshot(self, description: str) -> None:
         """Take a snapshot: it holds what is live."""
         made = walk.create(self.call, description)
