@@ -10,6 +10,8 @@ PYTHON ?= python3.13
 PORT ?= 3000
 ARGS ?=
 ENTITIES ?= 300000
+RUNS ?= 10000
+SEED ?=
 
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -85,6 +87,10 @@ test: $(DEV_STAMP) $(SAM_STAMP) $(NGSI_STAMP) ## Run all tests (ARGS="-k name" f
 .PHONY: bench
 bench: $(DEV_STAMP) ## Measure speed, memory, bytes and requests beside other tools (ENTITIES=...); takes minutes
 	$(BIN)/python -m tests.benchmarks --entities $(ENTITIES) $(ARGS)
+
+.PHONY: simulate
+simulate: $(DEV_STAMP) ## Interleave everything on RUNS=... seeds, or replay one (SEED=...); stops at the first broken guarantee
+	@PYTHONPATH=layers/tidemark/python TIDEMARK_SIMULATION_RUNS=$(RUNS) TIDEMARK_SIMULATION_SEED=$(SEED) $(BIN)/python -m tests.simulation
 
 # --- Checks -----------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
 from tidemark.engine.live.writes import Decide, Documents
 from tidemark.engine.merge import read_shard
-from tidemark.errors import RestoreNotFound, SnapshotNotFound, TidemarkError
+from tidemark.errors import RestoreNotFound, SnapshotNotFound, TidemarkError, Unavailable
 from tidemark.ports import Ports
 from tidemark.usecases import capture_phases, entities, restore_phases
 
@@ -58,18 +58,32 @@ def content(ports: Ports, snapshot_id: str, tenant: Tenant = TENANT) -> dict[Ent
     }
 
 
-def run_capture(ports: Ports, snapshot_id: str, capture_id: str, attempt: int = 1, tenant: Tenant = TENANT) -> None:
-    """Run the phases of a capture as its state machine does."""
+def run_capture(
+    ports: Ports, snapshot_id: str, capture_id: str, attempt: int = 1, tenant: Tenant = TENANT, tries: int = 1
+) -> None:
+    """Run the phases of a capture as its state machine does, each up to `tries` times."""
+    name = snapshot_id
     try:
-        begun = capture_phases.begin(ports, tenant, snapshot_id, capture_id, attempt=attempt)
+        begun = retried(tries, lambda: capture_phases.begin(ports, tenant, name, capture_id, attempt=attempt))
         for shard in begun.shards:
-            capture_phases.copy_shard(ports, tenant, snapshot_id, token=begun.token, shard=shard)
+            retried(tries, lambda: capture_phases.copy_shard(ports, tenant, name, token=begun.token, shard=shard))  # noqa: B023
         if not begun.over:
-            capture_phases.seal(ports, tenant, snapshot_id, token=begun.token)
+            retried(tries, lambda: capture_phases.seal(ports, tenant, name, token=begun.token))
     except TidemarkError as error:
         failure = Failure(error.code, error.message)
         with suppress(SnapshotNotFound):
-            capture_phases.abort(ports, tenant, snapshot_id, capture_id, attempt=attempt, failure=failure)
+            retried(
+                tries,
+                lambda: capture_phases.abort(ports, tenant, name, capture_id, attempt=attempt, failure=failure),
+            )
+
+
+def retried[T](tries: int, phase: Callable[[], T]) -> T:
+    """The result of a phase that is tried again, as the state machines' Retry does, when it was AWS that failed."""
+    for _ in range(tries - 1):
+        with suppress(Unavailable):
+            return phase()
+    return phase()
 
 
 def run_restore(
@@ -78,39 +92,46 @@ def run_restore(
     attempt: int = 1,
     between: Callable[[str], None] = lambda _phase: None,
     tenant: Tenant = TENANT,
+    tries: int = 1,
 ) -> restore_phases.RolledBack | None:
-    """Run the phases of a restore as its state machine does; the result of Rollback when it came to that.
+    """Run the phases of a restore as its state machine does, each up to `tries` times; the result of Rollback when it
+    came to that.
 
     `between` is called before each phase.
     """
     name = restore_id
     try:
         between("Plan")
-        planned = restore_phases.plan(ports, tenant, name, attempt=attempt)
+        planned = retried(tries, lambda: restore_phases.plan(ports, tenant, name, attempt=attempt))
+        token = planned.token
         if planned.resume_at is None:
             return None
         if planned.resume_at is Phase.STAGE:
             between("Stage")
-            for part in work(ports, planned.work_key):
-                restore_phases.stage(ports, tenant, name, token=planned.token, part=part)
+            for part in retried(tries, lambda: work(ports, planned.work_key)):
+                retried(tries, lambda: restore_phases.stage(ports, tenant, name, token=token, part=part))  # noqa: B023
             between("Verify")
             for shard in planned.shards:
-                restore_phases.verify(ports, tenant, name, token=planned.token, shard=shard)
+                retried(tries, lambda: restore_phases.verify(ports, tenant, name, token=token, shard=shard))  # noqa: B023
         between("Cutover")
-        cut_over = restore_phases.cutover(ports, tenant, name, token=planned.token)
+        cut_over = retried(tries, lambda: restore_phases.cutover(ports, tenant, name, token=token))
     except TidemarkError as error:
         failure = Failure(error.code, error.message)
         try:
-            return restore_phases.rollback(ports, tenant, name, attempt=attempt, failure=failure, budget_s=60)
+            return retried(
+                tries,
+                lambda: restore_phases.rollback(ports, tenant, name, attempt=attempt, failure=failure, budget_s=60),
+            )
         except RestoreNotFound:
             return None
     between("Preserve")
-    if cut_over.safety_snapshot_id is not None:
+    safety_id = cut_over.safety_snapshot_id
+    if safety_id is not None:
         for shard in cut_over.shards:
-            capture_phases.copy_shard(ports, tenant, cut_over.safety_snapshot_id, token=planned.token, shard=shard)
-        capture_phases.seal(ports, tenant, cut_over.safety_snapshot_id, token=planned.token)
+            retried(tries, lambda: capture_phases.copy_shard(ports, tenant, safety_id, token=token, shard=shard))  # noqa: B023
+        retried(tries, lambda: capture_phases.seal(ports, tenant, safety_id, token=token))
     between("Retire")
-    while not restore_phases.retire(ports, tenant, name, token=planned.token, budget_s=60):
+    while not retried(tries, lambda: restore_phases.retire(ports, tenant, name, token=token, budget_s=60)):
         pass
     return None
 

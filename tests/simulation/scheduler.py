@@ -6,7 +6,8 @@ it.
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -56,7 +57,7 @@ class Scheduler:
     def pause(self, call: str) -> None:
         """Called by an actor before each step: returns when it is its turn. Outside of actors it returns at once."""
         name = getattr(self._names, "name", None)
-        if name is None:
+        if name is None or getattr(self._names, "unseen", False):
             return
         with self._baton:
             if self._turn == name:
@@ -66,6 +67,15 @@ class Scheduler:
             self._baton.wait_for(lambda: self._turn == name)
         if name in self._doomed:
             raise Killed
+
+    @contextmanager
+    def unseen(self) -> Iterator[None]:
+        """What the calling actor does in here is no step: it looks at the world without being part of it."""
+        self._names.unseen = True
+        try:
+            yield
+        finally:
+            self._names.unseen = False
 
     def _step(self) -> None:
         if len(self.trace) >= self._max_steps:

@@ -1,0 +1,63 @@
+"""Plays a scene with a seed, and tells of a failure what is needed to play it again."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.world import SCENES, World, in_memory
+from tidemark.ports import Ports
+
+RUNS: Final = "TIDEMARK_SIMULATION_RUNS"
+SEED: Final = "TIDEMARK_SIMULATION_SEED"
+
+
+class Broken(AssertionError):
+    """A guarantee did not hold: the seed, what was wrong, the schedule, and the command that replays it."""
+
+    def __init__(
+        self, scene: str, seed: int, replay: str, cause: BaseException, trace: Sequence[tuple[str, str]]
+    ) -> None:
+        steps = "\n".join(f"  {number:5d}  {actor:<10}  {call}" for number, (actor, call) in enumerate(trace, 1))
+        super().__init__(
+            f"scene {scene!r} broke with seed {seed}\n{type(cause).__name__}: {cause}\n"
+            f"schedule ({len(trace)} steps):\n{steps}\nreplay it: {replay}"
+        )
+
+
+def seeds(usual: int, runs: str = RUNS) -> Sequence[int]:
+    """The seeds to play: the one that the environment names, or as many as it or `usual` says."""
+    if named := os.environ.get(SEED):
+        return [int(named)]
+    return range(int(os.environ.get(runs) or usual))
+
+
+def play(
+    scene: str,
+    seed: int,
+    make_ports: Callable[[int, Scheduler], Ports] = in_memory,
+    *,
+    stepped: bool = True,
+    replay: str = "make simulate SEED={seed}",
+) -> World:
+    """Play a scene to its end and check what must hold. Raises Broken."""
+    world = World(seed, make_ports, stepped=stepped)
+    try:
+        SCENES[scene](world)
+    except Exception as error:
+        raise Broken(scene, seed, replay.format(seed=seed), error, world.scheduler.trace) from error
+    return world
+
+
+def run(some: Sequence[int]) -> tuple[int, int, str | None]:
+    """Play every scene with some seeds: the number of plays, of steps, and what the first broken one says."""
+    plays = steps = 0
+    for seed in some:
+        for scene in SCENES:
+            try:
+                world = play(scene, seed)
+            except Broken as broken:
+                return plays, steps, str(broken)
+            plays += 1
+            steps += len(world.scheduler.trace)
+    return plays, steps, None
