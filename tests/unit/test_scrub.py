@@ -8,8 +8,8 @@ import pytest
 
 from tests.driving import damage, key, packs, put
 from tests.fakes import ManualClock, MemoryPayloads, memory_ports
-from tests.unit.engine.test_crashes import Counter as Calls
-from tests.unit.engine.test_crashes import Death, numbered
+from tests.unit.engine.disturbed import Counter as Calls
+from tests.unit.engine.disturbed import Death, numbered
 from tidemark.domain.live import Layout
 from tidemark.domain.snapshot import Scope, Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant

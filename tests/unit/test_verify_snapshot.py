@@ -6,7 +6,7 @@ import pytest
 
 from tests.driving import TENANT, damage, key, live, packs, put, run_restore
 from tests.fakes import ManualClock, MemoryPayloads, MemoryWorkflows, Started, memory_ports
-from tests.unit.engine.test_crashes import Counter, Death, numbered
+from tests.unit.engine.disturbed import Counter, Death, numbered
 from tidemark.domain.live import Layout
 from tidemark.domain.restore import RestoreStatus
 from tidemark.domain.snapshot import Failure, Scope, Snapshot, SnapshotStatus, Verification
