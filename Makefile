@@ -86,7 +86,7 @@ test: $(DEV_STAMP) $(SAM_STAMP) $(NGSI_STAMP) ## Run all tests (ARGS="-k name" f
 
 .PHONY: bench
 bench: $(DEV_STAMP) ## Measure speed, memory, bytes and requests beside other tools (ENTITIES=...); takes minutes
-	$(BIN)/python -m tests.benchmarks --entities $(ENTITIES) $(ARGS)
+	PYTHONPATH=layers/tidemark/python $(BIN)/python -m tests.benchmarks --entities $(ENTITIES) $(ARGS)
 
 .PHONY: simulate
 simulate: $(DEV_STAMP) ## Interleave everything on RUNS=... seeds, or replay one (SEED=...); stops at the first broken guarantee
