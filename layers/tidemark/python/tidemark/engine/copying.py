@@ -51,7 +51,7 @@ def copy_shard(ports: Ports, job: ShardCut, proceed: Callable[[], None]) -> Shar
 
     `proceed` is called before each pack and may raise to stop: the packs stored so far are kept.
     """
-    note_key = f"{_prefix(job.tenant, job.capture_id, job.shard)}.shard.json"
+    note_key = _note_key(job.tenant, job.capture_id, job.shard)
     noted = _noted(ports.payloads, note_key)
     if noted is not None:
         return noted
@@ -141,7 +141,7 @@ def _store_layer(
 
 def read_note(payloads: PayloadStore, tenant: Tenant, capture_id: CaptureId, shard: int) -> ShardManifest:
     """What a worker noted of a shard that it copied. Raises ManifestCorrupt when there is no note."""
-    note_key = f"{_prefix(tenant, capture_id, shard)}.shard.json"
+    note_key = _note_key(tenant, capture_id, shard)
     noted = _noted(payloads, note_key)
     if noted is None:
         raise ManifestCorrupt(f"shard {shard} was not copied: {note_key} is missing")
@@ -160,6 +160,10 @@ def check_pack(payloads: PayloadStore, pack: PackRef) -> None:
 
 def _prefix(tenant: Tenant, capture_id: CaptureId, shard: int) -> str:
     return f"{tenant}/packs/{capture_id}/{shard:03d}"
+
+
+def _note_key(tenant: Tenant, capture_id: CaptureId, shard: int) -> str:
+    return f"{_prefix(tenant, capture_id, shard)}.shard.json"
 
 
 def _noted(payloads: PayloadStore, note_key: str) -> ShardManifest | None:
