@@ -106,13 +106,7 @@ def run_restore(
         token = planned.token
         if planned.resume_at is None:
             return None
-        if planned.resume_at is Phase.STAGE:
-            between("Stage")
-            for part in retried(tries, lambda: work(ports, planned.work_key)):
-                retried(tries, lambda: restore_phases.stage(ports, tenant, name, token=token, part=part))  # noqa: B023
-            between("Verify")
-            for shard in planned.shards:
-                retried(tries, lambda: restore_phases.verify(ports, tenant, name, token=token, shard=shard))  # noqa: B023
+        _before_cutover(ports, tenant, name, planned, between, tries)
         between("Cutover")
         cut_over = retried(tries, lambda: restore_phases.cutover(ports, tenant, name, token=token))
     except TidemarkError as error:
@@ -134,6 +128,28 @@ def run_restore(
     while not retried(tries, lambda: restore_phases.retire(ports, tenant, name, token=token, budget_s=60)):
         pass
     return None
+
+
+def _before_cutover(
+    ports: Ports,
+    tenant: Tenant,
+    restore_id: str,
+    planned: restore_phases.Planned,
+    between: Callable[[str], None],
+    tries: int,
+) -> None:
+    name, token = restore_id, planned.token
+    if planned.resume_at is Phase.STAGE:
+        between("Stage")
+        for part in retried(tries, lambda: work(ports, planned.work_key)):
+            retried(tries, lambda: restore_phases.stage(ports, tenant, name, token=token, part=part))  # noqa: B023
+        between("Verify")
+        for shard in planned.shards:
+            retried(tries, lambda: restore_phases.verify(ports, tenant, name, token=token, shard=shard))  # noqa: B023
+    if planned.partial and planned.resume_at is not Phase.CUTOVER:
+        between("CatchUp")
+        while not retried(tries, lambda: restore_phases.catch_up(ports, tenant, name, token=token, budget_s=60)):
+            pass
 
 
 def work(ports: Ports, work_key: str) -> list[Part]:

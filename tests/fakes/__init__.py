@@ -5,6 +5,7 @@ from tests.fakes.entity_table import MemoryEntityTable
 from tests.fakes.payloads import MemoryPayloads
 from tests.fakes.system import ManualClock, SeededEntropy, Serial
 from tests.fakes.workflows import MemoryWorkflows, Started
+from tidemark.dialects.ngsi import restore_filter
 from tidemark.ports import Ports
 
 __all__ = [
@@ -30,4 +31,5 @@ def memory_ports(seed: int = 0) -> Ports:
         clock=ManualClock(),
         entropy=SeededEntropy(seed),
         parallel=Serial(),
+        select=restore_filter.compiled,
     )

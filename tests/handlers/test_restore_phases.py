@@ -8,6 +8,7 @@ import pytest
 
 from functions.capture.copy_shard.handler import handler as copy_shard
 from functions.capture.seal.handler import handler as seal
+from functions.restore.catch_up.handler import handler as catch_up
 from functions.restore.cutover.handler import handler as cutover
 from functions.restore.plan.handler import handler as plan
 from functions.restore.retire.handler import handler as retire
@@ -221,6 +222,7 @@ def test_rollback_names_the_damaged_pack_though_the_map_does_not_pass_it_on(rest
         ("plan", plan),
         ("stage", stage),
         ("verify", verify),
+        ("catch_up", catch_up),
         ("cutover", cutover),
         ("retire", retire),
         ("rollback", rollback),

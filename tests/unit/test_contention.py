@@ -13,7 +13,7 @@ from tidemark.errors import CaptureInProgress, RestoreInProgress
 from tidemark.ports import Ports
 from tidemark.usecases.contention import SETTLING_S
 from tidemark.usecases.create_snapshot import create_snapshot
-from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
 
 class _Calling(ManualClock):
@@ -56,7 +56,7 @@ def test_create_waits_when_the_capture_that_holds_the_lease_is_over(ports: Ports
 
 def test_restore_waits_when_the_restore_that_holds_the_lease_is_over(ports: Ports, clock: _Calling) -> None:
     snapshot = create_snapshot(ports, TENANT)
-    first = restore_snapshot(ports, TENANT, snapshot.id, safety_snapshot=False)
+    first = restore_snapshot(ports, TENANT, snapshot.id, Wish(safety_snapshot=False))
     assert run_restore(ports, first.id) is None
     _hold(ports, LeaseKind.RESTORE, first.owner, first.id)
     clock.ports = ports

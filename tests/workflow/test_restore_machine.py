@@ -15,7 +15,7 @@ WORK: list[dict[str, Any]] = [
     {"part": 1, "shard": 0, "fromKey": "Room\x1froom-5\x1f/", "toKey": None},
     {"part": 2, "shard": 1, "fromKey": None, "toKey": None},
 ]
-PLANNED = {"token": 7, "resumeAt": "Stage", "workKey": WORK_KEY, "parts": 3, "shards": [0, 1]}
+PLANNED = {"token": 7, "resumeAt": "Stage", "workKey": WORK_KEY, "parts": 3, "shards": [0, 1], "partial": False}
 CUT_OVER = {"preserve": True, "safetySnapshotId": "snapshot_2", "shards": [0, 1]}
 NOT_PRESERVING: dict[str, Any] = {"preserve": False, "safetySnapshotId": None, "shards": []}
 ROLLED_BACK = {
@@ -27,7 +27,8 @@ ROLLED_BACK = {
     "message": "pack p is damaged",
 }
 IDS = {"tenant": "smartcity", "restoreId": "restore_1"}
-BEFORE = ["Plan", "Resume", "Stage", "Verify", "Cutover"]
+BEFORE = ["Plan", "Resume", "Stage", "Verify", "KeepsOthers", "Cutover"]
+CATCHING_UP = ["CatchUp", "CaughtUp"]
 PRESERVING = ["SafetyWanted", "Preserve", "SealSafetySnapshot"]
 RETIRING = ["DrainReads", "Retire", "Retired"]
 
@@ -40,6 +41,7 @@ def script(machines: Machines) -> Script:
             "plan": PLANNED,
             "stage": {"records": 4},
             "verify": {"records": 6},
+            "catch_up": {"done": True},
             "cutover": CUT_OVER,
             "copy_shard": {"records": 6},
             "seal": {"snapshotId": "snapshot_2", "status": "completed", "entityCount": 12},
@@ -85,8 +87,23 @@ def test_restore_calls_retire_until_nothing_is_left(machines: Machines, script: 
     assert run.path.count("Retire") == 3
 
 
+def test_partial_restore_catches_up_until_little_is_left(machines: Machines, script: Script) -> None:
+    script.say("plan", {**PLANNED, "partial": True})
+    script.say("catch_up", {"done": False}, {"done": True})
+    run = machines.run(MACHINE, TOLD)
+    assert run.status == "SUCCEEDED"
+    assert run.path == [*BEFORE[:-1], *CATCHING_UP, *CATCHING_UP, "Cutover", *PRESERVING, *RETIRING, "Completed"]
+    assert script.calls["catch_up"] == [{**IDS, "token": 7}] * 2
+
+
+def test_restore_goes_on_catching_up_when_an_earlier_attempt_had_staged_all(machines: Machines, script: Script) -> None:
+    script.say("plan", {**PLANNED, "partial": True, "resumeAt": "CatchUp"})
+    run = machines.run(MACHINE, {**TOLD, "attempt": 2})
+    assert run.path == ["Plan", "Resume", *CATCHING_UP, "Cutover", *PRESERVING, *RETIRING, "Completed"]
+
+
 def test_restore_does_nothing_when_it_was_over_already(machines: Machines, script: Script) -> None:
-    script.say("plan", {"token": 7, "resumeAt": None, "workKey": "", "parts": 0, "shards": []})
+    script.say("plan", {"token": 7, "resumeAt": None, "workKey": "", "parts": 0, "shards": [], "partial": False})
     run = machines.run(MACHINE, TOLD)
     assert run.path == ["Plan", "Resume", "AlreadyOver"]
     assert run.status == "SUCCEEDED"

@@ -16,15 +16,19 @@ from tests.local.spec import FunctionSpec
 from tests.local.stack import LocalStack
 from tests.workflow.conftest import SMALL
 from tests.workflow.rights import Need, granted, is_allowed, noted
+from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Item, ItemKey
 from tidemark.domain.tenant import Tenant
 from tidemark.usecases.create_snapshot import create_snapshot
-from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
 TENANT = Tenant("smartcity")
 # These read objects by name and would be told so if one were missing, which does not happen in the story.
-MISSABLE = ("Plan", "Seal", "Stage", "Verify", "VerifySnapshot", "ListPacks", "VerifyShard", "Scrub")
+MISSABLE = (
+    *("Plan", "Stage", "Verify", "CatchUp", "Cutover", "Seal"),
+    *("VerifySnapshot", "ListPacks", "VerifyShard", "Scrub"),
+)
 IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}
 
 
@@ -79,12 +83,30 @@ class Story:
         self._ended("CaptureStateMachine", capture.id)
 
         for path in ("/v2/snapshots", f"/v2/snapshots/{snapshot_id}/restore"):
-            restore = restore_snapshot(self._unstarted, TENANT, snapshot_id, safety_snapshot=False)
+            restore = restore_snapshot(self._unstarted, TENANT, snapshot_id, Wish(safety_snapshot=False))
             self._http("POST", path, 409)
             assert self.restored(restore.id) == "completed"
 
+    def partial_restore_while_others_write(self, snapshot_id: str) -> None:
+        wish = Wish(selection=restore_filter.accept({"id": "room-1"}))
+        restore = restore_snapshot(self._unstarted, TENANT, snapshot_id, wish)
+        told = {"tenant": TENANT, "restoreId": restore.id}
+        planned = self._stack.invoke("PlanFunction", {**told, "attempt": 1})
+        fenced = {**told, "token": planned["token"]}
+        for part in json.loads(ports_of(self._stack).payloads.get(planned["workKey"])):
+            self._stack.invoke("StageFunction", {**fenced, **part})
+        for shard in planned["shards"]:
+            self._stack.invoke("VerifyFunction", {**fenced, "shard": shard})
+        for value, phase in enumerate(("CatchUpFunction", "CutoverFunction")):
+            for room in ("room-1", "room-2"):
+                self._http("PATCH", f"/v2/entities/{room}/attrs", 204, {"temperature": {"value": 100 + value}})
+            self._stack.invoke(phase, fenced)
+        assert self._http("GET", "/v2/entities/room-2/attrs/temperature", 200)["value"] == 101
+        self._http("POST", "/v2/snapshots", 409)
+        assert self.restored(restore.id) == "completed"
+
     def restore_that_is_cancelled(self, snapshot_id: str) -> None:
-        restore = restore_snapshot(self._unstarted, TENANT, snapshot_id, safety_snapshot=False)
+        restore = restore_snapshot(self._unstarted, TENANT, snapshot_id, Wish(safety_snapshot=False))
         told = {"tenant": TENANT, "restoreId": restore.id}
         planned = self._stack.invoke("PlanFunction", {**told, "attempt": 1})
         for part in json.loads(ports_of(self._stack).payloads.get(planned["workKey"])):
@@ -183,6 +205,7 @@ def needs(stack: LocalStack) -> set[Need]:
         first = story.snapshot()
         assert story.restore(first) == "completed"
         story.requests_that_meet_what_was_never_started(first)
+        story.partial_restore_while_others_write(first)
         story.restore_that_is_cancelled(first)
         story.capture_that_is_aborted()
         story.without("room-7")

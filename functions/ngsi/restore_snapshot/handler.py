@@ -10,7 +10,9 @@ from tidemark.usecases.restore_snapshot import restore_snapshot
 def restore(ports: Ports, request: Request) -> Response:
     """Answers 202; the restore goes on in the state machine."""
     wanted = snapshots.parse_restore(request.optional_json(max_bytes=snapshots.MAX_BODY_BYTES))
-    begun = restore_snapshot(ports, request.tenant, snapshots.named(request), safety_snapshot=wanted.safety_snapshot)
+    if wanted.target is not None:
+        request.check_may_use(wanted.target)
+    begun = restore_snapshot(ports, request.tenant, snapshots.named(request), wanted)
     return json_response(202, snapshots.accepted(begun), restores.location(begun.id))
 
 

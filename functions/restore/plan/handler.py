@@ -22,4 +22,5 @@ def handler(step: Input, context: Context) -> Result:
         "workKey": planned.work_key,
         "parts": planned.parts,
         "shards": planned.shards,
+        "partial": planned.partial,
     }

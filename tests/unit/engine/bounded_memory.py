@@ -22,7 +22,7 @@ from tidemark.domain.tenant import Tenant
 from tidemark.errors import ObjectExists, ObjectNotFound
 from tidemark.ports import Page
 from tidemark.usecases.create_snapshot import create_snapshot
-from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 from tidemark.usecases.verify_snapshot import verify_snapshot
 
 
@@ -104,7 +104,7 @@ def main(entities: int) -> None:
         verified = verify_snapshot(ports, TENANT, snapshot.id, budget_s=1e9).snapshot.verification
         assert verified is not None
         assert verified.checked_bytes == snapshot.stored_bytes
-        restore = restore_snapshot(ports, TENANT, snapshot.id, safety_snapshot=False)
+        restore = restore_snapshot(ports, TENANT, snapshot.id, Wish(safety_snapshot=False))
         assert run_restore(ports, restore.id) is None
         assert sum(table.staged.values()) == entities
         sys.stdout.write(f"{snapshot.raw_bytes} {peak_mb() - before_mb:.1f}\n")

@@ -12,6 +12,7 @@ from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows
 from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
 from tidemark.domain.live import Layout
+from tidemark.domain.selection import Selection
 from tidemark.ports import Ports
 from tidemark.settings import Settings, initialising
 
@@ -79,4 +80,11 @@ def _wired(chosen: Settings) -> Ports:
         entropy=entropy,
         parallel=parallel,
         layout=Layout(shards=chosen.shards, gates=chosen.gates),
+        select=_compiled,
     )
+
+
+def _compiled(text: str) -> Selection:
+    from tidemark.dialects.ngsi import restore_filter  # noqa: PLC0415 - few workers meet a filter, and it takes time to load
+
+    return restore_filter.compiled(text)

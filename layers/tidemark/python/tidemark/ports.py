@@ -25,8 +25,10 @@ from tidemark.domain.live import (
     TenantState,
 )
 from tidemark.domain.restore import Restore, StagedPart
+from tidemark.domain.selection import Selection
 from tidemark.domain.snapshot import Snapshot
 from tidemark.domain.tenant import Tenant
+from tidemark.errors import NotSupported
 
 
 class Clock(Protocol):
@@ -312,11 +314,16 @@ class Workflows(Protocol):
         ...
 
 
+def _no_filters(_text: str) -> Selection:
+    raise NotSupported("filters of restores are not wired here")
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the use cases may reach.
 
-    `layout` is for tenants that are new; `placements` remembers hints between requests.
+    `layout` is for tenants that are new; `placements` remembers hints between requests. `select` compiles the text of a
+    filter that the dialect has accepted.
     """
 
     catalog: Catalog
@@ -328,3 +335,4 @@ class Ports:
     parallel: Parallel
     layout: Layout = Layout()  # noqa: RUF009 - a frozen tuple
     placements: dict[Tenant, Placement] = field(default_factory=dict)
+    select: Callable[[str], Selection] = _no_filters

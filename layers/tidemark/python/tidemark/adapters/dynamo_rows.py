@@ -81,7 +81,9 @@ def state_row(state: TenantState) -> Row:
         rev=state.rev,
     )
     if state.base is not None:
-        row |= {"baseSnapshotId": text(state.base.snapshot_id), "baseCut": number(state.base.cut)}
+        row["baseCut"] = number(state.base.cut)
+        if state.base.snapshot_id is not None:
+            row["baseSnapshotId"] = text(state.base.snapshot_id)
     if state.lease is not None:
         row |= {
             "leaseKind": text(state.lease.kind),
@@ -97,7 +99,8 @@ def state_from(row: Row) -> TenantState:
     """The state in a row."""
     base = lease = None
     if "baseCut" in row:
-        base = Base(SnapshotId(row["baseSnapshotId"]["S"]), Cut(_int(row, "baseCut")))
+        named = row.get("baseSnapshotId")
+        base = Base(SnapshotId(named["S"]) if named else None, Cut(_int(row, "baseCut")))
     if "leaseToken" in row:
         lease = Lease(
             LeaseKind(row["leaseKind"]["S"]),

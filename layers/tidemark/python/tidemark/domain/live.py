@@ -57,9 +57,13 @@ class Layout(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The snapshot that the live generation differs from only by what `changed` after `cut`."""
+    """The snapshot that the live generation differs from only by what `changed` after `cut`.
 
-    snapshot_id: str
+    Without a snapshot the next capture is a full one, and deletes after `cut` leave tombstones all the same: a worker
+    of a restore that comes late must find them.
+    """
+
+    snapshot_id: str | None
     cut: Cut
 
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
-from tidemark.domain.live import Base, FencingToken, Generation
+from tidemark.domain.live import Base, Cut, FencingToken, Generation
 from tidemark.domain.snapshot import CaptureId, Failure, SnapshotId
 from tidemark.domain.tenant import Tenant
 
@@ -27,13 +27,21 @@ class Phase(StrEnum):
     PLAN = "Plan"
     STAGE = "Stage"
     VERIFY = "Verify"
+    CATCH_UP = "CatchUp"
     CUTOVER = "Cutover"
     PRESERVE = "Preserve"
     RETIRE = "Retire"
     ROLLBACK = "Rollback"
 
 
-BEFORE_CUTOVER = frozenset({Phase.PLAN, Phase.STAGE, Phase.VERIFY})
+BEFORE_CUTOVER = frozenset({Phase.PLAN, Phase.STAGE, Phase.VERIFY, Phase.CATCH_UP})
+
+
+class Mode(StrEnum):
+    """What becomes of entities that the snapshot does not have: `REPLACE` deletes them, `MERGE` leaves them."""
+
+    REPLACE = "replace"
+    MERGE = "merge"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,10 @@ class Restore:
     `generation` is the full version being built, `from_generation` the one that readers see until cutover. `total` is
     the number of entities that will be staged, fixed when the restore is accepted. `attempt` counts executions of the
     state machine.
+
+    `source_tenant` is whose snapshot it is, None where it is the tenant's own. `selection` is the text of a filter in
+    the caller's dialect. A restore with one, or in mode `MERGE`, is partial: it keeps what else is live. Then
+    `baseline` is the cut as of which live data was staged, and `caught_up` the last one whose changes were added since.
 
     `swept`: what was left in the dead one of its two generations, and the notes of its staged parts, are removed;
     `staged` is then what those notes added up to.
@@ -80,7 +92,27 @@ class Restore:
     failure: Failure | None = None
     staged: int | None = None
     swept: bool = False
+    source_tenant: Tenant | None = None
+    mode: Mode = Mode.REPLACE
+    selection: str | None = None
+    baseline: Cut | None = None
+    caught_up: Cut | None = None
     version: int = 0
+
+    @property
+    def source(self) -> Tenant:
+        """Whose snapshot is restored."""
+        return self.source_tenant or self.tenant
+
+    @property
+    def user(self) -> str:
+        """What the snapshot is in use by: unique among all tenants that may restore it."""
+        return self.id if self.source_tenant is None else f"{self.id}@{self.tenant}"
+
+    @property
+    def partial(self) -> bool:
+        """Whether entities that it does not restore stay as they are."""
+        return self.selection is not None or self.mode is Mode.MERGE
 
     @property
     def dead_generation(self) -> Generation:
@@ -115,10 +147,26 @@ class ShardDigest:
     digest: str
 
 
+class Changes(NamedTuple):
+    """What a restore does to live entities, in numbers."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+
+    def plus(self, other: "Changes") -> "Changes":
+        """Both together."""
+        return Changes(*(one + another for one, another in zip(self, other, strict=True)))
+
+
 @dataclass(frozen=True, slots=True)
 class StagedPart:
-    """What a staging worker wrote: how many records in all, and which into each shard of the live store."""
+    """What a staging worker did: how many of the snapshot's records it went through, what it wrote into each shard of
+    the live store, and, of a partial restore, what that changes.
+    """
 
     part: int
     records: int
     shards: tuple[ShardDigest, ...]
+    changes: Changes = Changes()  # noqa: RUF009 - a frozen tuple

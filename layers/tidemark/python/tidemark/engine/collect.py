@@ -119,15 +119,17 @@ def needed_ids(records: Records) -> frozenset[SnapshotId]:
     running restore reads, the base that it found (its safety snapshot builds on it), and its safety snapshot.
     """
     found: set[SnapshotId | None] = {snapshot.parent_id for snapshot in records.creating}
-    if records.state is not None and records.state.base is not None:
-        found.add(SnapshotId(records.state.base.snapshot_id))
+    bases = [restore.from_base for restore in records.restoring]
+    if records.state is not None:
+        bases.append(records.state.base)
+    found |= {SnapshotId(base.snapshot_id) for base in bases if base is not None and base.snapshot_id is not None}
     if records.state is not None and records.state.lease is not None:
         owner = records.state.lease.owner
         found |= {snapshot.id for snapshot in records.snapshots if snapshot.capture_id == owner}
     for restore in records.restoring:
-        found |= {restore.snapshot_id, restore.safety_snapshot_id}
-        if restore.from_base is not None:
-            found.add(SnapshotId(restore.from_base.snapshot_id))
+        found.add(restore.safety_snapshot_id)
+        if restore.source == restore.tenant:
+            found.add(restore.snapshot_id)
     return frozenset(one for one in found if one is not None)
 
 

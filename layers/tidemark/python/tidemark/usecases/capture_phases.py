@@ -68,7 +68,7 @@ def cut(ports: Ports, tenant: Tenant, snapshot_id: str, token: FencingToken) -> 
 
 def on_base(snapshot: Snapshot, base: Base | None) -> Snapshot:
     """The record of a snapshot that is made incrementally from a base, or from nothing."""
-    if base is None:
+    if base is None or base.snapshot_id is None:
         return replace(snapshot, parent_id=None, base_cut=None)
     return replace(snapshot, parent_id=SnapshotId(base.snapshot_id), base_cut=base.cut)
 

@@ -1,47 +1,61 @@
 """Ask for a restore: take the lease, register the restore with its fixed size, start its state machine."""
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
 
 from tidemark.domain.live import Generation, LeaseKind
-from tidemark.domain.restore import Phase, Restore, RestoreId, RestoreStatus
-from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus, restore_id
+from tidemark.domain.restore import Mode, Phase, Restore, RestoreId, RestoreStatus
+from tidemark.domain.snapshot import Failure, Snapshot, restore_id
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
-from tidemark.errors import RecordExists, SnapshotNotFound, SnapshotNotRestorable, TidemarkError
+from tidemark.errors import RecordExists, SnapshotNotFound, TidemarkError
 from tidemark.ports import Ports
 from tidemark.usecases.contention import acquire
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.records import amend_restore, amend_snapshot
+from tidemark.usecases.restore_phases.lifecycle import restorable, use
 
 _FIRST_EXECUTION: Final = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a restore is to do. `target`: into another tenant than the snapshot's. `selection`: the text of a filter,
+    None for everything. `safety_snapshot`: keep the state at the moment of cutover as a snapshot of its own.
+    """
+
+    target: Tenant | None = None
+    mode: Mode = Mode.REPLACE
+    selection: str | None = None
+    safety_snapshot: bool = True
+
+
 def restore_snapshot(
-    ports: Ports, tenant: Tenant, snapshot_id: str, *, safety_snapshot: bool = True, inline_limit_s: int = 30
+    ports: Ports, tenant: Tenant, snapshot_id: str, wish: Wish = Wish(), *, inline_limit_s: int = 30
 ) -> Restore:
-    """The restore, accepted and started. `safety_snapshot`: keep the state at the moment of cutover as a snapshot of
-    its own.
+    """The restore, accepted and started.
 
     Raises SnapshotNotFound, SnapshotNotRestorable, CaptureInProgress, RestoreInProgress.
     """
-    snapshot = _restorable(get_snapshot(ports, tenant, snapshot_id))
-    restore = _register(ports, snapshot, safety_snapshot=safety_snapshot, inline_limit_s=inline_limit_s)
+    snapshot = restorable(get_snapshot(ports, tenant, snapshot_id))
+    restore = _register(ports, snapshot, wish, inline_limit_s=inline_limit_s)
     try:
-        amend_snapshot(ports.catalog, tenant, snapshot.id, lambda record: _restorable(record).using(restore.id))
-        ports.workflows.start_restore(tenant, restore.id, attempt=_FIRST_EXECUTION)
+        use(ports, restore)
+        ports.workflows.start_restore(restore.tenant, restore.id, attempt=_FIRST_EXECUTION)
     except TidemarkError as error:
         _withdraw(ports, restore, Failure(error.code, error.message))
         raise
     return restore
 
 
-def _register(ports: Ports, snapshot: Snapshot, *, safety_snapshot: bool, inline_limit_s: int) -> Restore:
+def _register(ports: Ports, snapshot: Snapshot, wish: Wish, *, inline_limit_s: int) -> Restore:
     """Take the lease under the first restore id of this second that is free, and add the record."""
-    tenant, now = snapshot.tenant, ports.clock.now()
+    tenant, now = wish.target or snapshot.tenant, ports.clock.now()
     owner = ports.entropy.token_bytes(16).hex()
+    # A tenant that is new gets its first snapshot, the safety snapshot, by this restore.
+    ports.catalog.add_tenant(tenant)
     for sequence in count(1):
         identity = RestoreId(restore_id(now, sequence))
         state = acquire(
@@ -59,27 +73,22 @@ def _register(ports: Ports, snapshot: Snapshot, *, safety_snapshot: bool, inline
             id=identity,
             owner=owner,
             snapshot_id=snapshot.id,
+            source_tenant=None if snapshot.tenant == tenant else snapshot.tenant,
             created_at=now,
             token=token,
             generation=Generation(token),
             from_generation=state.generation,
             from_base=state.base,
             total=snapshot.entity_count,
-            safety_wanted=safety_snapshot,
+            mode=wish.mode,
+            selection=wish.selection,
+            safety_wanted=wish.safety_snapshot,
         )
         try:
             return ports.catalog.add_restore(restore.entering(Phase.PLAN, now))
         except RecordExists:
             leases.release(ports.table, tenant, token)
     raise AssertionError("count() ended")
-
-
-def _restorable(snapshot: Snapshot) -> Snapshot:
-    if snapshot.status is not SnapshotStatus.COMPLETED:
-        raise SnapshotNotRestorable(
-            f"snapshot {snapshot.id} is {snapshot.status}; only a completed snapshot can be restored"
-        )
-    return snapshot
 
 
 def _withdraw(ports: Ports, restore: Restore, failure: Failure) -> None:
@@ -92,6 +101,6 @@ def _withdraw(ports: Ports, restore: Restore, failure: Failure) -> None:
     with suppress(SnapshotNotFound):
         # It may be what made the restore impossible: that the snapshot is gone.
         amend_snapshot(
-            ports.catalog, restore.tenant, restore.snapshot_id, lambda record: record.released_by(restore.id)
+            ports.catalog, restore.source, restore.snapshot_id, lambda record: record.released_by(restore.user)
         )
     leases.release(ports.table, restore.tenant, restore.token)

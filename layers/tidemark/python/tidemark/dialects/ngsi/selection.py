@@ -82,6 +82,14 @@ def from_parameters(query: Mapping[str, str], scope: Scope) -> Selection:
     return Selection(scope, descriptions, parse_query(query.get("q"), query.get("mq")))
 
 
+def description_of(given: Mapping[str, str]) -> Description:
+    """The description in `id`, `type` (lists separated by commas), `idPattern` and `typePattern`.
+
+    Raises InvalidRequest.
+    """
+    return _description(given, _listed)
+
+
 def from_document(document: Mapping[str, Any], scope: Scope) -> Selection:
     """The selection in the body of `POST /v2/op/query`. Raises InvalidRequest, NotSupported."""
     given = document.get("entities", [])

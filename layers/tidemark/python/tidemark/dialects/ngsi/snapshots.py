@@ -5,25 +5,23 @@ Source: the Vela OS snapshots page, whose members, formats and order come first 
 
 import re
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from tidemark.dialects.ngsi import restore_filter
 from tidemark.dialects.ngsi.errors import stored_failure
 from tidemark.dialects.ngsi.parameters import json_type, members
 from tidemark.dialects.wire import Request
-from tidemark.domain.restore import Restore
+from tidemark.domain.restore import Mode, Restore
 from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, Snapshot, SnapshotId, Verification, parse_snapshot_id
-from tidemark.errors import InvalidRequest, NotSupported
+from tidemark.domain.tenant import Tenant, parse_tenant
+from tidemark.errors import InvalidRequest
+from tidemark.usecases.restore_snapshot import Wish
 
 MAX_BODY_BYTES: Final = 16_384
+_MODES: Final = frozenset(Mode)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-_RESTORE_MEMBERS: Final = ("mode", "safetySnapshot")
-_LATER_RESTORE_MEMBERS: Final = ("dryRun", "filter", "target")
-
-
-class RestoreWanted(NamedTuple):
-    """What a restore request asks for. `safety_snapshot` keeps the state at the moment of the cutover."""
-
-    safety_snapshot: bool = True
+_RESTORE_MEMBERS: Final = ("filter", "mode", "safetySnapshot", "target")
+_LATER_RESTORE_MEMBERS: Final = ("dryRun",)
 
 
 def named(request: Request) -> SnapshotId:
@@ -67,20 +65,29 @@ def parse_bare(document: object) -> None:
     members(document, ())
 
 
-def parse_restore(document: object) -> RestoreWanted:
+def parse_restore(document: object) -> Wish:
     """The body of a restore request. Raises InvalidRequest naming the member that is wrong, NotSupported."""
     wanted = members(document, _RESTORE_MEMBERS, later=_LATER_RESTORE_MEMBERS)
     mode, safety = wanted.get("mode", "replace"), wanted.get("safetySnapshot", True)
-    if mode == "merge":
-        raise NotSupported("the mode 'merge' is not supported by this version; use 'replace'")
-    if mode != "replace":
+    if mode not in _MODES:
         raise InvalidRequest(
-            f"the member 'mode' must be 'replace'; it is {json_type(mode)}"
+            f"the member 'mode' must be 'replace' or 'merge'; it is {json_type(mode)}"
             + (f", {mode[:40]!r}" if isinstance(mode, str) else "")
         )
     if not isinstance(safety, bool):
         raise InvalidRequest(f"the member 'safetySnapshot' must be true or false; it is {json_type(safety)}")
-    return RestoreWanted(safety_snapshot=safety)
+    return Wish(
+        target=_target(wanted["target"]) if "target" in wanted else None,
+        mode=Mode(mode),
+        selection=restore_filter.accept(wanted["filter"]) if "filter" in wanted else None,
+        safety_snapshot=safety,
+    )
+
+
+def _target(given: object) -> Tenant:
+    if not isinstance(given, dict) or list(given) != ["service"] or not isinstance(given["service"], str):
+        raise InvalidRequest("the member 'target' must be an object with the member 'service', the name of a tenant")
+    return parse_tenant(given["service"])
 
 
 def summary(snapshot: Snapshot) -> dict[str, Any]:

@@ -9,27 +9,32 @@ opens the gate only at the `rev` it read: so either a switch under way can no lo
 forward, with what was noted.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from tidemark.domain.live import Base, Cut, FencingToken, Gate, TenantState
+from tidemark.domain.live import Base, Cut, FencingToken, Gate, Generation, TenantState
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live.leases import current_state, held_state
-from tidemark.errors import GatesClosed, LeaseLost, StaleRecord, TidemarkError
+from tidemark.errors import GatesClosed, GenerationMoved, LeaseLost, StaleRecord, TidemarkError, WriteConflict
 from tidemark.ports import EntityTable, Ports
 
 _SWITCH_TRIES: Final = 5
 
 
 def switch(
-    ports: Ports, tenant: Tenant, token: FencingToken, change: Callable[[TenantState], TenantState | None]
+    ports: Ports,
+    tenant: Tenant,
+    token: FencingToken,
+    change: Callable[[TenantState], TenantState | None],
+    while_closed: Callable[[Sequence[Gate]], None] = lambda _gates: None,
 ) -> TenantState:
     """Apply `change` to the tenant's state while no write can commit; the state as noted. `change` returns None when it
     finds itself done.
 
-    When it raises (LeaseLost, GatesClosed, a failure of AWS) the gates were opened again as far as AWS allowed, and
-    waiting writers open the rest.
+    `while_closed` is called with the closed gates before the change is noted. It has little time, since waiting writers
+    reopen them; what it writes should check them. When it, or anything else, raises (LeaseLost, GatesClosed, a failure
+    of AWS) the gates were opened again as far as AWS allowed, and waiting writers open the rest.
     """
     for _ in range(_SWITCH_TRIES):
         before = held_state(ports.table, tenant, token)
@@ -39,8 +44,9 @@ def switch(
             return before
         try:
             closed = ports.parallel.map(lambda number: _close(ports.table, tenant, number, token), range(before.gates))
+            while_closed(closed)
             noted = ports.table.replace_state(after)
-        except StaleRecord:
+        except (StaleRecord, WriteConflict):
             # A waiting writer found the pause too long and reopened the gates; nothing was noted.
             reopen(ports, tenant, token)
             continue
@@ -66,6 +72,23 @@ def cut(ports: Ports, tenant: Tenant, token: FencingToken) -> Cut:
     capturing = switch(ports, tenant, token, end_cut).capturing
     assert capturing is not None  # noqa: S101 - both outcomes of end_cut set it
     return capturing
+
+
+def end_cut(ports: Ports, tenant: Tenant, token: FencingToken) -> Cut:
+    """End the present cut, whatever is being captured, which goes on; the cut that ended. Repeating it ends another."""
+    return Cut(switch(ports, tenant, token, lambda state: replace(state, cut=Cut(state.cut + 1))).cut - 1)
+
+
+def fences(ports: Ports, tenant: Tenant, token: FencingToken, generation: Generation) -> dict[int, Gate]:
+    """The gates by number, as they were at a moment when the lease with this token stood and readers saw this
+    generation. A later cutover moves them all.
+
+    Raises LeaseLost, GenerationMoved.
+    """
+    gates = {gate.number: gate for gate in _gates(ports.table, current_state(ports.table, tenant))}
+    if held_state(ports.table, tenant, token).generation != generation:
+        raise GenerationMoved(f"generation {generation} of tenant {tenant} is not the live one any more")
+    return gates
 
 
 def finish_capture(

@@ -1,9 +1,10 @@
-"""The phases of a restore: Plan, Stage, Verify, Cutover, Retire and Rollback, one module each.
+"""The phases of a restore: Plan, Stage, Verify, CatchUp, Cutover, Retire and Rollback, one module each.
 
 Preserve is a capture of the generation that cutover froze: see `capture_phases`. Each phase can be repeated, run late,
 or run by a worker that has lost its lease: then it changes nothing that it should not.
 """
 
+from tidemark.usecases.restore_phases.catch_up import catch_up
 from tidemark.usecases.restore_phases.cutover import CutOver, cutover
 from tidemark.usecases.restore_phases.plan import Planned, plan, read_work_list
 from tidemark.usecases.restore_phases.retire import retire
@@ -15,6 +16,7 @@ __all__ = [
     "CutOver",
     "Planned",
     "RolledBack",
+    "catch_up",
     "cutover",
     "plan",
     "read_work_list",

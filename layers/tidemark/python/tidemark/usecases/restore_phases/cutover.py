@@ -1,13 +1,15 @@
 """Cutover: let readers see the new generation at one moment, and register the safety snapshot of the old one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 from typing import NamedTuple
 
-from tidemark.domain.live import Base, Cut, FencingToken, TenantState
+from tidemark.domain.live import Base, Cut, FencingToken, Gate, TenantState
 from tidemark.domain.restore import Phase, Restore
 from tidemark.domain.snapshot import CaptureId, Snapshot, Trigger, snapshot_id
 from tidemark.domain.tenant import Tenant
+from tidemark.engine import overlaying
 from tidemark.engine.live import gates, leases
 from tidemark.errors import (
     RecordExists,
@@ -15,7 +17,9 @@ from tidemark.errors import (
 from tidemark.ports import Ports
 from tidemark.usecases.capture_phases import on_base
 from tidemark.usecases.records import amend_restore, amend_snapshot
+from tidemark.usecases.restore_phases.catch_up import since_of
 from tidemark.usecases.restore_phases.lifecycle import enter, refuse_cancelled
+from tidemark.usecases.restore_phases.overlaid import job_of
 
 
 class CutOver(NamedTuple):
@@ -50,10 +54,18 @@ def cutover(ports: Ports, tenant: Tenant, restore_id: str, *, token: int) -> Cut
             before,
             generation=restore.generation,
             cut=Cut(before.cut + 1),
-            base=Base(restore.snapshot_id, before.cut),
+            capturing=None,
+            base=_base_after(restore, before),
         )
 
-    flipped = gates.switch(ports, tenant, fence, flip)
+    flipped_before = state.generation == restore.generation
+    job = job_of(ports, restore, state) if restore.partial and not flipped_before else None
+
+    def bring_the_rest(closed: Sequence[Gate]) -> None:
+        if job is not None:
+            overlaying.bring(ports, job, since_of(restore), {gate.number: gate for gate in closed})
+
+    flipped = gates.switch(ports, tenant, fence, flip, bring_the_rest)
     if restore.safety_capture_id is None:
         enter(ports, tenant, restore_id, Phase.RETIRE)
         return CutOver(None, [])
@@ -62,6 +74,15 @@ def cutover(ports: Ports, tenant: Tenant, restore_id: str, *, token: int) -> Cut
         return CutOver(safety.id, [])
     enter(ports, tenant, restore_id, Phase.PRESERVE)
     return CutOver(safety.id, list(range(flipped.shards)))
+
+
+def _base_after(restore: Restore, before: TenantState) -> Base:
+    """What the next capture builds on: the snapshot that was restored, if all of it was and it is the tenant's own;
+    what it was before, if the restore was partial, since that is like one large write.
+    """
+    if restore.partial:
+        return before.base or Base(None, before.cut)
+    return Base(restore.snapshot_id if restore.source_tenant is None else None, before.cut)
 
 
 def _register_safety(ports: Ports, restore: Restore, token: FencingToken, flipped: TenantState) -> Snapshot:
@@ -81,7 +102,7 @@ def _register_safety(ports: Ports, restore: Restore, token: FencingToken, flippe
             created_at=now,
             capture_id=restore.safety_capture_id or CaptureId(""),
             token=token,
-            description=f"Safety snapshot: before the restore of {restore.snapshot_id}",
+            description=f"Safety snapshot: before the restore of {_origin(restore)}",
             trigger=Trigger.SAFETY,
             generation=restore.from_generation,
             cut=Cut(flipped.cut - 1),
@@ -93,6 +114,12 @@ def _register_safety(ports: Ports, restore: Restore, token: FencingToken, flippe
         except RecordExists:
             continue
     raise AssertionError("count() ended")
+
+
+def _origin(restore: Restore) -> str:
+    if restore.source_tenant is None:
+        return restore.snapshot_id
+    return f"{restore.snapshot_id} of {restore.source_tenant}"
 
 
 def _adopt_safety(ports: Ports, restore: Restore, safety: Snapshot, token: FencingToken) -> Snapshot:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from tidemark.domain.live import FencingToken
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.restore import Phase, Restore, RestoreStatus
-from tidemark.domain.snapshot import Failure
+from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
 from tidemark.engine.live import leases
@@ -16,6 +16,7 @@ from tidemark.errors import (
     ManifestCorrupt,
     RestoreCancelled,
     SnapshotNotFound,
+    SnapshotNotRestorable,
 )
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_restore, amend_snapshot
@@ -34,10 +35,29 @@ def enter(ports: Ports, tenant: Tenant, restore_id: str, phase: Phase) -> Restor
 
 def manifest_of(ports: Ports, restore: Restore) -> Manifest:
     """The manifest of the snapshot that is being restored. Raises ManifestCorrupt."""
-    snapshot = ports.catalog.snapshot(restore.tenant, restore.snapshot_id)
+    snapshot = ports.catalog.snapshot(restore.source, restore.snapshot_id)
     if snapshot.manifest is None:
         raise ManifestCorrupt(f"snapshot {snapshot.id} names no manifest")
     return manifests.read(ports.payloads, snapshot.manifest)
+
+
+def use(ports: Ports, restore: Restore) -> None:
+    """Mark the snapshot as in use by the restore, so that nobody deletes it. Can be repeated.
+
+    Raises SnapshotNotFound, SnapshotNotRestorable.
+    """
+    amend_snapshot(
+        ports.catalog, restore.source, restore.snapshot_id, lambda record: restorable(record).using(restore.user)
+    )
+
+
+def restorable(snapshot: Snapshot) -> Snapshot:
+    """The snapshot, if it can be restored. Raises SnapshotNotRestorable."""
+    if snapshot.status is not SnapshotStatus.COMPLETED:
+        raise SnapshotNotRestorable(
+            f"snapshot {snapshot.id} is {snapshot.status}; only a completed snapshot can be restored"
+        )
+    return snapshot
 
 
 def end_attempt(ports: Ports, restore: Restore, attempt: int) -> None:
@@ -64,6 +84,6 @@ def end(ports: Ports, restore: Restore, token: FencingToken, status: RestoreStat
     # where the request died before it could mark the snapshot as in use.
     with suppress(CatalogCorrupt, SnapshotNotFound):
         amend_snapshot(
-            ports.catalog, restore.tenant, restore.snapshot_id, lambda record: record.released_by(restore.id)
+            ports.catalog, restore.source, restore.snapshot_id, lambda record: record.released_by(restore.user)
         )
     leases.release(ports.table, restore.tenant, token)

@@ -11,20 +11,22 @@ from tidemark.domain.restore import Part, Phase, Restore, RestoreStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import staging
 from tidemark.engine.copying import check_pack
-from tidemark.engine.live import leases
+from tidemark.engine.live import gates, leases
 from tidemark.errors import (
     ManifestCorrupt,
     ObjectExists,
+    StageIncomplete,
 )
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_restore
-from tidemark.usecases.restore_phases.lifecycle import end_attempt, manifest_of, refuse_cancelled
+from tidemark.usecases.restore_phases.lifecycle import end_attempt, manifest_of, refuse_cancelled, use
 
 
 class Planned(NamedTuple):
     """What the following phases need.
 
-    `resume_at`: Stage, or Cutover where an earlier attempt had flipped, or None when the restore is over.
+    `resume_at`: Stage, or CatchUp or Cutover where an earlier attempt had come so far (Cutover: had flipped), or None
+    when the restore is over. `partial`: what else is live stays, and is to be caught up with.
     """
 
     token: FencingToken
@@ -32,6 +34,7 @@ class Planned(NamedTuple):
     work_key: str
     parts: int
     shards: list[int]
+    partial: bool
 
 
 def plan(ports: Ports, tenant: Tenant, restore_id: str, *, attempt: int) -> Planned:
@@ -43,29 +46,39 @@ def plan(ports: Ports, tenant: Tenant, restore_id: str, *, attempt: int) -> Plan
     restore = ports.catalog.restore(tenant, restore_id)
     if restore.status is not RestoreStatus.RESTORING:
         end_attempt(ports, restore, attempt)
-        return Planned(restore.token, None, "", 0, [])
+        return Planned(restore.token, None, "", 0, [], restore.partial)
     state = leases.take_over(ports, tenant, owner=restore.owner, attempt=attempt)
     token = leases.token_of(state)
     shards = list(range(state.shards))
     work_key = f"work/{tenant}/{restore_id}.json"
     if state.generation == restore.generation:
-        return Planned(token, Phase.CUTOVER, work_key, restore.parts or 0, shards)
+        return Planned(token, Phase.CUTOVER, work_key, restore.parts or 0, shards, restore.partial)
     refuse_cancelled(restore)
+    if restore.partial and restore.phase is Phase.ROLLBACK:
+        raise StageIncomplete(f"restore {restore_id} was being rolled back; ask for it again")
+    if restore.source_tenant is not None:
+        # The collector of the other tenant does not see this restore, only that the snapshot is in use.
+        use(ports, restore)
     manifest = manifest_of(ports, restore)
     if manifest.records != restore.total:
         raise ManifestCorrupt(
             f"the manifest of {restore.snapshot_id} has {manifest.records} entities, its record {restore.total}"
         )
     ports.parallel.map(lambda pack: check_pack(ports.payloads, pack), manifest.packs)
-    parts = staging.parts_of(manifest)
+    baseline = gates.cut(ports, tenant, token) if restore.partial else None
+    if restore.caught_up is not None:
+        # What was staged has been added to since: it can't be staged or verified again, only be caught up with.
+        return Planned(token, Phase.CATCH_UP, work_key, restore.parts or 0, shards, restore.partial)
+    parts = [Part(shard, shard) for shard in shards] if restore.partial else staging.parts_of(manifest)
     with suppress(ObjectExists):
         ports.payloads.put(work_key, _work_list(parts))
 
     def note(record: Restore) -> Restore:
-        return replace(record, token=token, attempt=attempt, parts=len(parts)).entering(Phase.STAGE, ports.clock.now())
+        planned = replace(record, token=token, attempt=attempt, parts=len(parts), baseline=baseline)
+        return planned.entering(Phase.STAGE, ports.clock.now())
 
     amend_restore(ports.catalog, tenant, restore_id, note)
-    return Planned(token, Phase.STAGE, work_key, len(parts), shards)
+    return Planned(token, Phase.STAGE, work_key, len(parts), shards, restore.partial)
 
 
 class _WorkItem(msgspec.Struct, rename="camel"):

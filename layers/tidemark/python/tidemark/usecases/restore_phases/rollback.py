@@ -57,6 +57,9 @@ def rollback(
     until_s = ports.clock.monotonic_s() + budget_s
     if not generations.remove(ports, tenant, restore.generation, state.shards, until_s):
         return RolledBack(done=False, status=None, token=token, error=None, message=None, resume_at=None)
+    if restore.partial:
+        # Only now: an attempt that goes on must find what was live at its baseline.
+        gates.finish_capture(ports, tenant, token, lambda present: present)
     status, reason = RestoreStatus.FAILED, restore.failure or failure
     if restore.cancel_requested and restore.failure is None:
         status = RestoreStatus.CANCELLED

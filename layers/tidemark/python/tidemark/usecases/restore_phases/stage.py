@@ -6,7 +6,7 @@ from tidemark.domain.live import FencingToken
 from tidemark.domain.restore import Part
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.tenant import Tenant
-from tidemark.engine import staging
+from tidemark.engine import overlaying, staging
 from tidemark.engine.live import leases
 from tidemark.errors import (
     Corrupt,
@@ -14,6 +14,7 @@ from tidemark.errors import (
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_restore
 from tidemark.usecases.restore_phases.lifecycle import manifest_of, refuse_cancelled
+from tidemark.usecases.restore_phases.overlaid import job_of
 
 
 def stage(ports: Ports, tenant: Tenant, restore_id: str, *, token: int, part: Part) -> int:
@@ -32,8 +33,11 @@ def stage(ports: Ports, tenant: Tenant, restore_id: str, *, token: int, part: Pa
 
     proceed()
     try:
-        shard = manifest_of(ports, restore).shards[part.shard]
-        staged = staging.stage(ports, tenant, restore.generation, state.shards, shard, part, proceed)
+        if restore.partial:
+            staged = overlaying.stage(ports, job_of(ports, restore, state), part.shard, proceed)
+        else:
+            shard = manifest_of(ports, restore).shards[part.shard]
+            staged = staging.stage(ports, tenant, restore.generation, state.shards, shard, part, proceed)
     except Corrupt as error:
         failure = Failure(error.code, error.message)
         amend_restore(

@@ -1,0 +1,159 @@
+"""Partial restores at work: a snapshot laid over live data, shard by shard, into a generation that nobody reads yet;
+then what was written meanwhile is brought after it.
+
+Staging reads live data as of one cut, which is being captured: so the same shard staged twice gives the same items.
+Whatever was written later is found by the index of changes and laid over anew. These later writes pass a gate, like
+those of writers: when the gates have moved, as a cutover moves all of them, they fail. So a worker that comes late
+can't reach the generation once it is live.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import batched
+from typing import Final, NamedTuple
+
+from tidemark.domain.digest import SetDigest
+from tidemark.domain.keys import EntityKey, gate_of
+from tidemark.domain.live import Cut, Gate, Generation, Item, ItemKey, ItemWrite
+from tidemark.domain.manifest import Manifest
+from tidemark.domain.restore import Changes, ShardDigest, StagedPart
+from tidemark.domain.tenant import Tenant
+from tidemark.engine.changes import changed_keys
+from tidemark.engine.joining import Pair, joined, records_of, shards_behind
+from tidemark.engine.live import generations
+from tidemark.engine.live.writes import MAX_TRANSACTION_BYTES
+from tidemark.engine.merge import read_shard
+from tidemark.engine.overlay import Overlay, as_of, item_of
+from tidemark.engine.records import Record, record
+from tidemark.ports import Ports
+
+_STAGED_AT_ONCE: Final = 1000
+# A transaction takes 100 actions, of which one checks a gate.
+_BROUGHT_AT_ONCE: Final = 48
+# Keys are in order up to the end of all characters: nothing lies between a key and itself followed by the first one.
+_NEXT: Final = "\x00"
+
+
+class Job(NamedTuple):
+    """Laying `manifest` over generation `live` of a tenant, as generation `staged`."""
+
+    tenant: Tenant
+    manifest: Manifest
+    overlay: Overlay
+    stamp: Gate
+    live: Generation
+    staged: Generation
+    shards: int
+    baseline: Cut
+
+
+def kind_of_change(now: str | None, result: str | None) -> str:
+    """What an entity would see of it: one of the names of `Changes`."""
+    if now == result:
+        return "unchanged"
+    if now is None:
+        return "created"
+    return "deleted" if result is None else "updated"
+
+
+def pairs(ports: Ports, job: Job, shard: int) -> Iterator[Pair]:
+    """The snapshot beside the live data of a shard as of the baseline; no tombstones. Raises PackCorrupt."""
+    items = (as_of(item, job.baseline) for item in generations.items(ports, job.tenant, job.live, shard))
+    return joined(records_of(ports.payloads, job.manifest, shard, job.shards), (one for one in items if one))
+
+
+def stage(ports: Ports, job: Job, shard: int, proceed: Callable[[], None]) -> StagedPart:
+    """Write the shard into the new generation; what it holds then, and what changed. Can be repeated.
+
+    `proceed` is called before each batch and may raise to stop. Raises PackCorrupt.
+    """
+    digest, seen = SetDigest(), Counter[str]()
+    for some in batched(pairs(ports, job, shard), _STAGED_AT_ONCE, strict=False):
+        proceed()
+        items: list[Item] = []
+        for pair in some:
+            was, now = _text(pair.was), pair.now.doc if pair.now else None
+            result = job.overlay.result(pair.key, was, now)
+            seen["records"] += pair.was is not None
+            if now is not None or result is not None:
+                seen[kind_of_change(now, result)] += 1
+            item = item_of(job.stamp, ItemKey(job.staged, shard, pair.key), pair.now, result)
+            if item is not None:
+                items.append(item)
+        ports.table.insert(job.tenant, items)
+        digest.add_all([record(item.key.sort_key, item.doc).line for item in items if item.doc is not None])
+    return StagedPart(
+        part=shard,
+        records=seen["records"],
+        shards=(ShardDigest(shard, digest.count, digest.hex),),
+        changes=Changes(*(seen[name] for name in Changes._fields)),
+    )
+
+
+def bring(ports: Ports, job: Job, since: Cut, fences: Mapping[int, Gate]) -> int:
+    """Lay over anew whatever was written in cuts after `since`; how many entities that were.
+
+    `fences` are gates as they were when `live` was still what readers see. Can be repeated. Raises WriteConflict when
+    one of them has moved.
+    """
+    counts = ports.parallel.map(lambda shard: _bring_shard(ports, job, shard, since, fences), range(job.shards))
+    return sum(counts)
+
+
+def _bring_shard(ports: Ports, job: Job, shard: int, since: Cut, fences: Mapping[int, Gate]) -> int:
+    count = 0
+    found = changed_keys(ports, job.tenant, job.live, shard, since)
+    for some in batched((one.sort_key for one in found), _BROUGHT_AT_ONCE, strict=False):
+        # An entity that is written while its shard is listed may be listed twice.
+        sort_keys = list(dict.fromkeys(some))
+        count += len(sort_keys)
+        writes = list(_writes(ports, job, shard, sort_keys))
+        fence = fences[gate_of(EntityKey.parse(sort_keys[0]).id, len(fences))]
+        for group in _fitting(writes):
+            ports.table.commit(job.tenant, [fence], group)
+    return count
+
+
+def _writes(ports: Ports, job: Job, shard: int, sort_keys: Sequence[str]) -> Iterator[ItemWrite]:
+    """What the new generation lacks of these entities."""
+    places = [(ItemKey(job.live, shard, one), ItemKey(job.staged, shard, one)) for one in sort_keys]
+    items = ports.table.load(job.tenant, [key for both in places for key in both]).items
+    records = _records(ports, job, shard, sort_keys)
+    for live, staged in places:
+        now, present = items.get(live), items.get(staged)
+        result = job.overlay.result(live.sort_key, _text(records.get(live.sort_key)), now.doc if now else None)
+        wanted = item_of(job.stamp, staged, now, result)
+        if wanted is None or (present is not None and wanted._replace(rev=present.rev) == present):
+            continue
+        rev = present.rev if present else None
+        yield ItemWrite(staged, rev, wanted._replace(rev=(rev or 0) + 1))
+
+
+def _records(ports: Ports, job: Job, shard: int, sort_keys: Sequence[str]) -> dict[str, Record]:
+    """The snapshot's records of those of the keys that can be selected."""
+    selection = job.overlay.selection
+    wanted = [one for one in sort_keys if selection is None or selection.names(EntityKey.parse(one))]
+    found: dict[str, Record] = {}
+    for one in wanted:
+        for behind in shards_behind(job.manifest, shard, job.shards):
+            found |= {hit.key: hit for hit in read_shard(ports.payloads, behind, from_key=one, to_key=one + _NEXT)}
+    return found
+
+
+def _fitting(writes: Sequence[ItemWrite]) -> Iterator[Sequence[ItemWrite]]:
+    """The writes in groups that fit a transaction."""
+    group: list[ItemWrite] = []
+    size_bytes = 0
+    for write in writes:
+        size = len((write.item.doc or "").encode()) if write.item else 0
+        if group and size_bytes + size > MAX_TRANSACTION_BYTES:
+            yield group
+            group, size_bytes = [], 0
+        group.append(write)
+        size_bytes += size
+    if group:
+        yield group
+
+
+def _text(found: Record | None) -> str | None:
+    return found.value.decode() if found is not None and found.value is not None else None

@@ -1,0 +1,306 @@
+"""Partial restores: the selection becomes as it was, everything else stays, also what is written meanwhile."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.driving import TENANT, content, delete, doc, key, live, put, run_restore
+from tests.fakes import memory_ports
+from tidemark.dialects.ngsi import restore_filter
+from tidemark.domain.keys import EntityKey
+from tidemark.domain.live import Layout
+from tidemark.domain.restore import Mode, RestoreStatus
+from tidemark.domain.snapshot import SnapshotStatus
+from tidemark.domain.tenant import Tenant
+from tidemark.engine import manifests
+from tidemark.ports import Ports
+from tidemark.usecases import entities
+from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
+
+ROOMS = [key(number) for number in range(4)]
+CARS = [key(number, "Car") for number in range(4)]
+OTHER = Tenant("test")
+
+
+def world(shards: int = 4) -> Ports:
+    return replace(memory_ports(), layout=Layout(shards=shards, gates=3))
+
+
+def restored(
+    ports: Ports,
+    snapshot_id: str,
+    *,
+    mode: Mode = Mode.REPLACE,
+    between: Callable[[str], None] = lambda _phase: None,
+    **wanted: object,
+) -> None:
+    """Restore what a filter selects, to the end."""
+    wish = Wish(mode=mode, selection=restore_filter.accept(wanted) if wanted else None)
+    restore = restore_snapshot(ports, TENANT, snapshot_id, wish)
+    assert run_restore(ports, restore.id, between=between) is None
+    ports.workflows.end(TENANT, restore.id, attempt=1)  # type: ignore[attr-defined]
+    assert ports.catalog.restore(TENANT, restore.id).status is RestoreStatus.COMPLETED
+
+
+def values(ports: Ports, tenant: Tenant = TENANT) -> dict[EntityKey, int]:
+    return {one: msgspec.json.decode(text)["value"]["value"] for one, text in live(ports, tenant).items()}
+
+
+def test_restore_of_a_type_leaves_other_types_as_they_are_now() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(ROOMS + CARS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    put(ports, {ROOMS[0]: 2, CARS[0]: 2, key(9): 9, key(9, "Car"): 9})
+    delete(ports, ROOMS[1], CARS[1])
+    restored(ports, snapshot.id, type="Room")
+    assert values(ports) == dict.fromkeys(ROOMS, 1) | {CARS[0]: 2, CARS[2]: 1, CARS[3]: 1, key(9, "Car"): 9}
+
+
+def test_merge_creates_and_updates_but_deletes_nothing() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(ROOMS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    put(ports, {ROOMS[0]: 2, key(9): 9})
+    delete(ports, ROOMS[1])
+    restored(ports, snapshot.id, mode=Mode.MERGE)
+    assert values(ports) == dict.fromkeys(ROOMS, 1) | {key(9): 9}
+
+
+def test_writes_during_the_restore_survive_outside_of_the_selection() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(ROOMS + CARS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    put(ports, dict.fromkeys(ROOMS + CARS, 2))
+    wrote = iter(range(100, 200))
+
+    def write(_phase: str) -> None:
+        number = next(wrote)
+        put(ports, {CARS[0]: number, ROOMS[0]: number, key(number, "Car"): number, key(number): number})
+        if number == 102:
+            delete(ports, CARS[1], ROOMS[1])
+        if number == 103:
+            put(ports, {CARS[1]: 7})
+
+    restored(ports, snapshot.id, between=write, type="Room")
+    found = values(ports)
+    rooms = {one: value for one, value in found.items() if one.type == "Room"}
+    cars = {one: value for one, value in found.items() if one.type == "Car"}
+    last = next(wrote) - 1
+    # What was written to rooms after the cutover, in the phases Preserve and Retire, is newer than the restore.
+    after = {last - 1, last}
+    assert {one: value for one, value in rooms.items() if value not in after} == dict.fromkeys(ROOMS[1:], 1)
+    assert rooms[ROOMS[0]] == last
+    expected = {key(number, "Car"): number for number in range(100, last + 1)}
+    assert cars == expected | {CARS[0]: last, CARS[1]: 7, CARS[2]: 2, CARS[3]: 2}
+
+
+def test_snapshot_after_a_partial_restore_is_incremental_and_exact() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(ROOMS + CARS, 1))
+    first = create_snapshot(ports, TENANT)
+    put(ports, {ROOMS[0]: 2, CARS[0]: 2})
+    delete(ports, ROOMS[3])
+    second = create_snapshot(ports, TENANT)
+    put(ports, {CARS[1]: 3})
+    restored(ports, first.id, type="Room")
+    third = create_snapshot(ports, TENANT)
+    assert third.parent_id == second.id
+    assert third.entity_count == len(live(ports))
+    assert content(ports, third.id) == live(ports)
+
+
+def test_partial_restore_is_undone_by_its_safety_snapshot() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(ROOMS + CARS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    put(ports, {ROOMS[0]: 2, CARS[0]: 2})
+    before = live(ports)
+    restored(ports, snapshot.id, idPattern="0$")
+    assert live(ports) != before
+    safety = next(one for one in ports.catalog.snapshots(TENANT) if one.restore_id)
+    restored(ports, safety.id)
+    assert live(ports) == before
+
+
+def test_restore_of_attributes_leaves_the_others_as_they_are_now() -> None:
+    ports = world()
+    rooms = {one: _doc(one, {"temperature": 20, "owner": 1}) for one in ROOMS[:3]}
+    entities.change(ports, TENANT, list(rooms), lambda _old: rooms)
+    snapshot = create_snapshot(ports, TENANT)
+    now: dict[EntityKey, str | None] = {
+        ROOMS[0]: _doc(ROOMS[0], {"temperature": 99, "owner": 2, "extra": 5}),
+        ROOMS[1]: None,
+        ROOMS[3]: _doc(ROOMS[3], {"temperature": 50, "owner": 4}),
+    }
+    entities.change(ports, TENANT, list(now), lambda _old: now)
+    restored(ports, snapshot.id, type="Room", attrs=["temperature"])
+    assert live(ports) == {
+        ROOMS[0]: _doc(ROOMS[0], {"temperature": 20, "owner": 2, "extra": 5}),
+        ROOMS[1]: _doc(ROOMS[1], {"temperature": 20}),
+        ROOMS[2]: _doc(ROOMS[2], {"temperature": 20, "owner": 1}),
+        ROOMS[3]: _doc(ROOMS[3], {"owner": 4}),
+    }
+
+
+def test_query_selects_entities_as_they_were_and_as_they_are() -> None:
+    ports = world()
+    put(ports, {ROOMS[0]: 1, ROOMS[1]: 50, ROOMS[2]: 1})
+    snapshot = create_snapshot(ports, TENANT)
+    put(ports, {ROOMS[0]: 60, ROOMS[1]: 2, ROOMS[2]: 3})
+    restored(ports, snapshot.id, q="value>40")
+    assert values(ports) == {ROOMS[0]: 1, ROOMS[1]: 50, ROOMS[2]: 3}
+
+
+@pytest.mark.parametrize("shards", [1, 4, 16])
+@pytest.mark.parametrize("wanted", [{}, {"type": "Room"}])
+def test_restore_into_another_tenant_arrives_identical_whatever_its_shards(shards: int, wanted: object) -> None:
+    ports = world()
+    put(ports, {one: number for number, one in enumerate(ROOMS + CARS)})
+    snapshot = create_snapshot(ports, TENANT)
+    there = replace(ports, layout=Layout(shards=shards, gates=2))
+    put(there, {key(7, "Bus"): 7, ROOMS[0]: 99}, tenant=OTHER)
+    before = live(there, OTHER)
+    selection = restore_filter.accept(wanted) if wanted else None
+    restore = restore_snapshot(there, TENANT, snapshot.id, Wish(target=OTHER, selection=selection))
+    assert ports.catalog.snapshot(TENANT, snapshot.id).restoring
+    assert run_restore(there, restore.id, tenant=OTHER) is None
+    expected = content(ports, snapshot.id)
+    if wanted:
+        expected = {one: text for one, text in expected.items() if one.type == "Room"} | {
+            key(7, "Bus"): before[key(7, "Bus")]
+        }
+    assert live(there, OTHER) == expected
+    assert not ports.catalog.snapshot(TENANT, snapshot.id).used_by
+    safety = next(ports.catalog.snapshots(OTHER))
+    assert content(there, safety.id, OTHER) == before
+    delete(there, ROOMS[1], tenant=OTHER)
+    after = create_snapshot(there, OTHER)
+    assert content(there, after.id, OTHER) == live(there, OTHER)
+    assert {pack.key.split("/")[0] for pack in _manifest(there, OTHER, after.id).packs} <= {OTHER}
+
+
+def test_restore_into_a_tenant_that_is_new_makes_it() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(ROOMS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    restore = restore_snapshot(ports, TENANT, snapshot.id, Wish(target=OTHER))
+    assert run_restore(ports, restore.id, tenant=OTHER) is None
+    assert live(ports, OTHER) == live(ports)
+    assert OTHER in ports.catalog.tenants()
+
+
+def test_deleted_entity_stays_deleted_when_a_staging_worker_comes_after_the_cutover() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(ROOMS + CARS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    for wish in (Wish(target=OTHER), Wish(target=OTHER, mode=Mode.MERGE)):
+        restore = restore_snapshot(ports, TENANT, snapshot.id, wish)
+        assert run_restore(ports, restore.id, tenant=OTHER) is None
+        state = ports.table.load(OTHER).state
+        assert state is not None
+        delete(ports, ROOMS[0], tenant=OTHER)
+        inserted = ports.table.page(OTHER, state.generation, 0)
+        assert inserted
+        late = [
+            item._replace(doc=doc(ROOMS[0], 1), rev=1, changed=None)
+            for shard in range(state.shards)
+            for item in ports.table.page(OTHER, state.generation, shard).items
+            if item.key.sort_key == ROOMS[0].sort_key
+        ]
+        assert late, "the delete left a tombstone, which a late insert meets"
+        ports.table.insert(OTHER, late)
+        assert ROOMS[0] not in live(ports, OTHER)
+
+
+@st.composite
+def _histories(draw: st.DrawFn) -> tuple[dict[EntityKey, int], list[Mapping[EntityKey, int | None]]]:
+    keys = st.sampled_from([*ROOMS, *CARS])
+    start = draw(st.dictionaries(keys, st.integers(0, 3)))
+    change = st.dictionaries(keys, st.one_of(st.none(), st.integers(0, 3)))
+    return start, draw(st.lists(change, min_size=8, max_size=8))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    history=_histories(),
+    mode=st.sampled_from(Mode),
+    wanted=st.sampled_from([{}, {"type": "Room"}, {"idPattern": "[12]$"}, {"q": "value>1"}, {"q": "value==0"}]),
+    captured=st.booleans(),
+)
+def test_partial_restore_does_what_its_rule_says_whatever_is_written_meanwhile(
+    history: tuple[dict[EntityKey, int], list[Mapping[EntityKey, int | None]]],
+    mode: Mode,
+    wanted: Mapping[str, str],
+    captured: bool,
+) -> None:
+    start, changes = history
+    ports, moves = world(), iter(changes)
+    put(ports, start)
+    snapshot = create_snapshot(ports, TENANT)
+    was = values(ports)
+    _apply(ports, next(moves))
+    if captured:
+        create_snapshot(ports, TENANT)
+    now: dict[EntityKey, int] = {}
+    flipped: dict[EntityKey, int] = {}
+
+    def write(phase: str) -> None:
+        if phase == "Preserve":
+            flipped.update(values(ports))
+            return
+        if phase == "Retire":
+            return
+        _apply(ports, next(moves))
+        now.clear()
+        now.update(values(ports))
+
+    restored(ports, snapshot.id, mode=mode, between=write, **wanted)
+    expected = {
+        one: value
+        for one in {*was, *now}
+        if (value := _expected(one, was.get(one), now.get(one), mode, wanted)) is not None
+    }
+    assert flipped == values(ports) == expected
+    safety = next(one for one in ports.catalog.snapshots(TENANT) if one.restore_id)
+    assert content(ports, safety.id) == {one: doc(one, value) for one, value in now.items()}
+    _apply(ports, next(moves))
+    after = create_snapshot(ports, TENANT)
+    assert (after.status, after.entity_count) == (SnapshotStatus.COMPLETED, len(values(ports)))
+    assert content(ports, after.id) == live(ports)
+
+
+def _expected(one: EntityKey, was: int | None, now: int | None, mode: Mode, wanted: Mapping[str, str]) -> int | None:
+    """The rule, said without the code that is tested."""
+    picked = {
+        "type": lambda: one.type == "Room",
+        "idPattern": lambda: one.id[-1] in "12",
+        "q": lambda: any(
+            value is not None and (value > 1 if wanted["q"] == "value>1" else value == 0) for value in (was, now)
+        ),
+    }
+    if not all(picked[name]() for name in wanted):
+        return now
+    return now if was is None and mode is Mode.MERGE else was
+
+
+def _apply(ports: Ports, change: Mapping[EntityKey, int | None]) -> None:
+    docs = {one: None if value is None else doc(one, value) for one, value in change.items()}
+    if not docs:
+        return
+    entities.change(ports, TENANT, list(docs), lambda _old: docs)
+
+
+def _doc(one: EntityKey, attributes: Mapping[str, int]) -> str:
+    whole = {name: {"metadata": {}, "type": "Number", "value": value} for name, value in attributes.items()}
+    return msgspec.json.encode({**whole, "id": one.id, "type": one.type}, order="sorted").decode()
+
+
+def _manifest(ports: Ports, tenant: Tenant, snapshot_id: str) -> manifests.Manifest:
+    found = ports.catalog.snapshot(tenant, snapshot_id).manifest
+    assert found is not None
+    return manifests.read(ports.payloads, found)
