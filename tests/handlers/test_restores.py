@@ -54,6 +54,7 @@ def test_get_answers_how_far_the_restore_is(ports: Ports) -> None:
         "id": RESTORE,
         "snapshotId": SNAPSHOT,
         "status": "restoring",
+        "mode": "replace",
         "phase": "Stage",
         "done": 725,
         "total": 1250,

@@ -19,6 +19,7 @@ from tests.handlers.rest import assert_error, call, request, sample
 from tidemark import bootstrap
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Cut, FencingToken
+from tidemark.domain.restore import Mode
 from tidemark.domain.snapshot import CaptureId, Failure, Snapshot, SnapshotId, SnapshotStatus, Trigger, snapshot_id
 from tidemark.domain.tenant import Tenant
 from tidemark.ports import Ports
@@ -427,12 +428,28 @@ def test_restore_keeps_a_safety_snapshot_unless_it_is_switched_off(
         ({"safetySnapshot": "no"}, 400, "BadRequest", "'safetySnapshot' must be true or false; it is a string"),
         ({"safetySnapshot": None}, 400, "BadRequest", "'safetySnapshot'"),
         ({"safetySnapshot": 0}, 400, "BadRequest", "'safetySnapshot'"),
-        ({"mode": "other"}, 400, "BadRequest", "'mode' must be 'replace'"),
-        ({"mode": 1}, 400, "BadRequest", "'mode' must be 'replace'; it is a number"),
-        ({"force": True}, 400, "BadRequest", "'force' is unknown; known are: mode, safetySnapshot"),
-        ({"mode": "merge"}, 501, "NotImplemented", "'merge'"),
-        ({"filter": {"type": "Room"}}, 501, "NotImplemented", "'filter'"),
-        ({"target": {"service": "test"}}, 501, "NotImplemented", "'target'"),
+        ({"mode": "other"}, 400, "BadRequest", "'mode' must be 'replace' or 'merge'"),
+        ({"mode": 1}, 400, "BadRequest", "'mode' must be 'replace' or 'merge'; it is a number"),
+        ({"mode": ["merge"]}, 400, "BadRequest", "'mode' must be 'replace' or 'merge'; it is an array"),
+        ({"force": True}, 400, "BadRequest", "'force' is unknown; known are: filter, mode, safetySnapshot, target"),
+        ({"filter": "Room"}, 400, "BadRequest", "the body must be a JSON object"),
+        ({"filter": {}}, 400, "BadRequest", "'filter' is empty; leave it out"),
+        (
+            {"filter": {"kind": "Room"}},
+            400,
+            "BadRequest",
+            "'kind' is unknown; known are: attrs, id, idPattern",
+        ),
+        ({"filter": {"type": 1}}, 400, "BadRequest", "'type' of the filter must be a string"),
+        ({"filter": {"type": "Room", "typePattern": "R"}}, 400, "BadRequest", "exclude each other"),
+        ({"filter": {"idPattern": "("}}, 400, "BadRequest", "is not a valid regular expression"),
+        ({"filter": {"idPattern": "(a*)*" * 300}}, 400, "BadRequest", "characters"),
+        ({"filter": {"q": "a=="}}, 400, "BadRequest", "nothing to compare with"),
+        ({"filter": {"attrs": []}}, 400, "BadRequest", "'attrs' of the filter must be an array of 1 to 100 names"),
+        ({"filter": {"attrs": ["id"]}}, 400, "BadRequest", "'id' can't be the name of an attribute"),
+        ({"target": "test"}, 400, "BadRequest", "'target' must be an object with the member 'service'"),
+        ({"target": {"service": "a b"}}, 400, "BadRequest", "tenant 'a b' is not valid"),
+        ({"target": {"service": "test"}}, 403, "Forbidden", "not made for tenant 'test'"),
         ({"dryRun": True}, 501, "NotImplemented", "'dryRun'"),
     ],
 )
@@ -444,6 +461,29 @@ def test_restore_writes_nothing_when_the_body_is_wrong(
     assert_error(answer, status, error, said)
     assert list(ports.catalog.restores(SMARTCITY)) == []
     assert snapshots_of(ports) == [before]
+
+
+def test_restore_notes_what_is_wanted_of_it(ports: Ports) -> None:
+    stored(ports)
+    body = {"filter": {"type": "Room", "q": "temperature>20"}, "mode": "merge", "target": {"service": "SmartCity"}}
+    answer = call(restore_snapshot.handler, request("ngsi", "restore_snapshot", body=body))
+    assert answer.status == 202
+    restore = ports.catalog.restore(SMARTCITY, RESTORE)
+    assert (restore.mode, restore.source_tenant) == (Mode.MERGE, None)
+    assert restore.selection == '{"q":"temperature>20","type":"Room"}'
+
+
+def test_restore_goes_to_another_tenant_that_the_key_holds(ports: Ports) -> None:
+    before = stored(ports)
+    event = request("ngsi", "restore_snapshot", body={"target": {"service": "test"}})
+    event["requestContext"]["authorizer"]["tenants"] = "smartcity,test"
+    answer = call(restore_snapshot.handler, event)
+    assert answer.status == 202
+    assert answer.json["service"] == "test"
+    restore = ports.catalog.restore(Tenant("test"), RESTORE)
+    assert (restore.source_tenant, restore.snapshot_id) == (SMARTCITY, before.id)
+    assert list(ports.catalog.restores(SMARTCITY)) == []
+    assert ports.catalog.snapshot(SMARTCITY, before.id).used_by == {f"{RESTORE}@test"}
 
 
 def test_restore_is_a_conflict_that_names_the_running_restore(ports: Ports) -> None:

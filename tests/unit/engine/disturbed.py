@@ -8,6 +8,7 @@ import pytest
 
 from tests.driving import TENANT, content, key, put, run_capture, run_restore
 from tests.fakes import ManualClock, MemoryPayloads, memory_ports
+from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Layout
 from tidemark.domain.snapshot import SnapshotId, SnapshotStatus
@@ -17,10 +18,13 @@ from tidemark.ports import Ports
 from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
-from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 from tidemark.usecases.undelete_snapshot import undelete_snapshot
 
 KEYS = [key(number) for number in range(12)]
+# What a partial restore is about, and an entity outside of that.
+ROOMS = KEYS[:6]
+OTHER = key(500)
 
 
 class Death(BaseException):
@@ -139,6 +143,15 @@ def prepare_restore(ports: Ports) -> None:
 def restore_oldest(ports: Ports) -> None:
     oldest = list(ports.catalog.snapshots(TENANT))[-1]
     restore = restore_snapshot(ports, TENANT, oldest.id)
+    run_restore(ports, restore.id)
+    ports.workflows.end(TENANT, restore.id, attempt=1)  # type: ignore[attr-defined]
+
+
+def restore_rooms(ports: Ports) -> None:
+    """A partial restore of the first snapshot, while another entity is written."""
+    oldest = list(ports.catalog.snapshots(TENANT))[-1]
+    wish = Wish(selection=restore_filter.accept({"id": ",".join(one.id for one in ROOMS)}))
+    restore = restore_snapshot(ports, TENANT, oldest.id, wish)
     run_restore(ports, restore.id)
     ports.workflows.end(TENANT, restore.id, attempt=1)  # type: ignore[attr-defined]
 

@@ -7,6 +7,8 @@ import pytest
 from tests.driving import TENANT, content, live, put
 from tests.unit.engine.disturbed import (
     KEYS,
+    OTHER,
+    ROOMS,
     Counter,
     Death,
     calls_of,
@@ -19,6 +21,7 @@ from tests.unit.engine.disturbed import (
     prepare_garbage,
     prepare_restore,
     restore_oldest,
+    restore_rooms,
     settle,
     whole,
     world,
@@ -135,3 +138,35 @@ def test_no_orphan_is_left_after_one_collection_when_a_capture_or_restore_died_a
                     delete_snapshot(ports, TENANT, snapshot.id)
             days_pass(ports)
             nothing_but_what_is_needed(ports)
+
+
+PARTIAL_CALLS = calls_of(restore_rooms, prepare_restore)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_partial_restore_is_whole_or_not_at_all_and_loses_no_write_when_its_worker_dies_at_any_call(
+    after: bool,
+) -> None:
+    for fatal in range(1, PARTIAL_CALLS + 1):
+        ports = world()
+        original = live(ports)
+        prepare_restore(ports)
+        put(ports, {OTHER: 1})
+        expected = {**live(ports), **{one: text for one, text in original.items() if one in ROOMS}}
+        wrecked = live(ports)
+        with pytest.raises(Death):
+            restore_rooms(numbered(ports, Counter(fatal, after=after)))
+        assert live(ports) in (expected, wrecked), fatal
+        for started in ports.workflows.started:  # type: ignore[attr-defined]
+            ports.workflows.end(TENANT, started.subject, attempt=started.attempt)  # type: ignore[attr-defined]
+        put(ports, {OTHER: 2})
+        late = {OTHER: live(ports)[OTHER]}
+        drive_on(ports)
+        assert live(ports) in (expected | late, wrecked | late), fatal
+        for restore in ports.catalog.restores(TENANT):
+            assert restore.status in {RestoreStatus.COMPLETED, RestoreStatus.FAILED}, (fatal, restore)
+            if restore.status is RestoreStatus.COMPLETED:
+                assert live(ports) == expected | late
+        settle(ports)
+        after_all = create_snapshot(ports, TENANT)
+        assert content(ports, after_all.id) == live(ports), fatal

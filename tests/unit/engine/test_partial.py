@@ -13,6 +13,7 @@ from tests.fakes import memory_ports
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Layout
+from tidemark.domain.manifest import Manifest
 from tidemark.domain.restore import Mode, RestoreStatus
 from tidemark.domain.snapshot import SnapshotStatus
 from tidemark.domain.tenant import Tenant
@@ -300,7 +301,7 @@ def _doc(one: EntityKey, attributes: Mapping[str, int]) -> str:
     return msgspec.json.encode({**whole, "id": one.id, "type": one.type}, order="sorted").decode()
 
 
-def _manifest(ports: Ports, tenant: Tenant, snapshot_id: str) -> manifests.Manifest:
+def _manifest(ports: Ports, tenant: Tenant, snapshot_id: str) -> Manifest:
     found = ports.catalog.snapshot(tenant, snapshot_id).manifest
     assert found is not None
     return manifests.read(ports.payloads, found)

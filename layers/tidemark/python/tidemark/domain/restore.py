@@ -52,6 +52,19 @@ class PhaseStart:
     started_at: datetime
 
 
+class Changes(NamedTuple):
+    """What a restore does to live entities, in numbers."""
+
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    unchanged: int = 0
+
+    def plus(self, other: "Changes") -> "Changes":
+        """Both together."""
+        return Changes(*(one + another for one, another in zip(self, other, strict=True)))
+
+
 @dataclass(frozen=True, slots=True)
 class Restore:
     """The catalog record of one restore. `version` is the compare-and-swap token of the record.
@@ -63,7 +76,8 @@ class Restore:
 
     `source_tenant` is whose snapshot it is, None where it is the tenant's own. `selection` is the text of a filter in
     the caller's dialect. A restore with one, or in mode `MERGE`, is partial: it keeps what else is live. Then
-    `baseline` is the cut as of which live data was staged, and `caught_up` the last one whose changes were added since.
+    `baseline` is the cut as of which live data was staged, and `caught_up` the last one whose changes were added since;
+    `changes` is what it does to live data as of the baseline.
 
     `swept`: what was left in the dead one of its two generations, and the notes of its staged parts, are removed;
     `staged` is then what those notes added up to.
@@ -97,6 +111,7 @@ class Restore:
     selection: str | None = None
     baseline: Cut | None = None
     caught_up: Cut | None = None
+    changes: Changes | None = None
     version: int = 0
 
     @property
@@ -145,19 +160,6 @@ class ShardDigest:
     shard: int
     records: int
     digest: str
-
-
-class Changes(NamedTuple):
-    """What a restore does to live entities, in numbers."""
-
-    created: int = 0
-    updated: int = 0
-    deleted: int = 0
-    unchanged: int = 0
-
-    def plus(self, other: "Changes") -> "Changes":
-        """Both together."""
-        return Changes(*(one + another for one, another in zip(self, other, strict=True)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,18 @@
 
 from typing import NamedTuple
 
-from tidemark.domain.restore import Restore, RestoreStatus
+from tidemark.domain.restore import Changes, Restore, RestoreStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.ports import Ports
 from tidemark.usecases.listing import Listing, page_of
 
 
 class RestoreProgress(NamedTuple):
-    """A restore and how many of its `total` entities are staged."""
+    """A restore and how many of its `total` entities are staged; of a partial one that is staged, what that changes."""
 
     restore: Restore
     done: int
+    changes: Changes | None = None
 
 
 def get_restore(ports: Ports, tenant: Tenant, restore_id: str) -> RestoreProgress:
@@ -29,8 +30,8 @@ def list_restores(ports: Ports, tenant: Tenant, *, limit: int, offset: int) -> L
 def progress_of(ports: Ports, restore: Restore) -> RestoreProgress:
     """The restore with what its staging workers have noted."""
     if restore.status is RestoreStatus.COMPLETED:
-        return RestoreProgress(restore, restore.total)
+        return RestoreProgress(restore, restore.total, restore.changes)
     if restore.staged is not None:
-        return RestoreProgress(restore, restore.staged)
+        return RestoreProgress(restore, restore.staged, restore.changes)
     parts = ports.catalog.parts(restore.tenant, restore.id)
-    return RestoreProgress(restore, sum(part.records for part in parts))
+    return RestoreProgress(restore, sum(part.records for part in parts), restore.changes)

@@ -3,6 +3,8 @@
 import re
 from typing import Any, Final
 
+import msgspec
+
 from tidemark.dialects.ngsi.errors import stored_failure
 from tidemark.dialects.ngsi.snapshots import milliseconds, seconds
 from tidemark.dialects.wire import Request
@@ -25,6 +27,9 @@ def render(progress: RestoreProgress) -> dict[str, Any]:
     """A restore. Members that have no value yet are left out."""
     restore = progress.restore
     more = {
+        "sourceService": restore.source_tenant,
+        "filter": restore.selection and msgspec.json.decode(restore.selection),
+        "changes": progress.changes and progress.changes._asdict(),
         "safetySnapshotId": restore.safety_snapshot_id,
         "finishedAt": milliseconds(restore.finished_at),
         "error": restore.failure and stored_failure(restore.failure),
@@ -33,6 +38,7 @@ def render(progress: RestoreProgress) -> dict[str, Any]:
         "id": restore.id,
         "snapshotId": restore.snapshot_id,
         "status": restore.status.value,
+        "mode": restore.mode.value,
         "phase": restore.phase.value,
         "done": progress.done,
         "total": restore.total,

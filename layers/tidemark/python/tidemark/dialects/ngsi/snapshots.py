@@ -69,7 +69,7 @@ def parse_restore(document: object) -> Wish:
     """The body of a restore request. Raises InvalidRequest naming the member that is wrong, NotSupported."""
     wanted = members(document, _RESTORE_MEMBERS, later=_LATER_RESTORE_MEMBERS)
     mode, safety = wanted.get("mode", "replace"), wanted.get("safetySnapshot", True)
-    if mode not in _MODES:
+    if not isinstance(mode, str) or mode not in _MODES:
         raise InvalidRequest(
             f"the member 'mode' must be 'replace' or 'merge'; it is {json_type(mode)}"
             + (f", {mode[:40]!r}" if isinstance(mode, str) else "")
@@ -143,11 +143,13 @@ def _verification(found: Verification) -> dict[str, Any]:
 
 def accepted(restore: Restore) -> dict[str, Any]:
     """The answer to a restore request: what has begun, and how to follow it."""
+    there = {} if restore.source_tenant is None else {"service": restore.tenant}
     return {
         "id": restore.snapshot_id,
         "status": restore.status.value,
         "restoredEntities": restore.total,
         "restoreId": restore.id,
+        **there,
     }
 
 

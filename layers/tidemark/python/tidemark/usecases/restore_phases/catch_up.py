@@ -3,16 +3,17 @@ for the moment of the cutover.
 """
 
 from dataclasses import replace
+from functools import reduce
 from typing import Final
 
 from tidemark.domain.live import Cut, FencingToken
-from tidemark.domain.restore import Phase, Restore
+from tidemark.domain.restore import Changes, Phase, Restore
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import overlaying
 from tidemark.engine.live import gates, leases
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_restore
-from tidemark.usecases.restore_phases.lifecycle import enter, refuse_cancelled
+from tidemark.usecases.restore_phases.lifecycle import refuse_cancelled
 from tidemark.usecases.restore_phases.overlaid import job_of
 
 # So many entities are brought while writers wait, which takes a fraction of their patience.
@@ -31,7 +32,7 @@ def catch_up(ports: Ports, tenant: Tenant, restore_id: str, *, token: int, budge
     restore = ports.catalog.restore(tenant, restore_id)
     if not restore.partial or state.generation == restore.generation:
         return True
-    restore = enter(ports, tenant, restore_id, Phase.CATCH_UP)
+    restore = amend_restore(ports.catalog, tenant, restore_id, lambda record: _entering(ports, record))
     job = job_of(ports, restore, state)
     until_s = ports.clock.monotonic_s() + budget_s
     for _ in range(_ROUNDS):
@@ -50,6 +51,16 @@ def catch_up(ports: Ports, tenant: Tenant, restore_id: str, *, token: int, budge
 def since_of(restore: Restore) -> Cut:
     """The cut up to which the new generation has everything."""
     return restore.caught_up or restore.baseline or Cut(0)
+
+
+def _entering(ports: Ports, record: Restore) -> Restore:
+    """The record in this phase, with what was found to change when live data was staged."""
+    found = record.changes
+    if found is None:
+        found = reduce(
+            Changes.plus, (part.changes for part in ports.catalog.parts(record.tenant, record.id)), Changes()
+        )
+    return replace(record, changes=found).entering(Phase.CATCH_UP, ports.clock.now())
 
 
 def _note(ports: Ports, restore: Restore, ended: Cut) -> Restore:
