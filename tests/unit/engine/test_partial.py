@@ -8,19 +8,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.driving import TENANT, content, delete, doc, key, live, put, run_restore
+from tests.driving import TENANT, content, delete, doc, key, live, put, run_restore, work
 from tests.fakes import memory_ports
 from tidemark.dialects.ngsi import restore_filter
-from tidemark.domain.keys import EntityKey
-from tidemark.domain.live import Layout
+from tidemark.domain.keys import EntityKey, shard_of
+from tidemark.domain.live import Cut, Gate, Item, ItemKey, Layout, TenantState
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.restore import Mode, RestoreStatus
 from tidemark.domain.snapshot import SnapshotStatus
 from tidemark.domain.tenant import Tenant
-from tidemark.engine import manifests
+from tidemark.engine import manifests, overlaying
+from tidemark.engine.live import gates
+from tidemark.engine.overlaying import Job
+from tidemark.errors import WriteConflict
 from tidemark.ports import Ports
-from tidemark.usecases import entities
+from tidemark.usecases import entities, restore_phases
+from tidemark.usecases.cancel_restore import cancel_restore
 from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.restore_phases.overlaid import job_of
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
 ROOMS = [key(number) for number in range(4)]
@@ -195,27 +200,92 @@ def test_restore_into_a_tenant_that_is_new_makes_it() -> None:
     assert OTHER in ports.catalog.tenants()
 
 
-def test_deleted_entity_stays_deleted_when_a_staging_worker_comes_after_the_cutover() -> None:
+@pytest.mark.parametrize("mode", Mode)
+def test_deleted_entity_stays_deleted_when_a_staging_worker_comes_after_the_cutover(mode: Mode) -> None:
     ports = world()
     put(ports, dict.fromkeys(ROOMS + CARS, 1))
     snapshot = create_snapshot(ports, TENANT)
-    for wish in (Wish(target=OTHER), Wish(target=OTHER, mode=Mode.MERGE)):
-        restore = restore_snapshot(ports, TENANT, snapshot.id, wish)
-        assert run_restore(ports, restore.id, tenant=OTHER) is None
-        state = ports.table.load(OTHER).state
-        assert state is not None
-        delete(ports, ROOMS[0], tenant=OTHER)
-        inserted = ports.table.page(OTHER, state.generation, 0)
-        assert inserted
-        late = [
-            item._replace(doc=doc(ROOMS[0], 1), rev=1, changed=None)
-            for shard in range(state.shards)
-            for item in ports.table.page(OTHER, state.generation, shard).items
-            if item.key.sort_key == ROOMS[0].sort_key
-        ]
-        assert late, "the delete left a tombstone, which a late insert meets"
-        ports.table.insert(OTHER, late)
-        assert ROOMS[0] not in live(ports, OTHER)
+    restore = restore_snapshot(ports, TENANT, snapshot.id, Wish(target=OTHER, mode=mode))
+    assert run_restore(ports, restore.id, tenant=OTHER) is None
+    delete(ports, ROOMS[0], tenant=OTHER)
+    assert restore.generation == _state(ports, OTHER).generation
+    key_of_item = ItemKey(restore.generation, shard_of(ROOMS[0].id, 4), ROOMS[0].sort_key)
+    ports.table.insert(OTHER, [Item(key_of_item, doc(ROOMS[0], 1), 1)])
+    assert ROOMS[0] not in live(ports, OTHER)
+
+
+def test_part_that_is_staged_twice_passes_verify_though_entities_were_written_in_between() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(ROOMS + CARS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    restore = restore_snapshot(ports, TENANT, snapshot.id, Wish(selection=restore_filter.accept({"type": "Room"})))
+    planned = restore_phases.plan(ports, TENANT, restore.id, attempt=1)
+    for _ in range(2):
+        for part in work(ports, planned.work_key):
+            restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part)
+        put(ports, {CARS[0]: 5, key(8, "Car"): 8})
+        delete(ports, CARS[1])
+    for shard in planned.shards:
+        restore_phases.verify(ports, TENANT, restore.id, token=planned.token, shard=shard)
+
+
+def test_worker_that_catches_up_too_late_reaches_nothing_that_is_live() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(ROOMS + CARS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    before = _state(ports)
+    late: list[tuple[Job, dict[int, Gate]]] = []
+
+    def begin_a_round(phase: str) -> None:
+        if phase == "Cutover":
+            put(ports, {CARS[0]: 2})
+            held, state = ports.catalog.restore(TENANT, restore.id), _state(ports)
+            fences = gates.fences(ports, TENANT, held.token, before.generation)
+            late.append((job_of(ports, held, state), fences))
+
+    restore = restore_snapshot(ports, TENANT, snapshot.id, Wish(selection=restore_filter.accept({"type": "Room"})))
+    assert run_restore(ports, restore.id, between=begin_a_round) is None
+    put(ports, {CARS[0]: 3})
+    [(job, fences)] = late
+    # What it read of the replaced generation before that was deleted.
+    read = ItemKey(job.live, shard_of(CARS[0].id, 4), CARS[0].sort_key)
+    ports.table.insert(TENANT, [Item(read, doc(CARS[0], 2), 1, changed=Cut(99))])
+    with pytest.raises(WriteConflict):
+        overlaying.bring(ports, job, Cut(0), fences)
+    assert values(ports)[CARS[0]] == 3
+
+
+@pytest.mark.parametrize(
+    ("phase", "wanted"),
+    [
+        *((phase, {}) for phase in ("Plan", "Stage", "Verify", "Cutover")),
+        *((phase, {"type": "Room"}) for phase in ("Plan", "Stage", "Verify", "CatchUp", "Cutover")),
+    ],
+)
+def test_restore_that_is_cancelled_before_its_cutover_changes_nothing(phase: str, wanted: dict[str, object]) -> None:
+    ports = world()
+    put(ports, dict.fromkeys(ROOMS + CARS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    put(ports, {ROOMS[0]: 2, CARS[0]: 2})
+    delete(ports, CARS[1])
+    before = live(ports)
+    restore = restore_snapshot(
+        ports, TENANT, snapshot.id, Wish(selection=restore_filter.accept(wanted) if wanted else None)
+    )
+
+    def cancel(entered: str) -> None:
+        if entered == phase:
+            cancel_restore(ports, TENANT, restore.id)
+
+    rolled = run_restore(ports, restore.id, between=cancel)
+    assert rolled is not None
+    assert rolled.status is RestoreStatus.CANCELLED
+    assert live(ports) == before
+    assert (_state(ports).lease, _state(ports).capturing) == (None, None)
+    assert not any(ports.table.page(TENANT, restore.generation, shard).items for shard in range(4))
+    put(ports, {CARS[2]: 9})
+    after = create_snapshot(ports, TENANT)
+    assert content(ports, after.id) == live(ports)
 
 
 @st.composite
@@ -299,6 +369,12 @@ def _apply(ports: Ports, change: Mapping[EntityKey, int | None]) -> None:
 def _doc(one: EntityKey, attributes: Mapping[str, int]) -> str:
     whole = {name: {"metadata": {}, "type": "Number", "value": value} for name, value in attributes.items()}
     return msgspec.json.encode({**whole, "id": one.id, "type": one.type}, order="sorted").decode()
+
+
+def _state(ports: Ports, tenant: Tenant = TENANT) -> TenantState:
+    found = ports.table.load(tenant).state
+    assert found is not None
+    return found
 
 
 def _manifest(ports: Ports, tenant: Tenant, snapshot_id: str) -> Manifest:
