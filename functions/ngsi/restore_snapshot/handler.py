@@ -1,18 +1,32 @@
-"""POST /v2/snapshots/{snapshotId}/restore: put the tenant back to a snapshot."""
+"""POST /v2/snapshots/{snapshotId}/restore: put a tenant back to a snapshot, or say what that would do."""
 
 from tidemark import web
-from tidemark.dialects.ngsi import restores, snapshots
+from tidemark.dialects.ngsi import plans, restores, snapshots
+from tidemark.dialects.ngsi.parameters import page_wanted
 from tidemark.dialects.wire import Request, Response, json_response
 from tidemark.ports import Ports
+from tidemark.usecases.dry_run import check_plan, dry_run, read_plan, require_selected
 from tidemark.usecases.restore_snapshot import restore_snapshot
 
 
 def restore(ports: Ports, request: Request) -> Response:
-    """Answers 202; the restore goes on in the state machine."""
+    """Answers 202, and the restore goes on in the state machine; for a dry run 200."""
+    snapshot_id = snapshots.named(request)
     wanted = snapshots.parse_restore(request.optional_json(max_bytes=snapshots.MAX_BODY_BYTES))
-    if wanted.target is not None:
-        request.check_may_use(wanted.target)
-    begun = restore_snapshot(ports, request.tenant, snapshots.named(request), wanted)
+    wish = wanted.wish
+    if wanted.plan is not None:
+        plan = read_plan(ports, request.tenant, wanted.plan)
+        wish = plans.wish_of(plan, snapshot_id, wish)
+    if wish.target is not None:
+        request.check_may_use(wish.target)
+    if wanted.dry_run:
+        made = dry_run(ports, request.tenant, snapshot_id, wish)
+        return json_response(200, plans.render(made, page_wanted(request)), plans.location(made))
+    if wanted.plan is not None:
+        check_plan(ports, plan)
+    else:
+        require_selected(ports, request.tenant, snapshot_id, wish)
+    begun = restore_snapshot(ports, request.tenant, snapshot_id, wish)
     return json_response(202, snapshots.accepted(begun), restores.location(begun.id))
 
 

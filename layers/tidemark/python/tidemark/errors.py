@@ -142,6 +142,26 @@ class SnapshotInUse(Conflict):
     """A capture or restore needs the snapshot."""
 
 
+class PlanNotFound(NotFound):
+    """No plan of a restore has this id, or its time is over."""
+
+
+class PlanOutdated(Conflict):
+    """Live data has moved since the plan of a restore was made."""
+
+
+class DryRunInProgress(Conflict):
+    """A dry run of a restore is looking at the tenant's data; it takes some seconds."""
+
+
+class DryRunTooLong(Unprocessable):
+    """A dry run takes longer than a request may."""
+
+
+class NothingSelected(Unprocessable):
+    """The filter of a restore selects no entity, neither of the snapshot nor of live data."""
+
+
 class SnapshotNotRestorable(Conflict):
     """The snapshot is not completed, so it cannot be restored."""
 

@@ -72,7 +72,7 @@ def stage(ports: Ports, job: Job, shard: int, proceed: Callable[[], None]) -> St
         proceed()
         items: list[Item] = []
         for pair in some:
-            was, now = _text(pair.was), pair.now.doc if pair.now else None
+            was, now = text_of(pair.was), pair.now.doc if pair.now else None
             result = job.overlay.result(pair.key, was, now)
             seen["records"] += pair.was is not None
             if now is not None or result is not None:
@@ -121,7 +121,7 @@ def _writes(ports: Ports, job: Job, shard: int, sort_keys: Sequence[str]) -> Ite
     records = _records(ports, job, shard, sort_keys)
     for live, staged in places:
         now, present = items.get(live), items.get(staged)
-        result = job.overlay.result(live.sort_key, _text(records.get(live.sort_key)), now.doc if now else None)
+        result = job.overlay.result(live.sort_key, text_of(records.get(live.sort_key)), now.doc if now else None)
         wanted = item_of(job.stamp, staged, now, result)
         if wanted is None or (present is not None and wanted._replace(rev=present.rev) == present):
             continue
@@ -155,5 +155,6 @@ def _fitting(writes: Sequence[ItemWrite]) -> Iterator[Sequence[ItemWrite]]:
         yield group
 
 
-def _text(found: Record | None) -> str | None:
+def text_of(found: Record | None) -> str | None:
+    """The document of a record that may not be there."""
     return found.value.decode() if found is not None and found.value is not None else None

@@ -9,7 +9,7 @@ from tidemark.domain.restore import RestoreId, RestoreStatus
 from tidemark.domain.snapshot import SnapshotId, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
-from tidemark.errors import CaptureInProgress, Conflict, LeaseHeld, NotFound, RestoreInProgress
+from tidemark.errors import CaptureInProgress, Conflict, DryRunInProgress, LeaseHeld, NotFound, RestoreInProgress
 from tidemark.ports import Ports
 
 # A capture or restore records that it is over before it gives the lease back, a few calls later. Whoever has read that
@@ -37,6 +37,8 @@ def refuse(ports: Ports, tenant: Tenant, held: LeaseHeld, *, inline_limit_s: int
     lease = ports.table.load(tenant).state
     if lease is not None and lease.lease is not None and lease.lease.owner == held.owner:
         see_through(ports, tenant, lease.lease, inline_limit_s=inline_limit_s)
+    if held.subject.startswith("plan_"):
+        return DryRunInProgress(f"a dry run of a restore is looking at tenant {tenant}; try again in some seconds")
     if held.kind == LeaseKind.CAPTURE:
         return CaptureInProgress(
             f"snapshot {held.subject} is being created; wait until it is completed", snapshot_id=held.subject

@@ -10,7 +10,7 @@ from tidemark.domain.restore import Mode, Phase, Restore, RestoreId, RestoreStat
 from tidemark.domain.snapshot import Failure, Snapshot, restore_id
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
-from tidemark.errors import RecordExists, SnapshotNotFound, TidemarkError
+from tidemark.errors import PlanOutdated, RecordExists, SnapshotNotFound, TidemarkError
 from tidemark.ports import Ports
 from tidemark.usecases.contention import acquire
 from tidemark.usecases.read_snapshots import get_snapshot
@@ -24,12 +24,14 @@ _FIRST_EXECUTION: Final = 1
 class Wish:
     """What a restore is to do. `target`: into another tenant than the snapshot's. `selection`: the text of a filter,
     None for everything. `safety_snapshot`: keep the state at the moment of cutover as a snapshot of its own.
+    `generation`: what must be live, None for whatever is.
     """
 
     target: Tenant | None = None
     mode: Mode = Mode.REPLACE
     selection: str | None = None
     safety_snapshot: bool = True
+    generation: Generation | None = None
 
 
 def restore_snapshot(
@@ -42,6 +44,8 @@ def restore_snapshot(
     snapshot = restorable(get_snapshot(ports, tenant, snapshot_id))
     restore = _register(ports, snapshot, wish, inline_limit_s=inline_limit_s)
     try:
+        if wish.generation not in {None, restore.from_generation}:
+            raise PlanOutdated("another restore was made since the plan; ask for another dry run")
         use(ports, restore)
         ports.workflows.start_restore(restore.tenant, restore.id, attempt=_FIRST_EXECUTION)
     except TidemarkError as error:

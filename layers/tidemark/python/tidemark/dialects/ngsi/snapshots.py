@@ -5,7 +5,7 @@ Source: the Vela OS snapshots page, whose members, formats and order come first 
 
 import re
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.dialects.ngsi.errors import stored_failure
@@ -20,8 +20,18 @@ from tidemark.usecases.restore_snapshot import Wish
 MAX_BODY_BYTES: Final = 16_384
 _MODES: Final = frozenset(Mode)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-_RESTORE_MEMBERS: Final = ("filter", "mode", "safetySnapshot", "target")
-_LATER_RESTORE_MEMBERS: Final = ("dryRun",)
+_PLANNED_MEMBERS: Final = ("filter", "mode", "target")
+_RESTORE_MEMBERS: Final = (*_PLANNED_MEMBERS, "dryRun", "plan", "safetySnapshot")
+
+
+class RestoreWanted(NamedTuple):
+    """What a restore request asks for: to carry out `wish`, or with `dry_run` only to say what that would do. `plan` is
+    the id of what a dry run said; then the wish is that one's.
+    """
+
+    wish: Wish
+    dry_run: bool = False
+    plan: str | None = None
 
 
 def named(request: Request) -> SnapshotId:
@@ -65,23 +75,34 @@ def parse_bare(document: object) -> None:
     members(document, ())
 
 
-def parse_restore(document: object) -> Wish:
-    """The body of a restore request. Raises InvalidRequest naming the member that is wrong, NotSupported."""
-    wanted = members(document, _RESTORE_MEMBERS, later=_LATER_RESTORE_MEMBERS)
-    mode, safety = wanted.get("mode", "replace"), wanted.get("safetySnapshot", True)
+def parse_restore(document: object) -> RestoreWanted:
+    """The body of a restore request. Raises InvalidRequest naming the member that is wrong."""
+    wanted = members(document, _RESTORE_MEMBERS)
+    mode, plan = wanted.get("mode", "replace"), wanted.get("plan")
+    safety, dry_run = _flag(wanted, "safetySnapshot", default=True), _flag(wanted, "dryRun", default=False)
     if not isinstance(mode, str) or mode not in _MODES:
         raise InvalidRequest(
             f"the member 'mode' must be 'replace' or 'merge'; it is {json_type(mode)}"
             + (f", {mode[:40]!r}" if isinstance(mode, str) else "")
         )
-    if not isinstance(safety, bool):
-        raise InvalidRequest(f"the member 'safetySnapshot' must be true or false; it is {json_type(safety)}")
-    return Wish(
+    if "plan" in wanted and (not isinstance(plan, str) or dry_run):
+        raise InvalidRequest("the member 'plan' must be the id that a dry run gave, a string, and excludes 'dryRun'")
+    if plan is not None and (said := [name for name in _PLANNED_MEMBERS if name in wanted]):
+        raise InvalidRequest(f"the plan says what is to be restored; leave out {', '.join(map(repr, said))}")
+    wish = Wish(
         target=_target(wanted["target"]) if "target" in wanted else None,
         mode=Mode(mode),
         selection=restore_filter.accept(wanted["filter"]) if "filter" in wanted else None,
         safety_snapshot=safety,
     )
+    return RestoreWanted(wish, dry_run=dry_run, plan=plan)
+
+
+def _flag(wanted: dict[str, Any], name: str, *, default: bool) -> bool:
+    given = wanted.get(name, default)
+    if not isinstance(given, bool):
+        raise InvalidRequest(f"the member {name!r} must be true or false; it is {json_type(given)}")
+    return given
 
 
 def _target(given: object) -> Tenant:
