@@ -239,9 +239,7 @@ def _adopted(payloads: PayloadStore, key: str) -> _StoredPack | None:
     return _StoredPack(body, digest, adopted=True)
 
 
-def _store_next(
-    payloads: PayloadStore, key: str, records: Iterator[Record], kind: LayerKind
-) -> _StoredPack | None:
+def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record], kind: LayerKind) -> _StoredPack | None:
     """Store a pack of the next records under `key`, or adopt the one that came to be there meanwhile; None when no
     records are left.
     """
