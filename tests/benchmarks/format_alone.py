@@ -51,7 +51,7 @@ def _second(dataset: Dataset, first_key: str, last_key: str) -> Iterator[Record]
 
 def _stored(payloads: DiskPayloads, kind: LayerKind, name: str, records: Iterator[Record]) -> Layer:
     packs: list[PackRef] = []
-    while (built := build_pack(records)) is not None:
+    while (built := build_pack(records, kind)) is not None:
         key = f"{name}-{kind}-{len(packs):05d}.pack"
         payloads.put(key, built.body)
         stored = payloads.get(key)

@@ -14,7 +14,8 @@ from tidemark.domain.live import Generation, Layout
 from tidemark.domain.manifest import LayerKind, Manifest
 from tidemark.domain.snapshot import Snapshot
 from tidemark.engine import manifests
-from tidemark.engine.copying import MAX_DELTAS
+from tidemark.engine.copying import COMPACT_SHARE, MAX_DELTAS
+from tidemark.engine.verification import check_shard
 from tidemark.errors import PackCorrupt
 from tidemark.ports import Ports
 from tidemark.usecases.create_snapshot import create_snapshot
@@ -127,18 +128,19 @@ def tombstones(ports: Ports) -> int:
     return sum(item.doc is None for page in pages for item in page)
 
 
-def test_shard_gets_a_new_base_when_its_deltas_are_many() -> None:
+def test_shard_keeps_its_base_and_gets_one_delta_when_its_deltas_are_many() -> None:
     ports = small_world()
     put(ports, {key(number): number for number in range(400)})
-    create_snapshot(ports, TENANT)
-    kinds = []
-    for number in range(MAX_DELTAS + 2):
+    first = create_snapshot(ports, TENANT)
+    layers = []
+    for number in range(2 * MAX_DELTAS + 2):
         put(ports, {key(1): number})
         snapshot = create_snapshot(ports, TENANT)
         shard = max(manifest_of(ports, snapshot).shards, key=lambda one: one.layers[-1].cut)
-        kinds.append(len(shard.layers))
+        layers.append(len(shard.layers))
+        assert shard.layers[0] == manifest_of(ports, first).shards[shard.shard].layers[0]
         assert content(ports, snapshot.id) == live(ports)
-    assert kinds == [2, 3, 4, 5, 6, 7, 8, 9, 1, 2]
+    assert layers == [2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5, 6, 7, 8, 9, 2, 3]
 
 
 def test_shard_gets_a_new_base_when_its_deltas_are_large() -> None:
@@ -208,6 +210,47 @@ def test_capture_is_full_when_the_manifest_of_the_base_is_damaged() -> None:
     damage(ports, first.manifest.key, 5)
     second = create_snapshot(ports, TENANT)
     assert content(ports, second.id) == live(ports)
+
+
+ENTITIES = 240
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        # Of these numbers the higher ones name entities that are not there at first.
+        st.dictionaries(st.integers(ENTITIES - 25, ENTITIES + 15), st.integers(0, 99) | st.none(), max_size=6),
+        min_size=MAX_DELTAS + 1,
+        max_size=3 * MAX_DELTAS,
+    )
+)
+def test_many_captures_hold_and_count_everything_in_few_layers_and_few_bytes(days: list[dict[int, int | None]]) -> None:
+    ports = replace(memory_ports(), layout=Layout(shards=1, gates=1))
+    put(ports, {key(number): number for number in range(ENTITIES)})
+    (base,) = manifest_of(ports, create_snapshot(ports, TENANT)).shards[0].layers
+    line_bytes = base.raw_bytes // ENTITIES + 20
+    changed = 0
+    for day in days:
+        put(ports, {key(number): value for number, value in day.items() if value is not None})
+        if gone := [key(number) for number, value in day.items() if value is None]:
+            delete(ports, *gone)
+        changed += len(day)
+        snapshot = create_snapshot(ports, TENANT)
+        (shard,) = manifest_of(ports, snapshot).shards
+        expected = live(ports)
+        assert content(ports, snapshot.id) == expected
+        assert snapshot.entity_count == shard.records == len(expected)
+        check_shard(ports.payloads, "manifest", shard, lambda: None)
+        assert len(shard.layers) <= 1 + MAX_DELTAS
+        # All that was changed since the base was made bounds what a capture may write, and when it may write all.
+        if shard.layers[0] != base:
+            assert changed * line_bytes > COMPACT_SHARE * base.raw_bytes
+            base, changed = shard.layers[0], 0
+        deltas_bytes = sum(layer.raw_bytes for layer in shard.layers[1:])
+        assert deltas_bytes <= min(changed * line_bytes, COMPACT_SHARE * base.raw_bytes)
+    restore = restore_snapshot(ports, TENANT, snapshot.id)
+    assert run_restore(ports, restore.id) is None
+    assert live(ports) == expected
 
 
 STEPS = st.lists(

@@ -36,8 +36,10 @@ def base_records(count: int, first: int = 0) -> list[Record]:
     return [record(name(number), f'{{"n":{number}}}') for number in range(first, first + count)]
 
 
-def stored(payloads: MemoryPayloads, records: list[Record], number: int = 0) -> PackRef:
-    built = build_pack(records)
+def stored(
+    payloads: MemoryPayloads, records: list[Record], number: int = 0, kind: LayerKind = LayerKind.BASE
+) -> PackRef:
+    built = build_pack(records, kind)
     assert built is not None
     pack_key = f"smartcity/packs/c/000-{number:05d}.pack"
     payloads.objects[pack_key] = built.body
@@ -47,6 +49,10 @@ def stored(payloads: MemoryPayloads, records: list[Record], number: int = 0) -> 
 def layer(*packs: PackRef, kind: LayerKind = LayerKind.BASE) -> Layer:
     count, raw_bytes = sum(pack.records for pack in packs), sum(pack.raw_bytes for pack in packs)
     return Layer(kind, CaptureId("c"), Cut(1), count, raw_bytes, packs)
+
+
+def delta_layer(payloads: MemoryPayloads, records: list[Record], number: int) -> Layer:
+    return layer(stored(payloads, records, number, LayerKind.DELTA), kind=LayerKind.DELTA)
 
 
 def shard(*layers: Layer, digest: str | None = None) -> ShardManifest:
@@ -71,9 +77,9 @@ def payloads() -> MemoryPayloads:
 
 def layered(payloads: MemoryPayloads) -> ShardManifest:
     """Ten entities in two packs, of which the delta changes one, deletes one and adds one."""
-    delta = [record(name(3), '{"n":33}', 0), record(name(4), None, -1), record(name(50), '{"n":50}', 1)]
+    delta = [record(name(3), '{"n":33}'), record(name(4), None), record(name(50), '{"n":50}', new=True)]
     base = layer(stored(payloads, base_records(6)), stored(payloads, base_records(4, first=6), 1))
-    return shard(base, layer(stored(payloads, delta, 2), kind=LayerKind.DELTA))
+    return shard(base, delta_layer(payloads, delta, 2))
 
 
 def test_check_shard_counts_what_it_read(payloads: MemoryPayloads) -> None:
@@ -151,15 +157,29 @@ def test_check_shard_names_the_manifest_when_its_line_is_not_what_the_packs_hold
 
 
 def test_check_shard_names_the_manifest_when_a_delta_counts_wrong(payloads: MemoryPayloads) -> None:
-    delta = [record(name(3), '{"n":33}', 1)]
+    delta = [record(name(3), '{"n":33}', new=True)]
     base = layer(stored(payloads, base_records(6)))
     with pytest.raises(ManifestCorrupt, match="says 7 entities; its layers together hold 6"):
-        check(payloads, shard(base, layer(stored(payloads, delta, 1), kind=LayerKind.DELTA)))
+        check(payloads, shard(base, delta_layer(payloads, delta, 1)))
+
+
+def test_check_shard_names_the_pack_when_its_records_add_up_to_another_net(payloads: MemoryPayloads) -> None:
+    base = layer(stored(payloads, base_records(6)))
+    # A pack of a base counts each record, so this one says 2 where its records of a delta add 0.
+    pack = stored(payloads, [record(name(3), None), record(name(50), '{"n":50}', new=True)], 1)
+    with pytest.raises(PackCorrupt, match=f"{pack.key} says that it adds 2 entities, its records add 0"):
+        check(payloads, shard(base, layer(pack, kind=LayerKind.DELTA)))
 
 
 def test_check_shard_names_the_pack_when_a_base_has_a_tombstone(payloads: MemoryPayloads) -> None:
     pack = stored(payloads, [*base_records(2), record(name(7), None)])
     with pytest.raises(PackCorrupt, match=f"{pack.key} .* tombstone"):
+        check(payloads, shard(layer(pack)))
+
+
+def test_check_shard_names_the_pack_when_a_base_calls_an_entity_new(payloads: MemoryPayloads) -> None:
+    pack = stored(payloads, [*base_records(2), record(name(7), "{}", new=True)])
+    with pytest.raises(PackCorrupt, match=f"{pack.key} .* mark of a delta"):
         check(payloads, shard(layer(pack)))
 
 
@@ -180,6 +200,11 @@ def test_check_shard_names_the_pack_when_its_records_are_out_of_order(
         b'{"key":["Room","1","/"]}',
         b'{"key":["Room","1","/"],"value":{}',
         b'{"key":["Room","1","/"],"value":{},"more":1}',
+        b'{"key":["Room","1","/"],"value":{},"new":false}',
+        b'{"key":["Room","1","/"],"value":{},"new":true,"new":true}',
+        b'{"key":["Room","1","/"],"new":true,"value":{}}',
+        b'{"key":["Room","1","/"],"value":,"new":true}',
+        b'{"key":["Room","1","/"],"tombstone":true,"new":true}',
         b'{"key":["Room","1", "/"],"value":{}}',
         b'{"key":["Roo\\u006d","1","/"],"value":{}}',
         b'{"key":["Room","1","/"],"value":"\xff"}',

@@ -59,4 +59,4 @@ def changed_records(
                 raise CutViolated(f"item {key.sort_key!r} changed after cut {base_cut} and is gone without a tombstone")
             change = change_between(items[key], base_cut, cut)
             if change is not None:
-                yield record(key.sort_key, change.doc, change.net)
+                yield record(key.sort_key, change.doc, new=change.new)

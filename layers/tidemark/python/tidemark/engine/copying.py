@@ -6,7 +6,7 @@ on behind it.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -19,15 +19,20 @@ from tidemark.domain.snapshot import CaptureId
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
 from tidemark.engine.changes import MAX_CHANGED_KEYS, all_records, changed_keys, changed_records
-from tidemark.engine.merge import read_shard
+from tidemark.engine.merge import read_changes, read_shard
 from tidemark.engine.packs import build_pack, describe, lines_of
 from tidemark.engine.records import Record
 from tidemark.errors import ManifestCorrupt, ObjectExists, ObjectNotFound, PackCorrupt
 from tidemark.ports import PayloadStore, Ports
 
-# Deltas of a shard are merged into a new base when there are more of them, or when their text passes this share of it.
+# A shard with more deltas has its newest ones merged into one.
 MAX_DELTAS: Final = 8
+# An older delta is merged with the newer ones unless it is larger than all of them together by more than this.
+MERGE_RATIO: Final = 2
+# A shard whose deltas' text passes this share of its base's gets a new base.
 COMPACT_SHARE: Final = 0.5
+# The object names of a layer's packs have this after the shard; a delta that was merged is told from the capture's own.
+_MERGED: Final = "merged"
 
 
 class ShardCut(NamedTuple):
@@ -78,7 +83,12 @@ def _copy(ports: Ports, job: ShardCut, proceed: Callable[[], None]) -> ShardMani
     if delta is None:
         return job.base
     grown = replace(job.base, records=job.base.records + delta.net, digest=None, layers=(*job.base.layers, delta))
-    return _compact(ports, job, grown, proceed) if needs_compaction(grown) else grown
+    base, *deltas = grown.layers
+    sizes_bytes = [one.raw_bytes for one in deltas]
+    if sum(sizes_bytes) > COMPACT_SHARE * base.raw_bytes:
+        return _rebase(ports, job, grown, proceed)
+    count = deltas_to_merge(sizes_bytes)
+    return _merge_deltas(ports, job, grown, count, proceed) if count else grown
 
 
 def _copy_all(ports: Ports, job: ShardCut, proceed: Callable[[], None]) -> ShardManifest:
@@ -89,13 +99,41 @@ def _copy_all(ports: Ports, job: ShardCut, proceed: Callable[[], None]) -> Shard
     return ShardManifest(job.shard, digest.count, digest.hex, (layer,) if layer else ())
 
 
-def needs_compaction(shard: ShardManifest) -> bool:
-    """Whether a shard's deltas have grown to where a new base costs less than reading them all again and again."""
-    base, *deltas = shard.layers
-    return len(deltas) > MAX_DELTAS or sum(delta.raw_bytes for delta in deltas) > COMPACT_SHARE * base.raw_bytes
+def deltas_to_merge(sizes_bytes: Sequence[float]) -> int:
+    """How many of the newest deltas, given the text of each, oldest first, are merged into one: none while there are
+    few.
+
+    One that is much larger than all newer ones together is left as it is, so that a record is written anew a few times
+    in all, not each time that deltas are merged.
+    """
+    if len(sizes_bytes) <= MAX_DELTAS:
+        return 0
+    count, total = 2, sum(sizes_bytes[-2:])
+    for size in reversed(sizes_bytes[:-2]):
+        if size > MERGE_RATIO * total:
+            break
+        count, total = count + 1, total + size
+    return count
 
 
-def _compact(ports: Ports, job: ShardCut, grown: ShardManifest, proceed: Callable[[], None]) -> ShardManifest:
+def _merge_deltas(
+    ports: Ports, job: ShardCut, grown: ShardManifest, count: int, proceed: Callable[[], None]
+) -> ShardManifest:
+    """The same records with the newest deltas in one, by a streaming merge of what is stored."""
+    below, newest = grown.layers[:-count], grown.layers[-count:]
+
+    def source(after: str | None) -> Iterator[Record]:
+        changes = read_changes(ports.payloads, newest, from_key=after)
+        return (found for found in changes if found.key != after)
+
+    layer, _ = _store_layer(ports, job, LayerKind.DELTA, source, proceed, name=_MERGED)
+    net, said = layer.net if layer else 0, sum(one.net for one in newest)
+    if net != said:
+        raise PackCorrupt(f"shard {job.shard}: merged deltas should add {said} to its records, their lines add {net}")
+    return replace(grown, layers=(*below, layer) if layer else below)
+
+
+def _rebase(ports: Ports, job: ShardCut, grown: ShardManifest, proceed: Callable[[], None]) -> ShardManifest:
     """The same records in one new base, by a streaming merge of what is stored."""
 
     def source(after: str | None) -> Iterator[Record]:
@@ -114,18 +152,23 @@ def _store_layer(
     kind: LayerKind,
     source: Callable[[str | None], Iterator[Record]],
     proceed: Callable[[], None],
+    *,
+    name: str | None = None,
 ) -> tuple[Layer | None, SetDigest]:
-    """Store the records that `source` gives after a key, pack by pack; None when there are none."""
+    """Store the records that `source` gives after a key, pack by pack; None when there are none.
+
+    `name`, in the objects' names, is that of the kind unless it is given.
+    """
     digest = SetDigest()
     packs: list[PackRef] = []
     records: Iterator[Record] | None = None
     while True:
         proceed()
-        key = f"{_prefix(job.tenant, job.capture_id, job.shard)}-{kind}-{len(packs):05d}.pack"
+        key = f"{_prefix(job.tenant, job.capture_id, job.shard)}-{name or kind}-{len(packs):05d}.pack"
         stored = _adopted(ports.payloads, key)
         if stored is None:
             records = records or source(packs[-1].last_key if packs else None)
-            stored = _store_next(ports.payloads, key, records)
+            stored = _store_next(ports.payloads, key, records, kind)
         if stored is None:
             break
         if stored.adopted:
@@ -196,11 +239,11 @@ def _adopted(payloads: PayloadStore, key: str) -> _StoredPack | None:
     return _StoredPack(body, digest, adopted=True)
 
 
-def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record]) -> _StoredPack | None:
+def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record], kind: LayerKind) -> _StoredPack | None:
     """Store a pack of the next records under `key`, or adopt the one that came to be there meanwhile; None when no
     records are left.
     """
-    built = build_pack(records)
+    built = build_pack(records, kind)
     if built is None:
         return None
     try:

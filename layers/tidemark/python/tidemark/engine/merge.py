@@ -5,10 +5,12 @@ Memory is bounded by packs, never by the shard.
 
 import heapq
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from tidemark.domain.manifest import Layer, ShardManifest
 from tidemark.engine.packs import read_pack
-from tidemark.engine.records import Record
+from tidemark.engine.records import Record, marked
+from tidemark.errors import PackCorrupt
 from tidemark.ports import PayloadStore
 
 
@@ -23,8 +25,25 @@ def read_shard(
     return merged(layers)
 
 
+def read_changes(payloads: PayloadStore, deltas: Sequence[Layer], *, from_key: str | None = None) -> Iterator[Record]:
+    """The one delta that deltas which follow each other make together, in key order, from `from_key`.
+
+    An entity that is new in them and deleted again leaves no line. Raises PackCorrupt, also where the lines of a key
+    can't all be true.
+    """
+    for lines in _by_key([_read_layer(payloads, delta, from_key, None) for delta in deltas]):
+        if any((earlier.value is None) != later.new for earlier, later in pairwise(lines)):
+            raise PackCorrupt(f"the deltas of cuts {deltas[0].cut} to {deltas[-1].cut} contradict each other")
+        # The first line says whether the layers below have the entity, the last one what it is now.
+        first, last = lines[0], lines[-1]
+        if last.value is not None:
+            yield marked(last, new=first.new)
+        elif not first.new:
+            yield last
+
+
 def merged(layers: Sequence[Iterator[Record]]) -> Iterator[Record]:
-    """The records that layers make together, base first, without tombstones."""
+    """The records that layers make together, base first, without tombstones and as a base has them."""
     if not layers:
         return
     run, *deltas = layers
@@ -54,12 +73,21 @@ def _overlaid(base: Iterator[Record], deltas: Sequence[Iterator[Record]]) -> Ite
 
 
 def _last_of_each(deltas: Sequence[Iterator[Record]]) -> Iterator[Record]:
-    runs = [_ranked(delta, -position) for position, delta in enumerate(deltas)]
-    previous: str | None = None
+    for lines in _by_key(deltas):
+        yield marked(lines[-1], new=False)
+
+
+def _by_key(deltas: Sequence[Iterator[Record]]) -> Iterator[list[Record]]:
+    """What the deltas say of each key, in key order, the newest last."""
+    runs = [_ranked(delta, position) for position, delta in enumerate(deltas)]
+    lines: list[Record] = []
     for key, _rank, found in heapq.merge(*runs, key=lambda entry: entry[:2]):
-        if key != previous:
-            yield found
-        previous = key
+        if lines and lines[-1].key != key:
+            yield lines
+            lines = []
+        lines.append(found)
+    if lines:
+        yield lines
 
 
 def _ranked(records: Iterator[Record], rank: int) -> Iterator[tuple[str, int, Record]]:

@@ -14,7 +14,7 @@ from tidemark.domain.snapshot import Snapshot
 from tidemark.engine import manifests
 from tidemark.engine.merge import merged
 from tidemark.engine.packs import check_whole, describe
-from tidemark.engine.records import Record
+from tidemark.engine.records import Record, net_of
 from tidemark.errors import ManifestCorrupt, ObjectNotFound, PackCorrupt
 from tidemark.ports import PayloadStore
 
@@ -105,7 +105,11 @@ def _check_layer(payloads: PayloadStore, where: str, layer: Layer, proceed: Call
         if last_key is not None and pack.first_key <= last_key:
             raise ManifestCorrupt(f"{where} has pack {pack.key} out of order")
         last_key = pack.last_key
+        net = 0
         for found in check_pack(payloads, pack):
-            if found.value is None and layer.kind is LayerKind.BASE:
-                raise PackCorrupt(f"pack {pack.key} is of a base and has a tombstone")
+            if layer.kind is LayerKind.BASE and (found.value is None or found.new):
+                raise PackCorrupt(f"pack {pack.key} is of a base and has a tombstone or a mark of a delta")
+            net += net_of(found) if layer.kind is LayerKind.DELTA else 1
             yield found
+        if net != pack.net:
+            raise PackCorrupt(f"pack {pack.key} says that it adds {pack.net} entities, its records add {net}")

@@ -9,10 +9,10 @@ STAGED: Final = Cut(0)
 
 
 class Change(NamedTuple):
-    """`doc` is the new document, None for a tombstone; `net` what it adds to the number of entities: 1, 0 or -1."""
+    """`doc` is the document now, None for a tombstone; `new` says that the entity was not there before."""
 
     doc: str | None
-    net: int
+    new: bool
 
 
 def write_of(gate: Gate, key: ItemKey, current: Item | None, doc: str | None) -> ItemWrite | None:
@@ -85,4 +85,4 @@ def change_between(item: Item, base: Cut, cut: Cut) -> Change | None:
     counted = existed_at(item, base)
     if doc is None and not counted:
         return None
-    return Change(doc, int(doc is not None) - int(counted))
+    return Change(doc, not counted)
