@@ -19,7 +19,7 @@ from tests.fakes import MemoryPayloads
 from tests.handlers.phases import TENANT, Handler, Left, run, stored, write
 from tests.handlers.rest import sample
 from tidemark import bootstrap
-from tidemark.domain.restore import Restore, RestoreStatus
+from tidemark.domain.restore import Phase, Restore, RestoreStatus
 from tidemark.domain.snapshot import Failure
 from tidemark.errors import InvalidRequest, PackCorrupt, RestoreCancelled, StageIncomplete
 from tidemark.ports import Ports
@@ -237,3 +237,10 @@ def test_phases_refuse_an_input_that_is_not_theirs(ports: Ports, function: str, 
     ):
         with pytest.raises(InvalidRequest, match="is not what its state machine sends"):
             handler(wrong, Left())
+
+
+def test_catch_up_has_nothing_to_do_when_all_is_restored(restoring: Restoring) -> None:
+    restoring.plan()
+    restoring.stage()
+    assert run(catch_up, "restore", "catch_up", **restoring.fenced) == {"done": True}
+    assert restoring.record.phase is Phase.STAGE

@@ -19,7 +19,6 @@ from tests.handlers.rest import assert_error, call, request, sample
 from tidemark import bootstrap
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Cut, FencingToken
-from tidemark.domain.restore import Mode
 from tidemark.domain.snapshot import CaptureId, Failure, Snapshot, SnapshotId, SnapshotStatus, Trigger, snapshot_id
 from tidemark.domain.tenant import Tenant
 from tidemark.ports import Ports
@@ -431,7 +430,7 @@ def test_restore_keeps_a_safety_snapshot_unless_it_is_switched_off(
         ({"mode": "other"}, 400, "BadRequest", "'mode' must be 'replace' or 'merge'"),
         ({"mode": 1}, 400, "BadRequest", "'mode' must be 'replace' or 'merge'; it is a number"),
         ({"mode": ["merge"]}, 400, "BadRequest", "'mode' must be 'replace' or 'merge'; it is an array"),
-        ({"force": True}, 400, "BadRequest", "'force' is unknown; known are: filter, mode, safetySnapshot, target"),
+        ({"force": True}, 400, "BadRequest", "'force' is unknown; known are: dryRun, filter, mode, plan, safe"),
         ({"filter": "Room"}, 400, "BadRequest", "the body must be a JSON object"),
         ({"filter": {}}, 400, "BadRequest", "'filter' is empty; leave it out"),
         (
@@ -450,7 +449,11 @@ def test_restore_keeps_a_safety_snapshot_unless_it_is_switched_off(
         ({"target": "test"}, 400, "BadRequest", "'target' must be an object with the member 'service'"),
         ({"target": {"service": "a b"}}, 400, "BadRequest", "tenant 'a b' is not valid"),
         ({"target": {"service": "test"}}, 403, "Forbidden", "not made for tenant 'test'"),
-        ({"dryRun": True}, 501, "NotImplemented", "'dryRun'"),
+        ({"dryRun": 1}, 400, "BadRequest", "'dryRun' must be true or false; it is a number"),
+        ({"plan": 7}, 400, "BadRequest", "'plan' must be the id that a dry run gave"),
+        ({"plan": "plan_1", "dryRun": True}, 400, "BadRequest", "excludes 'dryRun'"),
+        ({"plan": "plan_1", "mode": "merge"}, 400, "BadRequest", "leave out 'mode'"),
+        ({"plan": "plan_1"}, 404, "NotFound", "no plan 'plan_1'"),
     ],
 )
 def test_restore_writes_nothing_when_the_body_is_wrong(
@@ -461,16 +464,6 @@ def test_restore_writes_nothing_when_the_body_is_wrong(
     assert_error(answer, status, error, said)
     assert list(ports.catalog.restores(SMARTCITY)) == []
     assert snapshots_of(ports) == [before]
-
-
-def test_restore_notes_what_is_wanted_of_it(ports: Ports) -> None:
-    stored(ports)
-    body = {"filter": {"type": "Room", "q": "temperature>20"}, "mode": "merge", "target": {"service": "SmartCity"}}
-    answer = call(restore_snapshot.handler, request("ngsi", "restore_snapshot", body=body))
-    assert answer.status == 202
-    restore = ports.catalog.restore(SMARTCITY, RESTORE)
-    assert (restore.mode, restore.source_tenant) == (Mode.MERGE, None)
-    assert restore.selection == '{"q":"temperature>20","type":"Room"}'
 
 
 def test_restore_goes_to_another_tenant_that_the_key_holds(ports: Ports) -> None:

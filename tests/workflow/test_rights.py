@@ -26,7 +26,7 @@ from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 TENANT = Tenant("smartcity")
 # These read objects by name and would be told so if one were missing, which does not happen in the story.
 MISSABLE = (
-    *("Plan", "Stage", "Verify", "CatchUp", "Cutover", "Seal"),
+    *("Plan", "Stage", "Verify", "CatchUp", "Cutover", "Seal", "GetPlan", "RestoreSnapshot"),
     *("VerifySnapshot", "ListPacks", "VerifyShard", "Scrub"),
 )
 IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}
@@ -104,6 +104,13 @@ class Story:
         assert self._http("GET", "/v2/entities/room-2/attrs/temperature", 200)["value"] == 101
         self._http("POST", "/v2/snapshots", 409)
         assert self.restored(restore.id) == "completed"
+
+    def dry_run(self, snapshot_id: str) -> None:
+        path = f"/v2/snapshots/{snapshot_id}/restore"
+        planned = self._http("POST", path, 200, {"dryRun": True, "filter": {"id": "room-1"}})
+        self._http("GET", f"/v2/plans/{planned['plan']}", 200)
+        accepted = self._http("POST", path, 202, {"plan": planned["plan"]})
+        assert self.restored(accepted["restoreId"]) == "completed"
 
     def restore_that_is_cancelled(self, snapshot_id: str) -> None:
         restore = restore_snapshot(self._unstarted, TENANT, snapshot_id, Wish(safety_snapshot=False))
@@ -206,6 +213,7 @@ def needs(stack: LocalStack) -> set[Need]:
         assert story.restore(first) == "completed"
         story.requests_that_meet_what_was_never_started(first)
         story.partial_restore_while_others_write(first)
+        story.dry_run(first)
         story.restore_that_is_cancelled(first)
         story.capture_that_is_aborted()
         story.without("room-7")

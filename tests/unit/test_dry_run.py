@@ -1,0 +1,198 @@
+"""Dry runs: they say exactly what the restore then does, write nothing, and notice when that does not hold any more."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.driving import TENANT, delete, doc, key, live, put, run_capture, run_restore
+from tests.fakes import memory_ports
+from tidemark.dialects.ngsi import restore_filter
+from tidemark.domain.keys import EntityKey
+from tidemark.domain.live import Layout
+from tidemark.domain.restore import Changes, Mode, RestoreStatus
+from tidemark.domain.tenant import Tenant
+from tidemark.errors import DryRunInProgress, DryRunTooLong, NothingSelected, PlanNotFound, PlanOutdated
+from tidemark.ports import Ports
+from tidemark.usecases import entities
+from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.dry_run import check_plan, dry_run, read_plan, require_selected
+from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
+
+KEYS = [key(number, type_) for type_ in ("Car", "Room") for number in range(3)]
+OTHER = Tenant("test")
+
+
+def world() -> Ports:
+    return replace(memory_ports(), layout=Layout(shards=4, gates=2))
+
+
+def rewrite(ports: Ports, change: Mapping[EntityKey, int | None]) -> None:
+    docs = {one: None if value is None else doc(one, value) for one, value in change.items()}
+    if docs:
+        entities.change(ports, TENANT, list(docs), lambda _old: docs)
+
+
+def difference(before: Mapping[EntityKey, str], after: Mapping[EntityKey, str]) -> dict[str, set[EntityKey]]:
+    """Which entities a restore created, updated, deleted and left, told from what was live before and after."""
+    both = before.keys() & after.keys()
+    return {
+        "created": after.keys() - before.keys(),
+        "updated": {one for one in both if before[one] != after[one]},
+        "deleted": before.keys() - after.keys(),
+        "unchanged": {one for one in both if before[one] == after[one]},
+    }
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    start=st.dictionaries(st.sampled_from(KEYS), st.integers(0, 3)),
+    change=st.dictionaries(st.sampled_from(KEYS), st.one_of(st.none(), st.integers(0, 3))),
+    mode=st.sampled_from(Mode),
+    wanted=st.sampled_from([{}, {"type": "Room"}, {"idPattern": "[12]$"}, {"q": "value>1"}, {"attrs": ["value"]}]),
+    target=st.sampled_from([None, OTHER]),
+)
+def test_plan_says_what_the_restore_then_does(
+    start: dict[EntityKey, int],
+    change: dict[EntityKey, int | None],
+    mode: Mode,
+    wanted: Mapping[str, object],
+    target: Tenant | None,
+) -> None:
+    ports = world()
+    put(ports, start)
+    snapshot = create_snapshot(ports, TENANT)
+    rewrite(ports, change)
+    wish = Wish(target=target, mode=mode, selection=restore_filter.accept(wanted) if wanted else None)
+    before = live(ports, target or TENANT)
+    plan = dry_run(ports, TENANT, snapshot.id, wish)
+    assert live(ports, target or TENANT) == before
+    assert read_plan(ports, TENANT, plan.id) == plan
+    check_plan(ports, plan)
+    restore = restore_snapshot(ports, TENANT, snapshot.id, replace(wish, generation=plan.generation))
+    assert run_restore(ports, restore.id, tenant=restore.tenant) is None
+    assert ports.catalog.restore(restore.tenant, restore.id).status is RestoreStatus.COMPLETED
+    done = difference(before, live(ports, restore.tenant))
+    assert plan.changes == Changes(*(len(done[kind]) for kind in Changes._fields))
+    assert (set(plan.created), set(plan.updated), set(plan.deleted)) == (
+        done["created"],
+        done["updated"],
+        done["deleted"],
+    )
+
+
+def moved_by_a_write(ports: Ports) -> None:
+    put(ports, {KEYS[0]: 9})
+
+
+def moved_by_a_delete(ports: Ports) -> None:
+    delete(ports, KEYS[0])
+
+
+def moved_by_a_delete_that_a_snapshot_recorded(ports: Ports) -> None:
+    delete(ports, KEYS[0])
+    create_snapshot(ports, TENANT)
+
+
+@pytest.mark.parametrize(
+    "move",
+    [moved_by_a_write, moved_by_a_delete, moved_by_a_delete_that_a_snapshot_recorded],
+    ids=["write", "delete", "delete that a snapshot recorded"],
+)
+@pytest.mark.parametrize("base", [True, False], ids=["with a base", "without"])
+def test_plan_does_not_hold_any_more_when_live_data_moved(move: Callable[[Ports], None], base: bool) -> None:
+    ports = world()
+    put(ports, dict.fromkeys(KEYS, 1))
+    put(ports, dict.fromkeys(KEYS, 1), tenant=OTHER)
+    snapshot = create_snapshot(ports, OTHER)
+    if base:
+        create_snapshot(ports, TENANT)
+    plan = dry_run(ports, OTHER, snapshot.id, Wish(target=TENANT))
+    check_plan(ports, plan)
+    move(ports)
+    with pytest.raises(PlanOutdated, match="ask for another dry run"):
+        check_plan(ports, plan)
+
+
+def test_plan_for_a_tenant_that_is_new_makes_nothing_and_holds_until_that_has_data() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(KEYS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    plan = dry_run(ports, TENANT, snapshot.id, Wish(target=OTHER))
+    assert plan.changes == Changes(created=len(KEYS))
+    assert ports.table.load(OTHER).state is None
+    check_plan(ports, plan)
+    put(ports, {KEYS[0]: 1}, tenant=OTHER)
+    with pytest.raises(PlanOutdated):
+        check_plan(ports, plan)
+
+
+def test_restore_by_a_plan_is_refused_and_leaves_nothing_when_another_restore_came_between() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(KEYS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    plan = dry_run(ports, TENANT, snapshot.id, Wish())
+    other = restore_snapshot(ports, TENANT, snapshot.id)
+    assert run_restore(ports, other.id) is None
+    with pytest.raises(PlanOutdated):
+        restore_snapshot(ports, TENANT, snapshot.id, Wish(generation=plan.generation))
+    assert not ports.catalog.snapshot(TENANT, snapshot.id).used_by
+    assert create_snapshot(ports, TENANT).status == "completed"
+
+
+def test_dry_run_that_takes_too_long_says_what_to_do_and_gives_the_lease_back() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(KEYS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    with pytest.raises(DryRunTooLong, match="narrow it by a filter"):
+        dry_run(ports, TENANT, snapshot.id, Wish(), budget_s=-1)
+    state = ports.table.load(TENANT).state
+    assert state is not None
+    assert (state.lease, state.capturing) == (None, None)
+
+
+def test_dry_run_whose_request_died_blocks_nobody_for_good() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(KEYS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    table = ports.table
+
+    class Dying:
+        def __getattr__(self, name: str) -> object:
+            if name == "page":
+                raise KeyboardInterrupt
+            return getattr(table, name)
+
+    dying: Ports = replace(ports, table=Dying())  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tidemark.engine.live.gates.finish_capture", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            dry_run(dying, TENANT, snapshot.id, Wish())
+    with pytest.raises(DryRunInProgress, match="try again"):
+        create_snapshot(ports, TENANT)
+    started = ports.workflows.started[-1]  # type: ignore[attr-defined]
+    run_capture(ports, started.subject, started.capture_id, attempt=started.attempt)
+    assert create_snapshot(ports, TENANT).entity_count == len(KEYS)
+
+
+def _dies(*_args: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_plan_is_not_found_when_its_id_is_nobodys() -> None:
+    for wrong in ("plan_1", "plan_" + "0" * 32, "../../x", ""):
+        with pytest.raises(PlanNotFound):
+            read_plan(world(), TENANT, wrong)
+
+
+def test_filter_that_selects_nothing_is_refused() -> None:
+    ports = world()
+    put(ports, {KEYS[0]: 1})
+    snapshot = create_snapshot(ports, TENANT)
+    put(ports, {key(7, "Bus"): 1})
+    for wanted in ({"type": "Bus"}, {"type": "Car"}, {"q": "value==1"}):
+        require_selected(ports, TENANT, snapshot.id, Wish(selection=restore_filter.accept(wanted)))
+    with pytest.raises(NothingSelected, match="nothing was restored"):
+        require_selected(ports, TENANT, snapshot.id, Wish(selection=restore_filter.accept({"type": "Room"})))
