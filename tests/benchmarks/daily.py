@@ -48,7 +48,7 @@ class Daily(NamedTuple):
 
 
 def stored_daily(folder: Path, count: int, days: int = DAYS) -> Daily:
-    """Take the snapshots, and compare what the last of each tool restores with the data; Tidemark's first one as well."""
+    """Take the snapshots; compare the last one of each tool, and Tidemark's first one, with the data of that day."""
     world, tidemark = _World(count), _Tidemark()
     data = fresh(folder / "daily") / "data"
     data.mkdir()

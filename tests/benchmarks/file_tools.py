@@ -33,7 +33,9 @@ def restic(home: Path) -> FileTool:
         home,
         repository,
         lambda folder: run(["restic", "backup", "--quiet", "."], cwd=folder, environment=environment),
-        lambda folder: run(["restic", "restore", "latest", "--quiet", "--target", str(folder)], environment=environment),
+        lambda folder: run(
+            ["restic", "restore", "latest", "--quiet", "--target", str(folder)], environment=environment
+        ),
     )
 
 

@@ -74,7 +74,7 @@ def alone(dataset: Dataset, folder: Path) -> Rates:
 
 
 def _rate(took: Took) -> float:
-    return min(one["count"] / one["core_s"] for one in results(took))
+    return float(min(one["count"] / one["core_s"] for one in results(took)))
 
 
 def data_plane(step: str, dataset: Dataset, store: Path, worker: int, workers: int) -> list[str]:

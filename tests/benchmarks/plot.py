@@ -36,8 +36,7 @@ def svg(lines: Sequence[Line], title: str) -> str:
             f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end" fill="#444444">{number * step_mb:,.0f} MB</text>'
         )
     parts += [
-        f'<text x="{_x(day, days):.1f}" y="{_HEIGHT - _BOTTOM + 20}" text-anchor="middle" fill="#444444">{day}'
-        "</text>"
+        f'<text x="{_x(day, days):.1f}" y="{_HEIGHT - _BOTTOM + 20}" text-anchor="middle" fill="#444444">{day}</text>'
         for day in (1, *range(5, days + 1, 5))
     ]
     parts.append(

@@ -1,4 +1,4 @@
-"""The ports on the real adapters, on tables and a bucket of their own that go with them; and clients of moto for them."""
+"""The ports on the real adapters, with tables and a bucket of their own; and clients of moto for them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
