@@ -296,3 +296,22 @@ def test_tables_stand_in_the_readme_and_all_else_in_results(tmp_path: Path, monk
         assert f"shown {part}" in shown
         assert f"details of {part}" in details
         assert f"details of {part}" not in shown
+
+
+def test_part_of_the_benchmark_is_printed_and_published_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn: list[Path] = []
+
+    def days(_sizes: Sizes, _folder: Path, drawing: Path) -> Part:
+        drawn.append(drawing)
+        return Part("shown days")
+
+    monkeypatch.setattr(bench, "days", days)
+    for name in ("README", "RESULTS"):
+        monkeypatch.setattr(bench, name, tmp_path / name)
+        (tmp_path / name).write_text(f"{report.BEGIN}{report.END}", encoding="utf-8")
+    bench.main(["--only", "days", "--folder", str(tmp_path)])
+    assert "shown days" in capsys.readouterr().out
+    assert drawn == [tmp_path / bench.PLOT.name]
+    assert {(tmp_path / name).read_text() for name in ("README", "RESULTS")} == {f"{report.BEGIN}{report.END}"}
