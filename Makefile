@@ -10,6 +10,8 @@ PYTHON ?= python3.13
 PORT ?= 3000
 ARGS ?=
 ENTITIES ?= 300000
+MEMORY_ENTITIES ?=
+DAILY_ENTITIES ?=
 RUNS ?= 10000
 SEED ?=
 
@@ -85,8 +87,9 @@ test: $(DEV_STAMP) $(SAM_STAMP) $(NGSI_STAMP) ## Run all tests (ARGS="-k name" f
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: bench
-bench: $(DEV_STAMP) ## Measure speed, memory, bytes and requests beside other tools (ENTITIES=...); takes minutes
-	PYTHONPATH=layers/tidemark/python $(BIN)/python -m tests.benchmarks --entities $(ENTITIES) $(ARGS)
+bench: $(DEV_STAMP) ## Measure speed, memory, bytes and requests beside other tools (ENTITIES=... MEMORY_ENTITIES=... DAILY_ENTITIES=...); takes ten minutes
+	PYTHONPATH=layers/tidemark/python $(BIN)/python -m tests.benchmarks --entities $(ENTITIES) \
+	  $(if $(MEMORY_ENTITIES),--memory-entities $(MEMORY_ENTITIES)) $(if $(DAILY_ENTITIES),--daily-entities $(DAILY_ENTITIES)) $(ARGS)
 
 .PHONY: simulate
 simulate: $(DEV_STAMP) ## Interleave everything on RUNS=... seeds, or replay one (SEED=...); stops at the first broken guarantee

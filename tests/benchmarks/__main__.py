@@ -1,87 +1,139 @@
 """Runs every benchmark: `make bench` (ENTITIES=300000). Prints Markdown, draws the plot, and fills in the README.
 
-`python -m tests.benchmarks [--entities N] [--only tools store functions] [--folder FOLDER]`. Data and
-stores lie in `.local`, unless a folder is given.
+`python -m tests.benchmarks [--entities N] [--memory-entities N] [--daily-entities N] [--only PART...] [--folder
+FOLDER]`. Data and stores lie in `.local`, unless a folder is given. The README gets the targets, the tools and the
+plot; RESULTS.md all else.
 """
 
 import argparse
 import json
 import os
-import shutil
 import statistics
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, NamedTuple
 
-from tests.benchmarks import peers, plot, report
+from tests.benchmarks import daily, file_tools, gated_writes, peers, plot, report, targets
 from tests.benchmarks.dataset import made
 from tests.benchmarks.entity_store import count_captures, count_writes, pause_in_round_trips
-from tests.benchmarks.functions import cold_starts
-from tests.benchmarks.plot import DAYS
+from tests.benchmarks.functions import Answers, cold_starts
 from tests.benchmarks.running import Row, module, run
+from tests.benchmarks.targets import Target
 from tests.repo.sources import README, ROOT
-from tidemark.engine.copying import MAX_DELTAS
 
 PLOT: Final = ROOT / "tests" / "benchmarks" / "stored_bytes.svg"
 RESULTS: Final = PLOT.with_name("RESULTS.md")
 _STORE_ENTITIES: Final = 5000
 _COLD_RUNS: Final = 5
-PARTS: Final = ("tools", "store", "functions")
+# How many times as many entities the second reading of memory is taken on: a million where the others are usual.
+_MEMORY_TIMES: Final = 10 / 3
+_DAILY_ENTITIES: Final = 50_000
+_PACKAGES: Final = {"borg": "borgbackup"}
 
 
-def tools(entities: int, folder: Path, drawing: Path) -> str:
-    """All tools on one data set, and the plot."""
-    dataset = made(folder, entities)
-    measured, rates = peers.tidemark(dataset, folder)
-    rows = [measured, peers.tidemark_format(dataset, folder)]
-    drawn = [measured]
+class Sizes(NamedTuple):
+    """How many entities each part works on."""
+
+    entities: int
+    memory: int
+    daily: int
+
+    @property
+    def command(self) -> str:
+        return f"make bench ENTITIES={self.entities} MEMORY_ENTITIES={self.memory} DAILY_ENTITIES={self.daily}"
+
+
+class Part(NamedTuple):
+    """What a part of the benchmark says: for the README, for RESULTS.md, and of the targets."""
+
+    shown: str = ""
+    details: str = ""
+    reached: Sequence[Target] = ()
+
+
+def tools(sizes: Sizes, folder: Path) -> Part:
+    """All tools on one data set; and the data plane alone, and on many more entities."""
+    workers = len(os.sched_getaffinity(0))
+    with _told(f"data set of {sizes.entities:,} entities"):
+        dataset = made(folder, sizes.entities)
+    with _told("data plane"):
+        data_plane, beside = peers.tidemark(dataset, folder)
+    with _told("one worker alone"):
+        alone = peers.alone(dataset, folder)
+    with _told("engine alone"):
+        engine = peers.tidemark_format(dataset, folder)
+    found: dict[str, Row] = {}
     skipped = []
-    for name, command in (("restic", "restic"), ("borg", "borg"), ("zstd", "zstd")):
-        if shutil.which(command) is None:
-            sys.stderr.write(f"{name} is not installed: skipped (apt-get install {name})\n")
+    for name, make in file_tools.TOOLS.items():
+        if not file_tools.is_there(name):
+            package = _PACKAGES.get(name, name)
+            sys.stderr.write(f"{name} is not installed: skipped (apt-get install {package})\n")
             skipped.append(name)
             continue
-        row: Row = getattr(peers, name)(dataset, folder)
-        rows.append(row)
-        drawn += [row] if name != "zstd" else []
-    rows.append(peers.script(dataset, folder))
-    draw(drawn, entities, drawing)
+        with _told(name):
+            found[name] = file_tools.measured(make(folder / name), dataset)
+    with _told("the script"):
+        script = peers.scaled_script(sizes.entities, folder)
+    with _told(f"memory at {sizes.memory:,} entities"):
+        larger, _ = peers.tidemark(made(folder, sizes.memory, compared=False), folder, checked=False)
     raw_mb = dataset.first.stat().st_size / 1e6
-    return (
-        f"{entities:,} entities, {raw_mb:.0f} MB as NDJSON; every restore compared with the data.\n\n"
-        f"{report.tools(rows, skipped)}\n\n{report.rates(rates)}"
+    return Part(
+        f"{sizes.entities:,} entities, {raw_mb:.0f} MB as NDJSON; every restore compared with the data. restic, borg "
+        "and zstd read that file; so does Tidemark's engine alone, which for the second snapshot is told what changed, "
+        "as DynamoDB's index tells it.\n\n" + report.tools([data_plane, engine, *found.values(), script], skipped),
+        f"{report.rates(alone, beside, workers)}\n\n"
+        f"{report.memory({sizes.entities: data_plane, sizes.memory: larger})}",
+        [
+            *targets.of_rates(alone, beside, workers),
+            *targets.of_memory((sizes.entities, data_plane.peak_mb), (sizes.memory, larger.peak_mb)),
+            *targets.of_tools(data_plane, engine, found, skipped),
+        ],
     )
 
 
-def draw(rows: Sequence[Row], entities: int, drawing: Path) -> None:
-    """The plot, from what the first and the second snapshot of each tool stored. The first row is Tidemark's."""
-    lines = [
-        plot.Line(
-            row.tool.partition(",")[0],
-            plot.daily(row.stored_bytes, row.added_bytes, whole_again_every=MAX_DELTAS + 1 if row is rows[0] else DAYS),
-        )
-        for row in rows
-    ]
-    title = f"Bytes stored by daily snapshots, computed: {entities:,} entities, 1 % changed a day"
-    drawing.write_text(plot.svg(lines, title), encoding="utf-8")
+def days(sizes: Sizes, folder: Path, drawing: Path, count: int = daily.DAYS) -> Part:
+    """A snapshot a day, and the plot."""
+    with _told(f"{count} daily snapshots"):
+        found = daily.stored_daily(folder, sizes.daily, count)
+    title = (
+        f"{count} daily snapshots of {found.entities:,} entities ({found.raw_bytes / 1e6:.0f} MB), 1 % changed a day"
+    )
+    drawing.write_text(plot.svg(found.lines, title), encoding="utf-8")
+    shown = f"![{title}](tests/benchmarks/{PLOT.name})"
+    return Part(shown, report.days(found), targets.of_daily(found))
 
 
-def store(entities: int) -> str:
+def store(entities: int) -> Part:
     """The entity store's requests."""
-    pause = statistics.median(pause_in_round_trips() for _ in range(3))
-    return report.store(count_writes(), count_captures(entities), entities, pause)
+    with _told("requests of the entity store"):
+        pause = statistics.median(pause_in_round_trips() for _ in range(3))
+        captures = count_captures(entities)
+        requests = report.store(count_writes(), captures, entities, pause)
+        gates = report.gates(gated_writes.costs())
+    return Part(details=f"{requests}\n\n{gates}", reached=targets.of_captures(captures, entities))
 
 
-def functions(runs: int, folders: list[Path] | None = None) -> str:
+def functions(runs: int, folders: list[Path] | None = None) -> Part:
     """Cold starts and answers."""
-    with TemporaryDirectory() as notes:
+    with _told("functions"), TemporaryDirectory() as notes:
         note = Path(notes) / "answers.json"
         run(module("functions", note))
-        answers = json.loads(note.read_text(encoding="utf-8"))
-    return report.functions(list(cold_starts(runs, folders)), answers)
+        answers = Answers(*json.loads(note.read_text(encoding="utf-8")))
+        cold = list(cold_starts(runs, folders))
+    return Part(details=report.functions(cold, answers), reached=targets.of_functions(cold, answers))
+
+
+def costs() -> Part:
+    """Where the README tells what AWS bills."""
+    return Part(reached=targets.of_costs(README.read_text(encoding="utf-8")))
+
+
+PARTS: Final = ("tools", "days", "store", "functions")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -89,30 +141,48 @@ def main(arguments: Sequence[str]) -> None:
     os.environ |= {"AWS_DEFAULT_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks")
     parser.add_argument("--entities", type=int, default=300_000)
+    parser.add_argument(
+        "--memory-entities", type=int, help="for the second reading of memory; 10/3 as many if not given"
+    )
+    parser.add_argument("--daily-entities", type=int, default=_DAILY_ENTITIES)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--folder", type=Path, default=ROOT / ".local" / "bench")
     chosen = parser.parse_args(arguments)
-    told = [_when(chosen.entities)]
-    if "tools" in chosen.only:
-        told.append(tools(chosen.entities, chosen.folder, PLOT))
-    if "store" in chosen.only:
-        told.append(store(_STORE_ENTITIES))
-    if "functions" in chosen.only:
-        told.append(functions(_COLD_RUNS))
-    text = "\n\n".join(told)
-    sys.stdout.write(f"{text}\n")
-    if tuple(chosen.only) == PARTS:
-        RESULTS.write_text(f"# Measured\n\n{text}\n", encoding="utf-8")
-        if not report.put_into(README, text):
-            sys.stderr.write(
-                f"README.md has no {report.BEGIN} ... {report.END}: the tables are in {RESULTS.name} only\n"
-            )
+    memory = chosen.memory_entities or round(chosen.entities * _MEMORY_TIMES)
+    sizes = Sizes(chosen.entities, memory, chosen.daily_entities)
+    whole = set(chosen.only) == set(PARTS)
+    drawing = PLOT if whole else chosen.folder / PLOT.name
+    runs: dict[str, Callable[[], Part]] = {
+        "tools": lambda: tools(sizes, chosen.folder),
+        "days": lambda: days(sizes, chosen.folder, drawing),
+        "store": lambda: store(_STORE_ENTITIES),
+        "functions": lambda: functions(_COLD_RUNS),
+    }
+    parts = [*(runs[name]() for name in PARTS if name in chosen.only), costs()]
+    reached = targets.table([target for part in parts for target in part.reached])
+    shown = "\n\n".join([_when(sizes), reached, *(part.shown for part in parts if part.shown)])
+    details = "\n\n".join([_when(sizes), *(part.details for part in parts if part.details)])
+    sys.stdout.write(f"{shown}\n\n{details}\n")
+    if whole:
+        RESULTS.write_text(f"# Measured in detail\n\n{details}\n", encoding="utf-8")
+        if not report.put_into(README, shown):
+            sys.stderr.write(f"README.md has no {report.BEGIN} ... {report.END}: the tables above are in no file\n")
 
 
-def _when(entities: int) -> str:
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Say on standard error what is under way and how long it took."""
+    started_s = time.perf_counter()
+    sys.stderr.write(f"{what} ... ")
+    sys.stderr.flush()
+    yield
+    sys.stderr.write(f"{time.perf_counter() - started_s:.0f} s\n")
+
+
+def _when(sizes: Sizes) -> str:
     cores = len(os.sched_getaffinity(0))
     return (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} with `make bench ENTITIES={entities}` on {cores} cores, "
+        f"Measured on {datetime.now(UTC):%Y-%m-%d} with `{sizes.command}` on {cores} cores, "
         f"Python {sys.version.split()[0]}. The second snapshot has 1 % of the entities changed; peak memory is that "
         "of the largest process."
     )

@@ -7,8 +7,11 @@
 
 import json
 import random
+import shutil
+import sys
 import zlib
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from heapq import merge
@@ -26,6 +29,8 @@ TENANT: Final = "smartcity"
 # What DynamoDB puts into one answer: items of 1 MB together.
 _PAGE_BYTES: Final = 1_000_000
 _RUN: Final = 10_000
+# What an entity takes in all files at their largest, the sorted runs included.
+_DISK_BYTES: Final = 9000
 
 
 class Entity(NamedTuple):
@@ -81,15 +86,29 @@ class Dataset:
         return self.folder / "changed.json"
 
 
-def made(folder: Path, entities: int) -> Dataset:
-    """The data set of that many entities: made, unless a complete one is there."""
+def made(folder: Path, entities: int, *, compared: bool = True) -> Dataset:
+    """The data set of that many entities: made, unless a complete one is there. The second version as a whole is only
+    there for restores to be `compared` with. Raises SystemExit when the disk has too little room.
+    """
     dataset = Dataset(folder / f"{entities}-{SEED}", entities)
-    if not dataset.index.exists():
+    if not dataset.index.exists() or (compared and not dataset.second.exists()):
         dataset.folder.mkdir(parents=True, exist_ok=True)
-        _write_lines(dataset)
+        dataset.index.unlink(missing_ok=True)
+        _assert_room(dataset)
+        _write_lines(dataset, (1, 2) if compared else (1,))
         _write_changed(dataset)
         _write_pages(dataset)
     return dataset
+
+
+def _assert_room(dataset: Dataset) -> None:
+    needed_bytes = dataset.entities * _DISK_BYTES
+    free_bytes = shutil.disk_usage(dataset.folder).free
+    if free_bytes < needed_bytes:
+        sys.exit(
+            f"{dataset.folder} needs {needed_bytes / 1e9:.1f} GB of disk for {dataset.entities:,} entities and has "
+            f"{free_bytes / 1e9:.1f} GB: make room, or name another folder or fewer entities"
+        )
 
 
 def changed_numbers(entities: int, share: float, seed: int = SEED) -> list[int]:
@@ -124,35 +143,44 @@ def _stored(one: dict[str, object]) -> Entity:
     return Entity(key.sort_key, msgspec.json.encode(one, order="sorted"))
 
 
-def _write_lines(dataset: Dataset) -> None:
-    """Both versions, in key order, by sorted runs: the whole need not fit into memory."""
-    changed = set(changed_numbers(dataset.entities, CHANGED_SHARE))
-    runs = [
-        (start, min(start + _RUN, dataset.entities), kind, dataset.folder)
-        for start in range(0, dataset.entities, _RUN)
-        for kind in (1, 2)
-    ]
-    jobs = [(start, stop, version, folder, changed) for start, stop, version, folder in runs]
+def _write_lines(dataset: Dataset, versions: Sequence[int]) -> None:
+    """The versions in key order, by sorted runs, so that the whole need not fit into memory."""
+    changed = changed_numbers(dataset.entities, CHANGED_SHARE)
+    jobs = []
+    for start in range(0, dataset.entities, _RUN):
+        stop = min(start + _RUN, dataset.entities)
+        some = frozenset(changed[bisect_left(changed, start) : bisect_left(changed, stop)])
+        jobs.append(_RunJob(start, stop, some, tuple(versions), dataset.folder))
     with ProcessPoolExecutor() as pool:
         paths = list(pool.map(_write_run, jobs))
     for version, target in ((1, dataset.first), (2, dataset.second)):
-        mine = [path for path, job in zip(paths, jobs, strict=True) if job[2] == version]
-        opened = [_run(path) for path in mine]
+        if version not in versions:
+            continue
+        mine = [found[version] for found in paths]
         with target.open("wb") as file:
-            file.writelines(doc + b"\n" for _, doc in merge(*opened))
+            file.writelines(doc + b"\n" for _, doc in merge(*map(_run, mine)))
         for path in mine:
             path.unlink()
 
 
-def _write_run(job: tuple[int, int, int, Path, set[int]]) -> Path:
-    start, stop, version, folder, changed = job
-    found = sorted(
-        second_version(number) if version == 2 and number in changed else first_version(number)
-        for number in range(start, stop)
-    )
-    path = folder / f"{version}-{start}.run"
-    path.write_bytes(b"".join(one.sort_key.encode() + b"\t" + one.doc + b"\n" for one in found))
-    return path
+class _RunJob(NamedTuple):
+    """The entities of one sorted run, and which of them differ in the second version."""
+
+    start: int
+    stop: int
+    changed: frozenset[int]
+    versions: tuple[int, ...]
+    folder: Path
+
+
+def _write_run(job: _RunJob) -> dict[int, Path]:
+    first = {number: first_version(number) for number in range(job.start, job.stop)}
+    written = {}
+    for version in job.versions:
+        found = first if version == 1 else first | {number: second_version(number) for number in job.changed}
+        path = written[version] = job.folder / f"{version}-{job.start}.run"
+        path.write_bytes(b"".join(one.sort_key.encode() + b"\t" + one.doc + b"\n" for one in sorted(found.values())))
+    return written
 
 
 def _run(path: Path) -> Iterator[tuple[str, bytes]]:

@@ -3,6 +3,7 @@
 The adapters are real, on moto; the pause is taken on tables in memory that answer after a fixed time.
 """
 
+import json
 import random
 import time
 from collections import Counter
@@ -11,15 +12,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from moto import mock_aws
-
-from tests.contract.aws import PATCHES, bucket_on, table_on
+from tests.contract.ports_on_aws import moto_clients, ports_on
 from tests.driving import TENANT, doc, key, put
-from tests.fakes import MemoryEntityTable, MemoryWorkflows, memory_ports
-from tidemark.adapters import clients
-from tidemark.adapters.dynamo_catalog import DynamoCatalog
-from tidemark.adapters.dynamo_entities import DynamoEntityTable
-from tidemark.adapters.s3_payloads import S3Payloads
+from tests.fakes import MemoryEntityTable, memory_ports
+from tidemark.adapters import dynamo_rows as rows
 from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
 from tidemark.domain.keys import shard_of
 from tidemark.domain.live import Gate, Generation, Item, ItemKey, LeaseKind
@@ -29,42 +25,46 @@ from tidemark.usecases import entities
 from tidemark.usecases.create_snapshot import create_snapshot
 
 SHARES: Final = (0.0, 0.001, 0.01, 0.1)
+ENTITIES_READ: Final = "entities read"
 _ROUND_TRIP_S: Final = 0.02
 
 
 class Counted(NamedTuple):
-    """Requests by operation, and the bytes that a capture stored."""
+    """Requests by operation, how many entities a capture read by their keys, and the bytes that it stored."""
 
     requests: Counter[str]
+    entities_read: int = 0
     new_bytes: int = 0
+
+    @property
+    def total(self) -> int:
+        """All requests."""
+        return self.requests.total()
 
 
 @contextmanager
 def _on_moto() -> Iterator[tuple[Ports, Counter[str]]]:
-    assert PATCHES
     counted: Counter[str] = Counter()
 
-    def count(event_name: str, **_: Any) -> None:
-        counted[event_name.rpartition(".")[2]] += 1
+    def count(request: Any, event_name: str, **_: Any) -> None:
+        operation = event_name.rpartition(".")[2]
+        counted[operation] += 1
+        if operation == "BatchGetItem":
+            counted[ENTITIES_READ] += _entities_asked_for(json.loads(request.body))
 
-    with mock_aws():
-        dynamodb, s3 = clients.make("dynamodb"), clients.make("s3")
-        with table_on(dynamodb) as items, table_on(dynamodb) as records, bucket_on(s3) as bucket:
-            for client, service in ((dynamodb, "dynamodb"), (s3, "s3")):
-                client.meta.events.register(f"before-send.{service}", count)
-            clock, entropy, parallel = SystemClock(), SystemEntropy(), Threads()
-            yield (
-                Ports(
-                    catalog=DynamoCatalog(dynamodb, records),
-                    table=DynamoEntityTable(dynamodb, items, clock=clock, entropy=entropy, parallel=parallel),
-                    payloads=S3Payloads(s3, bucket, clock=clock, entropy=entropy),
-                    workflows=MemoryWorkflows(),
-                    clock=clock,
-                    entropy=entropy,
-                    parallel=parallel,
-                ),
-                counted,
-            )
+    clock, entropy, parallel = SystemClock(), SystemEntropy(), Threads()
+    with (
+        moto_clients() as (dynamodb, s3),
+        ports_on(dynamodb, s3, clock=clock, entropy=entropy, parallel=parallel) as ports,
+    ):
+        for client, service in ((dynamodb, "dynamodb"), (s3, "s3")):
+            client.meta.events.register(f"before-send.{service}", count)
+        yield ports, counted
+
+
+def _entities_asked_for(request: Any) -> int:
+    keys = [key["sk"]["S"] for asked in request["RequestItems"].values() for key in asked["Keys"]]
+    return sum(sort_key not in {rows.STATE, rows.GATE} for sort_key in keys)
 
 
 def count_writes() -> dict[str, Counter[str]]:
@@ -75,10 +75,10 @@ def count_writes() -> dict[str, Counter[str]]:
         for name, count in (("one entity", 1), ("a batch of 80", 80)):
             counted.clear()
             put(ports, {key(number): 1 for number in range(count)})
-            found[name] = Counter(counted)
+            found[name] = _taken(counted).requests
         counted.clear()
         entities.find(ports, TENANT, key(1).id)
-        found["read of one entity"] = Counter(counted)
+        found["read of one entity"] = _taken(counted).requests
     return found
 
 
@@ -97,8 +97,13 @@ def count_captures(count: int) -> dict[float, Counted]:
             counted.clear()
             snapshot = create_snapshot(ports, TENANT, budget_s=1e9)
             assert snapshot.entity_count == count
-            found[share] = Counted(Counter(counted), snapshot.new_bytes or 0)
+            found[share] = _taken(counted)._replace(new_bytes=snapshot.new_bytes or 0)
     return found
+
+
+def _taken(counted: Counter[str]) -> Counted:
+    requests = Counter(counted)
+    return Counted(requests, requests.pop(ENTITIES_READ, 0))
 
 
 def _item(number: int, generation: Generation, shards: int) -> Item:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,9 +22,12 @@ from tests.repo.sources import EVENTS, FUNCTIONS, ROOT, function_folders
 from tidemark import bootstrap
 from tidemark.adapters import clients
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
+from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.domain.live import FencingToken
 from tidemark.domain.snapshot import CaptureId, Snapshot, SnapshotStatus, snapshot_id
 from tidemark.domain.tenant import Tenant
+from tidemark.errors import ObjectNotFound
+from tidemark.ports import Ports
 
 _LAYER: Final = ROOT / "layers" / "tidemark" / "python"
 _SETTINGS: Final = {
@@ -93,13 +97,55 @@ class _OneTable:
         return answer(request.url, 200, {"Content-Type": "application/x-amz-json-1.0"}, msgspec.json.encode(found))
 
 
-def answers_core_ms() -> dict[str, float]:
-    """Milliseconds of a core that one answer takes: a list of 20 snapshots, and one snapshot. Neither touches S3."""
+class _EmptyBucket:
+    """A bucket that has nothing, behind the client's `before-send` event; it counts who asks."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+
+    def client(self) -> Any:
+        client = clients.make("s3")
+        client.meta.events.register("before-send.s3", self._answer)
+        return client
+
+    def _answer(self, request: Any, **_: Any) -> Any:
+        self.requests += 1
+        return answer(request.url, 404, {}, b"<Error><Code>NoSuchKey</Code></Error>")
+
+
+class Answers(NamedTuple):
+    """Milliseconds of a core that one answer takes, by function, and the requests to S3 that all of them made."""
+
+    core_ms: dict[str, float]
+    s3_requests: int
+
+
+def answers() -> Answers:
+    """A list of 20 snapshots, and one snapshot, from a process that is warm."""
     os.environ.update(_SETTINGS | ENVIRONMENT)
     from functions.ngsi.get_snapshot.handler import handler as get_one  # noqa: PLC0415 - needs the environment
     from functions.ngsi.list_snapshots.handler import handler as list_all  # noqa: PLC0415 - needs the environment
 
-    ports = replace(memory_ports(), catalog=DynamoCatalog(_OneTable().client(), "catalog"))
+    bucket, ports = _EmptyBucket(), memory_ports()
+    payloads = S3Payloads(bucket.client(), "bucket", clock=ports.clock, entropy=ports.entropy)
+    ports = replace(ports, catalog=DynamoCatalog(_OneTable().client(), "catalog"), payloads=payloads)
+    with suppress(ObjectNotFound):
+        payloads.get("anything")
+    assert bucket.requests == 1, "the bucket does not see who asks"
+    _add_snapshots(ports)
+    core_ms = {}
+    with bootstrap.use(ports):
+        for name, handler in (("list_snapshots", list_all), ("get_snapshot", get_one)):
+            event = json.loads((EVENTS / "ngsi" / f"{name}.json").read_text(encoding="utf-8"))
+            assert handler(event, _Context())["statusCode"] == 200
+            started_s = time.process_time()
+            for _ in range(_CALLS):
+                handler(event, _Context())
+            core_ms[name] = (time.process_time() - started_s) / _CALLS * 1000
+    return Answers(core_ms, bucket.requests - 1)
+
+
+def _add_snapshots(ports: Ports) -> None:
     first_at = datetime(2026, 1, 15, 10, tzinfo=UTC)
     for number in range(_SNAPSHOTS):
         created_at = first_at + timedelta(hours=number)
@@ -114,16 +160,6 @@ def answers_core_ms() -> dict[str, float]:
                 entity_count=1250,
             )
         )
-    found = {}
-    with bootstrap.use(ports):
-        for name, handler in (("list_snapshots", list_all), ("get_snapshot", get_one)):
-            event = json.loads((EVENTS / "ngsi" / f"{name}.json").read_text(encoding="utf-8"))
-            assert handler(event, _Context())["statusCode"] == 200
-            started_s = time.process_time()
-            for _ in range(_CALLS):
-                handler(event, _Context())
-            found[name] = (time.process_time() - started_s) / _CALLS * 1000
-    return found
 
 
 class _Context:
@@ -135,4 +171,4 @@ class _Context:
 
 if __name__ == "__main__":
     # The functions log on standard output: what is measured goes into a file.
-    Path(sys.argv[1]).write_text(json.dumps(answers_core_ms()), encoding="utf-8")
+    Path(sys.argv[1]).write_text(json.dumps(answers()), encoding="utf-8")

@@ -1,10 +1,9 @@
-"""Draws what 30 daily snapshots store, for each tool, from what a first and a second one stored. SVG, by hand."""
+"""Draws what daily snapshots store, for each tool. SVG, by hand."""
 
 from collections.abc import Sequence
 from html import escape
 from typing import Final, NamedTuple
 
-DAYS: Final = 30
 _WIDTH, _HEIGHT = 760, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 190, 40, 50
 _FONT: Final = 'font-family="sans-serif" font-size="12"'
@@ -18,15 +17,9 @@ class Line(NamedTuple):
     stored_bytes: Sequence[float]
 
 
-def daily(first_bytes: int, added_bytes: int, *, whole_again_every: int = DAYS) -> list[float]:
-    """Bytes stored after each day, each adding what the second snapshot added; and as much as the first on the days
-    that write all anew, since the snapshots before them still need what there was.
-    """
-    return [first_bytes * (1 + day // whole_again_every) + added_bytes * day for day in range(DAYS)]
-
-
 def svg(lines: Sequence[Line], title: str) -> str:
     """The plot."""
+    days = len(lines[0].stored_bytes)
     top_mb = max(max(line.stored_bytes) for line in lines) / 1e6
     step_mb = _step(top_mb)
     top_mb = step_mb * -(-top_mb // step_mb)
@@ -43,8 +36,8 @@ def svg(lines: Sequence[Line], title: str) -> str:
             f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end" fill="#444444">{number * step_mb:,.0f} MB</text>'
         )
     parts += [
-        f'<text x="{_x(day):.1f}" y="{_HEIGHT - _BOTTOM + 20}" text-anchor="middle" fill="#444444">{day}</text>'
-        for day in (1, 5, 10, 15, 20, 25, DAYS)
+        f'<text x="{_x(day, days):.1f}" y="{_HEIGHT - _BOTTOM + 20}" text-anchor="middle" fill="#444444">{day}</text>'
+        for day in (1, *range(5, days + 1, 5))
     ]
     parts.append(
         f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2:.0f}" y="{_HEIGHT - 10}" text-anchor="middle" fill="#444444">'
@@ -53,7 +46,7 @@ def svg(lines: Sequence[Line], title: str) -> str:
     labels = _apart([_y(line.stored_bytes[-1] / 1e6, top_mb) for line in lines])
     for line, colour, label_y in zip(lines, _COLOURS, labels, strict=False):
         points = " ".join(
-            f"{_x(day):.1f},{_y(value / 1e6, top_mb):.1f}" for day, value in enumerate(line.stored_bytes, 1)
+            f"{_x(day, days):.1f},{_y(value / 1e6, top_mb):.1f}" for day, value in enumerate(line.stored_bytes, 1)
         )
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
         parts.append(
@@ -63,8 +56,8 @@ def svg(lines: Sequence[Line], title: str) -> str:
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _x(day: int) -> float:
-    return _LEFT + (day - 1) / (DAYS - 1) * (_WIDTH - _LEFT - _RIGHT)
+def _x(day: int, days: int) -> float:
+    return _LEFT + (day - 1) / max(1, days - 1) * (_WIDTH - _LEFT - _RIGHT)
 
 
 def _y(value_mb: float, top_mb: float) -> float:

@@ -5,12 +5,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.benchmarks.daily import Daily
 from tests.benchmarks.entity_store import Counted
-from tests.benchmarks.functions import ColdStart
+from tests.benchmarks.functions import Answers, ColdStart
+from tests.benchmarks.gated_writes import Cost
+from tests.benchmarks.peers import Rates
 from tests.benchmarks.running import Row, Took
 
 BEGIN: Final = "<!-- bench:begin -->"
 END: Final = "<!-- bench:end -->"
+_ABOUT_GATES: Final = (
+    "Without gates the same items are read, and put on condition of their `rev`. DynamoDB bills transactions twice; "
+    "entries of indexes that a transaction changes are counted twice as well, which is an upper bound. Not measured: "
+    "how often writers at the same gate get in each other's way, which only DynamoDB can tell."
+)
 
 
 def tools(rows: Sequence[Row], skipped: Sequence[str]) -> str:
@@ -28,10 +36,38 @@ def tools(rows: Sequence[Row], skipped: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def rates(found: Mapping[str, Sequence[float]]) -> str:
+def rates(alone: Rates, beside: Rates, workers: int) -> str:
     """What one core of a worker gets done."""
-    told = [f"{step} {min(some):,.0f}" for step, some in found.items()]
-    return f"Entities per second of one core, DynamoDB's JSON in or out, the slowest worker: {', '.join(told)}."
+    lines = ["| entities a second and core, DynamoDB's JSON in or out | capture | restore |", "|---|---|---|"]
+    lines += [
+        f"| {who} | {found.capture:,.0f} | {found.restore:,.0f} |"
+        for who, found in (("one worker, alone", alone), (f"the slowest of {workers} side by side", beside))
+    ]
+    return "\n".join(lines)
+
+
+def memory(sizes: Mapping[int, Row]) -> str:
+    """The peak of the largest process of each step, at each number of entities."""
+    lines = ["| peak memory, MB | first | second | restore |", "|---|---|---|---|"]
+    lines += [
+        f"| {entities:,} entities | {row.first.peak_mb:.0f} | {row.second.peak_mb:.0f} | {row.restore.peak_mb:.0f} |"
+        for entities, row in sizes.items()
+    ]
+    return "\n".join(lines)
+
+
+def days(found: Daily) -> str:
+    """What each tool has stored after some of the days."""
+    last = len(found.lines[0].stored_bytes)
+    told = sorted({1, *range(10, last + 1, 10), last})
+    lines = [
+        f"| MB stored, {found.entities:,} entities, day | {' | '.join(map(str, told))} |",
+        "|---|" + "--:|" * len(told),
+    ]
+    for line in found.lines:
+        values = " | ".join(f"{line.stored_bytes[day - 1] / 1e6:.2f}" for day in told)
+        lines.append(f"| {line.tool} | {values} |")
+    return "\n".join(lines)
 
 
 def store(
@@ -41,19 +77,29 @@ def store(
     lines = ["| the entity store | requests | |", "|---|---|---|"]
     lines += [f"| {name} | {sum(counts.values())} | {_told(counts)} |" for name, counts in writes.items()]
     lines += [
-        f"| capture after {share:.1%} of {entities:,} entities changed | {sum(counted.requests.values())} "
-        f"| {_told(counted.requests)}; {counted.new_bytes / 1000:.1f} kB stored |"
+        f"| capture after {share:.1%} of {entities:,} entities changed | {counted.total} | {_told(counted.requests)}; "
+        f"{counted.entities_read} entities read, {counted.new_bytes / 1000:.1f} kB stored |"
         for share, counted in captures.items()
     ]
     return "\n".join([*lines, f"| pause of the cut, 16 gates | {pause:.1f} round trips | |"])
 
 
-def functions(cold: Sequence[ColdStart], answers: Mapping[str, float]) -> str:
+def gates(costs: Sequence[Cost]) -> str:
+    """What the gates cost writers."""
+    lines = ["| a change of entities of 2 KB | | requests | read units | write units |", "|---|---|--:|--:|--:|"]
+    lines += [
+        f"| {cost.what} | {cost.way.value} | {cost.requests} | {cost.read_units} | {cost.write_units} |"
+        for cost in costs
+    ]
+    return "\n".join([*lines, "", _ABOUT_GATES])
+
+
+def functions(cold: Sequence[ColdStart], answers: Answers) -> str:
     """Cold starts and answers."""
     lines = ["| function | import and init, ms | of which CPU, ms |", "|---|---|---|"]
     lines += [f"| {one.function} | {one.elapsed_ms:.0f} | {one.core_ms:.0f} |" for one in cold]
-    told = [f"{name} {value:.1f} ms" for name, value in answers.items()]
-    return "\n".join([*lines, "", f"CPU of one answer: {', '.join(told)}."])
+    told = [f"{name} {value:.1f} ms" for name, value in answers.core_ms.items()]
+    return "\n".join([*lines, "", f"CPU of one answer: {', '.join(told)}; requests to S3: {answers.s3_requests}."])
 
 
 def put_into(readme: Path, text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -32,6 +33,10 @@ class Took(NamedTuple):
     peak_mb: float
     output: str = ""
 
+    def times(self, factor: float) -> "Took":
+        """So many times as long, on so many times the memory."""
+        return Took(self.elapsed_s * factor, self.core_s * factor, self.peak_mb * factor)
+
 
 class Row(NamedTuple):
     """One tool: a first snapshot, a second one with 1 % changed, a restore of the second."""
@@ -43,6 +48,22 @@ class Row(NamedTuple):
     added_bytes: int
     restore: Took
 
+    @property
+    def peak_mb(self) -> float:
+        """Of the largest process of all three."""
+        return max(took.peak_mb for took in (self.first, self.second, self.restore))
+
+    def times(self, factor: float) -> "Row":
+        """What so many times as many entities take, where every second and byte is for an entity."""
+        return Row(
+            self.tool,
+            self.first.times(factor),
+            round(self.stored_bytes * factor),
+            self.second.times(factor),
+            round(self.added_bytes * factor),
+            self.restore.times(factor),
+        )
+
 
 def run(command: Sequence[str], *, cwd: Path = ROOT, environment: Mapping[str, str] | None = None) -> Took:
     """Run one command to its end. Raises SystemExit with what it said when it fails."""
@@ -50,19 +71,23 @@ def run(command: Sequence[str], *, cwd: Path = ROOT, environment: Mapping[str, s
 
 
 def run_together(
-    commands: Sequence[Sequence[str]], *, cwd: Path = ROOT, environment: Mapping[str, str] | None = None
+    commands: Sequence[Sequence[str]],
+    *,
+    cwd: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+    pinned: bool = False,
 ) -> Took:
-    """Run commands side by side, each on a core of its own when there are several."""
+    """Run commands side by side, each on a core of its own when there are several or it is `pinned`."""
     cores = sorted(os.sched_getaffinity(0))
     outputs, core_s, peak_mb = [], 0.0, 0.0
     with TemporaryDirectory() as notes:
         started_s = time.perf_counter()
         running = []
         for number, command in enumerate(commands):
-            pinned = ["taskset", "-c", str(cores[number % len(cores)])] if len(commands) > 1 else []
+            place = ["taskset", "-c", str(cores[number % len(cores)])] if pinned or len(commands) > 1 else []
             running.append(
                 subprocess.Popen(
-                    [sys.executable, "-I", "-S", LAUNCH, f"{notes}/{number}", *pinned, *command],
+                    [sys.executable, "-I", "-S", LAUNCH, f"{notes}/{number}", *place, *command],
                     cwd=cwd,
                     env={**os.environ, **ENVIRONMENT, **(environment or {})},
                     stdout=subprocess.PIPE,
@@ -95,6 +120,13 @@ def after(first: Took, then: Took) -> Took:
 def results(took: Took) -> list[dict[str, Any]]:
     """What the processes printed, as JSON."""
     return [json.loads(line) for line in took.output.splitlines() if line]
+
+
+def fresh(folder: Path) -> Path:
+    """The folder, empty."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def size_of(folder: Path) -> int:
