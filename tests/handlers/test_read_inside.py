@@ -234,14 +234,22 @@ def test_history_is_paged_filtered_and_rendered_as_asked(story: list[str]) -> No
     assert ids("limit=1&offset=1") == [story[1]]
     assert ids("offset=9") == []
     assert ids("type=Room&from=2026-01-15T10:01:00Z&to=2026-01-15T10:03:00Z") == [story[1]]
-    assert ids("type=Car") == []
-    assert ids("", entity="nobody") == []
+    assert ids("from=2026-01-15T10:02:00Z&to=2026-01-15T10:03:00Z") == []
     assert ids("", entity="Tree1", path="/parks/#") == [story[0]]
-    assert ids("", entity="Tree1", path="/") == []
     assert [one["type"] for one in get(HISTORY, entity="Room1").json] == ["Robot", "Room"]
     counted = get(HISTORY, entity="Room2", query="limit=1&offset=1&options=count,keyValues&attrs=note")
     assert counted.headers["Fiware-Total-Count"] == "3"
     assert [one["entity"] for one in counted.json] == [{"id": "Room2", "type": "Room", "note": "hot"}]
+
+
+@pytest.mark.parametrize(
+    ("entity", "query", "path"), [("nobody", "", None), ("Room2", "type=Car", None), ("Tree1", "options=count", "/")]
+)
+def test_history_of_what_no_snapshot_has_is_not_found(
+    entity: str, query: str, path: str | None, story: list[str]
+) -> None:
+    assert story
+    assert_error(get(HISTORY, entity=entity, query=query, path=path), 404, "NotFound", entity)
 
 
 def test_history_looks_no_further_than_its_page(

@@ -17,7 +17,9 @@ from tidemark.dialects.ngsi.reading import Opened, entity_id_of, list_answer, on
 from tidemark.dialects.ngsi.rendering import Rendering, rendering_of
 from tidemark.dialects.ngsi.service_path import read_scope
 from tidemark.dialects.ngsi.snapshots import named, seconds
+from tidemark.dialects.ngsi.syntax import shown
 from tidemark.dialects.wire import Request, Response, json_response
+from tidemark.errors import EntityNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.entity_history import Change, Difference, Period, entity_history
 from tidemark.usecases.listing import page_of
@@ -35,19 +37,23 @@ def read_route(ports: Ports, request: Request) -> Response:
 
 
 def history_route(ports: Ports, request: Request) -> Response:
-    """`GET /v2/entities/{entityId}/history`: an array, newest snapshot first; empty where none has the entity."""
+    """`GET /v2/entities/{entityId}/history`: an array, newest snapshot first; 404 where no snapshot has the entity."""
     page, rendering, scope, type_ = page_wanted(request), rendering_of(request), read_scope(request), type_of(request)
+    entity_id, period = entity_id_of(request), Period(since=moment(request, "from"), until=moment(request, "to"))
     found = entity_history(
         ports,
         request.tenant,
-        entity_id_of(request),
+        entity_id,
         types=None if type_ is None else [type_],
         admits=lambda key: scope.admits(key.path),
-        period=Period(since=moment(request, "from"), until=moment(request, "to")),
+        period=period,
     )
     # To count them all takes looking at all snapshots, so only who asks for the count pays for it.
     end = None if page.counted else page.offset + page.limit
     listing = page_of(islice(found, end), limit=page.limit, offset=page.offset)
+    if listing.total == 0 and period == Period():
+        of_type = "" if type_ is None else f" of type {shown(type_)}"
+        raise EntityNotFound(f"no completed snapshot has an entity {shown(entity_id)}{of_type} here")
     told = fitting(_told(difference, rendering) for difference in listing.items)
     return json_response(HTTPStatus.OK, told, page.headers(listing.total))
 
