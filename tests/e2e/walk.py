@@ -103,6 +103,7 @@ def walk(call: Caller) -> None:
     assert call("DELETE", "/v2/entities/urn:ngsi-ld:Room:0004").status == 204
     wrecked = entities(call)
     assert wrecked != before
+    _walk_inside(call, made["id"], before)
     done = _walk_restore(call, made["id"])
     assert entities(call) == before
     safety = done["safetySnapshotId"]
@@ -129,6 +130,20 @@ def _walk_create(call: Caller) -> dict[str, Any]:
     assert {name: detail[name] for name in SUMMARY} == made
     assert detail["sizeBytes"] > 0
     return dict(made)
+
+
+def _walk_inside(call: Caller, snapshot_id: str, held: list[Any]) -> None:
+    """Look at what was there, without restoring it."""
+    inside = f"/v2/snapshots/{snapshot_id}/entities"
+    listed = call("GET", f"{inside}?type=Room&options=count&limit=1000")
+    assert (listed.status, listed.json()) == (200, held)
+    assert listed.headers["Fiware-Total-Count"] == "5"
+    warm = call("GET", f"{inside}?q=temperature==21.5&orderBy=!id&options=keyValues&limit=1").json()
+    assert warm == [{"id": "urn:ngsi-ld:Room:0004", "type": "Room", "temperature": 21.5}]
+    assert call("GET", f"{inside}/urn:ngsi-ld:Room:0004").json() == held[4]
+    assert_error(call("GET", f"{inside}/urn:ngsi-ld:Room:0005"), 404, "NotFound", "Room:0005")
+    (seen,) = call("GET", "/v2/entities/urn:ngsi-ld:Room:0004/history").json()
+    assert (seen["snapshotId"], seen["change"], seen["entity"]) == (snapshot_id, "created", held[4])
 
 
 def _walk_restore(call: Caller, snapshot_id: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from functions.ngsi.get_restore import handler as get_restore
 from functions.ngsi.get_snapshot import handler as get_snapshot
 from functions.ngsi.list_restores import handler as list_restores
 from functions.ngsi.list_snapshots import handler as list_snapshots
+from functions.ngsi.read_inside import handler as read_inside
 from functions.ngsi.restore_snapshot import handler as restore_snapshot
 from functions.ngsi.undelete_snapshot import handler as undelete_snapshot
 from tests.fakes import memory_ports
@@ -33,6 +34,7 @@ FUNCTIONS: list[tuple[LambdaHandler, str]] = [
     (delete_snapshot.handler, "delete_snapshot"),
     (restore_snapshot.handler, "restore_snapshot"),
     (undelete_snapshot.handler, "undelete_snapshot"),
+    (read_inside.handler, "read_inside"),
     (list_restores.handler, "list_restores"),
     (get_restore.handler, "get_restore"),
     (cancel_restore.handler, "cancel_restore"),

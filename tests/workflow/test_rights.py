@@ -26,7 +26,7 @@ from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 TENANT = Tenant("smartcity")
 # These read objects by name and would be told so if one were missing, which does not happen in the story.
 MISSABLE = (
-    *("Plan", "Stage", "Verify", "CatchUp", "Cutover", "Seal", "GetPlan", "RestoreSnapshot"),
+    *("Plan", "Stage", "Verify", "CatchUp", "Cutover", "Seal", "GetPlan", "RestoreSnapshot", "ReadInside"),
     *("VerifySnapshot", "ListPacks", "VerifyShard", "Scrub"),
 )
 IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}
@@ -58,6 +58,13 @@ class Story:
         self._http("GET", "/v2/snapshots", 200)
         self._http("GET", f"/v2/snapshots/{created['id']}", 200)
         return str(created["id"])
+
+    def read_inside(self, snapshot_id: str) -> None:
+        """Look into a snapshot, and at an entity through all of them."""
+        self._http("GET", f"/v2/snapshots/{snapshot_id}/entities?type=Room&options=count", 200)
+        assert self._http("GET", f"/v2/snapshots/{snapshot_id}/entities/room-1", 200)["id"] == "room-1"
+        history = self._http("GET", "/v2/entities/room-1/history", 200)
+        assert (history[-1]["snapshotId"], history[-1]["change"]) == (snapshot_id, "created")
 
     def restore(self, snapshot_id: str) -> str:
         """The status that the restore ends in."""
@@ -210,6 +217,7 @@ def needs(stack: LocalStack) -> set[Need]:
     with noted() as found:
         story.entities()
         first = story.snapshot()
+        story.read_inside(first)
         assert story.restore(first) == "completed"
         story.requests_that_meet_what_was_never_started(first)
         story.partial_restore_while_others_write(first)

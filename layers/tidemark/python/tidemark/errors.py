@@ -170,6 +170,10 @@ class SnapshotNotVerifiable(Conflict):
     """The snapshot is not completed, so there is nothing to read back."""
 
 
+class SnapshotNotReadable(Conflict):
+    """The snapshot is not completed, so there is nothing in it to read."""
+
+
 class SnapshotNotInRecycleBin(Conflict):
     """The snapshot was not deleted, or its time in the recycle bin is over."""
 
@@ -210,6 +214,10 @@ class BodyTooLarge(TooLarge):
 
 class AnswerTooLarge(TooLarge):
     """What the request asks for does not fit in one answer; asking for fewer at a time helps."""
+
+
+class AnswerTooSlow(TooLarge):
+    """The answer would take longer than one request may; asking for less helps."""
 
 
 # --- corruption

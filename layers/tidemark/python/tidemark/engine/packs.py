@@ -8,7 +8,7 @@ the rest. `layers/DESIGN.md` has the format in full.
 
 import hashlib
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -235,17 +235,21 @@ def read_pack(
     """
     if (to_key is not None and pack.first_key >= to_key) or (from_key is not None and pack.last_key < from_key):
         return
-    toc = _read_toc(payloads, pack)
-    wanted = _frames_between(toc, from_key, to_key)
-    offset = wanted[0].offset
-    end = wanted[-1].offset + wanted[-1].length
-    body = memoryview(_range(payloads, pack, offset, end - offset))
+    frames = _frames_between(read_toc(payloads, pack), from_key, to_key)
+    yield from _records_between(read_frames(payloads, pack, frames), from_key, to_key)
+
+
+def read_frames(payloads: PayloadStore, pack: PackRef, frames: Sequence[FrameEntry]) -> Iterator[Record]:
+    """The records of frames that follow each other in the pack, by one ranged read; each frame is checked against its
+    entry. Raises PackCorrupt.
+    """
+    offset = frames[0].offset
+    body = memoryview(_range(payloads, pack, offset, frames[-1].offset + frames[-1].length - offset))
     decompressor = zstandard.ZstdDecompressor()
-    for frame in wanted:
+    for frame in frames:
         stored = bytes(body[frame.offset - offset : frame.offset - offset + frame.length])
         _check_frame(pack.key, frame, stored)
-        text = _text(pack.key, decompressor, frame, stored)
-        yield from _records_between(_parsed(pack.key, frame, text), from_key, to_key)
+        yield from _parsed(pack.key, frame, _text(pack.key, decompressor, frame, stored))
 
 
 def _records_between(records: Iterator[Record], from_key: str | None, to_key: str | None) -> Iterator[Record]:
@@ -279,7 +283,8 @@ def _parsed(
         ) from error
 
 
-def _read_toc(payloads: PayloadStore, pack: PackRef) -> TableOfContents:
+def read_toc(payloads: PayloadStore, pack: PackRef) -> TableOfContents:
+    """A pack's table of contents by one ranged read, checked against the reference. Raises PackCorrupt."""
     stored = _range(payloads, pack, pack.toc_offset, pack.size_bytes - pack.toc_offset)
     if hashlib.sha256(stored).hexdigest() != pack.toc_sha256:
         raise PackCorrupt(f"pack {pack.key} is damaged: its table of contents has the wrong checksum")

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from tidemark.dialects.ngsi.attributes import Attributes
-from tidemark.dialects.ngsi.batch import Target, carry_out, find_one, only_one
+from tidemark.dialects.ngsi.batch import Target, carry_out, find_one
 from tidemark.dialects.ngsi.edits import Action, Edit
 from tidemark.dialects.ngsi.entities import (
     DEFAULT_TYPE,
@@ -18,20 +18,15 @@ from tidemark.dialects.ngsi.entities import (
     parse_entity,
     parse_entity_attributes,
 )
-from tidemark.dialects.ngsi.listing import list_entities
 from tidemark.dialects.ngsi.options import APPEND, KEY_VALUES, OVERRIDE_METADATA, UPSERT, options_of
-from tidemark.dialects.ngsi.ordering import parse_order
-from tidemark.dialects.ngsi.parameters import page_wanted
+from tidemark.dialects.ngsi.reading import entity_id_of, list_answer, one, one_answer, type_of
 from tidemark.dialects.ngsi.rendering import rendering_of
-from tidemark.dialects.ngsi.selection import from_parameters
-from tidemark.dialects.ngsi.service_path import read_scope, written_path
-from tidemark.dialects.ngsi.syntax import identifier, shown
+from tidemark.dialects.ngsi.service_path import written_path
 from tidemark.dialects.wire import Request, Response, json_response
 from tidemark.domain.keys import EntityKey
-from tidemark.errors import EntityNotFound, InvalidRequest
+from tidemark.errors import InvalidRequest
 from tidemark.ports import Ports
-from tidemark.usecases import entities
-from tidemark.usecases.entities import StoredEntity
+from tidemark.usecases.entities import Live, StoredEntity
 
 type Route = Callable[[Ports, Request], Response]
 
@@ -42,12 +37,7 @@ _SAFE: Final = ":@!$*+,-._~"
 
 def list_route(ports: Ports, request: Request) -> Response:
     """`GET /v2/entities`."""
-    selection = from_parameters(request.query, read_scope(request))
-    page = page_wanted(request)
-    listed = list_entities(
-        ports, request.tenant, selection, page, parse_order(request.query.get("orderBy")), rendering_of(request)
-    )
-    return json_response(HTTPStatus.OK, listed.documents, page.headers(listed.total))
+    return list_answer(request, lambda: Live(ports, request.tenant))
 
 
 def create_route(ports: Ports, request: Request) -> Response:
@@ -64,9 +54,7 @@ def create_route(ports: Ports, request: Request) -> Response:
 
 def read_route(ports: Ports, request: Request) -> Response:
     """`GET /v2/entities/{entityId}`."""
-    rendering = rendering_of(request)
-    stored = read_one(ports, request)
-    return json_response(HTTPStatus.OK, rendering.entity(stored.key, attributes_of(stored.doc)))
+    return one_answer(request, lambda: Live(ports, request.tenant))
 
 
 def read_attributes_route(ports: Ports, request: Request) -> Response:
@@ -100,31 +88,15 @@ def replace_route(ports: Ports, request: Request) -> Response:
     return NO_CONTENT
 
 
-def entity_id_of(request: Request) -> str:
-    """The id in the path. Raises InvalidRequest."""
-    return identifier("entity id", request.path_parameter("entityId"))
-
-
 def read_one(ports: Ports, request: Request) -> StoredEntity:
-    """The entity that a reading request names. Raises EntityNotFound, TooManyResults, InvalidRequest."""
-    entity_id, type_, scope = entity_id_of(request), _type_of(request), read_scope(request)
-    found = {
-        stored.key: stored
-        for stored in entities.find(ports, request.tenant, entity_id)
-        if scope.admits(stored.key.path) and type_ in {None, stored.key.type}
-    }
-    if not found:
-        of_type = "" if type_ is None else f" of type {shown(type_)}"
-        raise EntityNotFound(
-            f"The requested entity has not been found. Check type and id: there is no {shown(entity_id)}{of_type} here"
-        )
-    return found[only_one(list(found), entity_id)]
+    """The live entity that a reading request names. Raises EntityNotFound, TooManyResults, InvalidRequest."""
+    return one(request, lambda: Live(ports, request.tenant))
 
 
 def edit_one(ports: Ports, request: Request, edit: Edit) -> None:
     """Edit the existing entity that the request names. Raises what `batch.carry_out` does."""
     path = written_path(request)
-    key = find_one(ports, request.tenant, entity_id_of(request), _type_of(request), path)
+    key = find_one(ports, request.tenant, entity_id_of(request), type_of(request), path)
     carry_out(ports, request.tenant, path, [Target(key.id, key.type, edit)])
 
 
@@ -143,10 +115,6 @@ def _edit_from_body(ports: Ports, request: Request, action: Action) -> None:
 
 def _given_attributes(request: Request, *, key_values: bool) -> Attributes:
     return parse_entity_attributes(body_object(request), key_values=key_values)
-
-
-def _type_of(request: Request) -> str | None:
-    return identifier("entity type", request.query["type"]) if "type" in request.query else None
 
 
 ROUTES: Final[Mapping[str, Route]] = {

@@ -1,4 +1,4 @@
-"""Listing entities: one pass over a consistent view of the tenant, in bounded memory."""
+"""Listing entities: one pass over a consistent view of them, live or inside a snapshot, in bounded memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -11,11 +11,8 @@ from tidemark.dialects.ngsi.ordering import Order
 from tidemark.dialects.ngsi.parameters import PageWanted
 from tidemark.dialects.ngsi.rendering import Rendering
 from tidemark.dialects.ngsi.selection import Selection
-from tidemark.domain.tenant import Tenant
 from tidemark.errors import AnswerTooLarge
-from tidemark.ports import Ports
-from tidemark.usecases import entities
-from tidemark.usecases.entities import StoredEntity
+from tidemark.usecases.entities import Readable, StoredEntity
 
 # A Lambda function can answer with 6 MB. What is above that is refused before it is built up in memory.
 MAX_ANSWER_BYTES: Final = 6 * 1024 * 1024
@@ -30,7 +27,7 @@ class Listed(NamedTuple):
 
 
 def list_entities(
-    ports: Ports, tenant: Tenant, selection: Selection, page: PageWanted, order: Order, rendering: Rendering
+    entities: Readable, selection: Selection, page: PageWanted, order: Order, rendering: Rendering
 ) -> Listed:
     """The wanted page of the selected entities, sorted by `order`. Raises AnswerTooLarge."""
 
@@ -41,7 +38,7 @@ def list_entities(
             found = order.first(chosen, page.offset + page.limit)[page.offset :]
         else:
             found = islice(chosen, page.offset, page.offset + page.limit)
-        documents = _rendered(found, rendering)
+        documents = fitting(rendering.entity(stored.key, attributes_of(stored.doc)) for stored in found)
         if page.counted:
             for _ in chosen:
                 pass
@@ -49,8 +46,8 @@ def list_entities(
 
     entity_id = selection.exact_id()
     if entity_id is not None:
-        return fold(iter(entities.find(ports, tenant, entity_id)))
-    return entities.view(ports, tenant, fold, types=selection.exact_types())
+        return fold(iter(entities.find(entity_id, types=selection.exact_types())))
+    return entities.view(fold, types=selection.exact_types())
 
 
 class _Counted:
@@ -76,11 +73,12 @@ def _selected(stream: Iterator[StoredEntity], selection: Selection) -> Iterator[
             yield stored
 
 
-def _rendered(found: Iterable[StoredEntity], rendering: Rendering) -> list[msgspec.Raw]:
+def fitting(found: Iterable[object]) -> list[msgspec.Raw]:
+    """What was found, as JSON, if it fits one answer. Raises AnswerTooLarge."""
     documents: list[msgspec.Raw] = []
     size_bytes = 0
-    for stored in found:
-        document = _ENCODER.encode(rendering.entity(stored.key, attributes_of(stored.doc)))
+    for one in found:
+        document = _ENCODER.encode(one)
         size_bytes += len(document)
         if size_bytes > MAX_ANSWER_BYTES:
             raise AnswerTooLarge(

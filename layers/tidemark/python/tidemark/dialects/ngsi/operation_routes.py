@@ -29,6 +29,7 @@ from tidemark.dialects.ngsi.syntax import identifier
 from tidemark.dialects.wire import Request, Response, json_response
 from tidemark.errors import NotFound, NotSupported
 from tidemark.ports import Ports
+from tidemark.usecases.entities import Live
 
 # Clients read the Orion version to know what they may send: it is the one whose NGSIv2 this is modelled on.
 ORION_VERSION: Final = "3.10.1"
@@ -55,7 +56,7 @@ def query_route(ports: Ports, request: Request) -> Response:
     page, order = page_wanted(request), parse_order(request.query.get("orderBy"))
     rendering = Rendering(rendering_of(request).form, names_in(document, "attrs"), names_in(document, "metadata"))
     selection = from_document(document, read_scope(request))
-    listed = list_entities(ports, request.tenant, selection, page, order, rendering)
+    listed = list_entities(Live(ports, request.tenant), selection, page, order, rendering)
     return json_response(HTTPStatus.OK, listed.documents, page.headers(listed.total))
 
 

@@ -13,6 +13,7 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     "/v2/entities/{entityId}/attrs": ("GET", "POST", "PATCH", "PUT"),
     "/v2/entities/{entityId}/attrs/{attrName}": ("GET", "PUT", "DELETE"),
     "/v2/entities/{entityId}/attrs/{attrName}/value": ("GET", "PUT"),
+    "/v2/entities/{entityId}/history": ("GET",),
     "/v2/op/update": ("POST",),
     "/v2/op/query": ("POST",),
     "/v2/types": ("GET",),
@@ -25,6 +26,8 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     "/v2/snapshots/{snapshotId}/verify": ("POST",),
     "/v2/snapshots/{snapshotId}/undelete": ("POST",),
     "/v2/plans/{planId}": ("GET",),
+    "/v2/snapshots/{snapshotId}/entities": ("GET",),
+    "/v2/snapshots/{snapshotId}/entities/{entityId}": ("GET",),
     "/v2/restores": ("GET",),
     "/v2/restores/{restoreId}": ("GET", "DELETE"),
 }
