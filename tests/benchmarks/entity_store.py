@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from tests.contract.aws import PATCHES, bucket_on, table_on
 from tests.driving import TENANT, doc, key, put
-from tests.fakes import MemoryEntityTable, MemoryWorkflows, memory_ports
+from tests.fakes import MemoryEntityTable, MemoryRepeats, MemoryWorkflows, memory_ports
 from tidemark.adapters import clients
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_entities import DynamoEntityTable
@@ -62,6 +62,7 @@ def _on_moto() -> Iterator[tuple[Ports, Counter[str]]]:
                     clock=clock,
                     entropy=entropy,
                     parallel=parallel,
+                    repeats=MemoryRepeats(clock),
                 ),
                 counted,
             )

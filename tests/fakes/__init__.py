@@ -3,6 +3,7 @@
 from tests.fakes.catalog import MemoryCatalog
 from tests.fakes.entity_table import MemoryEntityTable
 from tests.fakes.payloads import MemoryPayloads
+from tests.fakes.repeats import MemoryRepeats
 from tests.fakes.system import ManualClock, SeededEntropy, Serial
 from tests.fakes.workflows import MemoryWorkflows, Started
 from tidemark.ports import Ports
@@ -12,6 +13,7 @@ __all__ = [
     "MemoryCatalog",
     "MemoryEntityTable",
     "MemoryPayloads",
+    "MemoryRepeats",
     "MemoryWorkflows",
     "SeededEntropy",
     "Serial",
@@ -22,12 +24,14 @@ __all__ = [
 
 def memory_ports(seed: int = 0) -> Ports:
     """A fresh, empty world. Use `dataclasses.replace` to exchange a part of it."""
+    clock = ManualClock()
     return Ports(
         catalog=MemoryCatalog(),
         table=MemoryEntityTable(),
         payloads=MemoryPayloads(),
         workflows=MemoryWorkflows(),
-        clock=ManualClock(),
+        clock=clock,
         entropy=SeededEntropy(seed),
         parallel=Serial(),
+        repeats=MemoryRepeats(clock),
     )

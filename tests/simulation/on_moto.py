@@ -9,7 +9,7 @@ from typing import Any
 from moto import mock_aws
 
 from tests.contract.aws import PATCHES, bucket_on, table_on
-from tests.fakes import ManualClock, MemoryWorkflows, SeededEntropy, Serial
+from tests.fakes import ManualClock, MemoryRepeats, MemoryWorkflows, SeededEntropy, Serial
 from tests.simulation.scheduler import Scheduler
 from tidemark.adapters import clients
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
@@ -44,6 +44,7 @@ def on_moto() -> Iterator[Callable[[int, Scheduler], Ports]]:
                 clock=clock,
                 entropy=entropy,
                 parallel=parallel,
+                repeats=MemoryRepeats(clock),
             )
 
         yield make

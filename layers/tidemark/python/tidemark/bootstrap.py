@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tidemark.adapters import clients, stack_outputs
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
@@ -12,7 +12,7 @@ from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows
 from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
 from tidemark.domain.live import Layout
-from tidemark.ports import Ports
+from tidemark.ports import Ports, Repeats
 from tidemark.settings import Settings, initialising
 
 _in_use: Final[list[Ports]] = []
@@ -78,5 +78,12 @@ def _wired(chosen: Settings) -> Ports:
         clock=clock,
         entropy=entropy,
         parallel=parallel,
+        repeats=cast("Repeats", _OnFirstUse(lambda: _repeats(dynamodb, chosen.catalog_table))),
         layout=Layout(shards=chosen.shards, gates=chosen.gates),
     )
+
+
+def _repeats(client: Any, table: str) -> Repeats:  # noqa: ANN401 - a client of DynamoDB, made on first use
+    from tidemark.adapters.powertools_repeats import PowertoolsRepeats  # noqa: PLC0415 - slow, and seldom needed
+
+    return PowertoolsRepeats(client, table)

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from tidemark.domain.asked import Asked
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType
 
@@ -25,7 +26,7 @@ class Request:
     """One request. `route` is the template that was matched, such as `/v2/snapshots/{snapshotId}`.
 
     `path` is still percent-encoded. `headers` has lower-cased names. `query` is decoded and holds the last value of a
-    repeated parameter.
+    repeated parameter. `asked` is set where the request can be sent again and must not be obeyed twice.
     """
 
     method: str
@@ -36,6 +37,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    asked: Asked | None = None
 
     def header(self, name: str) -> str | None:
         """A header's value, whatever the case of its name."""

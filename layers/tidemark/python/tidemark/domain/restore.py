@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
+from tidemark.domain.asked import Asked
 from tidemark.domain.live import Base, FencingToken, Generation
 from tidemark.domain.snapshot import CaptureId, Failure, SnapshotId
 from tidemark.domain.tenant import Tenant
@@ -54,7 +55,7 @@ class Restore:
     state machine.
 
     `swept`: what was left in the dead one of its two generations, and the notes of its staged parts, are removed;
-    `staged` is then what those notes added up to.
+    `staged` is then what those notes added up to. `asked` is the request that began it, where that can be sent again.
     """
 
     tenant: Tenant
@@ -80,6 +81,7 @@ class Restore:
     failure: Failure | None = None
     staged: int | None = None
     swept: bool = False
+    asked: Asked | None = None
     version: int = 0
 
     @property

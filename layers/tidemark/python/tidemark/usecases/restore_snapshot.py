@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Final
 
+from tidemark.domain.asked import Asked
 from tidemark.domain.live import Generation, LeaseKind
 from tidemark.domain.restore import Phase, Restore, RestoreId, RestoreStatus
 from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus, restore_id
@@ -15,20 +16,32 @@ from tidemark.ports import Ports
 from tidemark.usecases.contention import acquire
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.records import amend_restore, amend_snapshot
+from tidemark.usecases.repeats import restore_asked_for
 
 _FIRST_EXECUTION: Final = 1
 
 
 def restore_snapshot(
-    ports: Ports, tenant: Tenant, snapshot_id: str, *, safety_snapshot: bool = True, inline_limit_s: int = 30
+    ports: Ports,
+    tenant: Tenant,
+    snapshot_id: str,
+    *,
+    safety_snapshot: bool = True,
+    asked: Asked | None = None,
+    inline_limit_s: int = 30,
 ) -> Restore:
     """The restore, accepted and started. `safety_snapshot`: keep the state at the moment of cutover as a snapshot of
-    its own.
+    its own. What was `asked` for before, by a request that died, is not begun again: the restore is the one that it
+    began.
 
-    Raises SnapshotNotFound, SnapshotNotRestorable, CaptureInProgress, RestoreInProgress.
+    Raises SnapshotNotFound, SnapshotNotRestorable, CaptureInProgress, RestoreInProgress, KeyReused.
     """
+    if asked is not None:
+        begun = restore_asked_for(ports, tenant, asked, inline_limit_s=inline_limit_s)
+        if begun is not None:
+            return begun
     snapshot = _restorable(get_snapshot(ports, tenant, snapshot_id))
-    restore = _register(ports, snapshot, safety_snapshot=safety_snapshot, inline_limit_s=inline_limit_s)
+    restore = _register(ports, snapshot, asked, safety_snapshot=safety_snapshot, inline_limit_s=inline_limit_s)
     try:
         amend_snapshot(ports.catalog, tenant, snapshot.id, lambda record: _restorable(record).using(restore.id))
         ports.workflows.start_restore(tenant, restore.id, attempt=_FIRST_EXECUTION)
@@ -38,7 +51,9 @@ def restore_snapshot(
     return restore
 
 
-def _register(ports: Ports, snapshot: Snapshot, *, safety_snapshot: bool, inline_limit_s: int) -> Restore:
+def _register(
+    ports: Ports, snapshot: Snapshot, asked: Asked | None, *, safety_snapshot: bool, inline_limit_s: int
+) -> Restore:
     """Take the lease under the first restore id of this second that is free, and add the record."""
     tenant, now = snapshot.tenant, ports.clock.now()
     owner = ports.entropy.token_bytes(16).hex()
@@ -66,6 +81,7 @@ def _register(ports: Ports, snapshot: Snapshot, *, safety_snapshot: bool, inline
             from_base=state.base,
             total=snapshot.entity_count,
             safety_wanted=safety_snapshot,
+            asked=asked,
         )
         try:
             return ports.catalog.add_restore(restore.entering(Phase.PLAN, now))
