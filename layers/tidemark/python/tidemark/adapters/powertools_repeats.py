@@ -102,7 +102,7 @@ class PowertoolsRepeats:
 
 
 def _named(error: IdempotencyPersistenceLayerError) -> Throttled | AwsFailure:
-    """What kept Powertools from its row. `answer` may have run: a repeat will find out, once this run counts as dead."""
+    """What kept Powertools from its row. `answer` may have run: a repeat finds out, once this run counts as dead."""
     doing, cause = "keeping the answer to a request", error.__cause__
     if isinstance(cause, ClientError):
         return failure(doing, code_of(cause))
