@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from moto import mock_aws
 
 from tests.contract.aws import PATCHES, bucket_on, table_on
-from tests.fakes import MemoryWorkflows
+from tests.fakes import MemoryRepeats, MemoryWorkflows
 from tidemark.adapters import clients
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_entities import DynamoEntityTable
 from tidemark.adapters.s3_payloads import S3Payloads
+from tidemark.dialects.ngsi import restore_filter
 from tidemark.ports import Clock, Entropy, Parallel, Ports
 
 if TYPE_CHECKING:
@@ -41,4 +42,6 @@ def ports_on(
             clock=clock,
             entropy=entropy,
             parallel=parallel,
+            repeats=MemoryRepeats(clock),
+            select=restore_filter.compiled,
         )

@@ -2,13 +2,14 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import timedelta, timezone
 from typing import Any
 
 import pytest
 
 from tests.contract.examples import ACME, OTHER, TEN_O_CLOCK, api_key, restore, snapshot
 from tidemark.domain.api_key import Action
+from tidemark.domain.asked import Asked
 from tidemark.domain.live import Cut
 from tidemark.domain.restore import Phase, Restore, RestoreStatus, ShardDigest, StagedPart
 from tidemark.domain.snapshot import (
@@ -54,6 +55,9 @@ FULL_SNAPSHOT = snapshot(
     deleted_at=LATER,
     recycled_until=LATER + timedelta(days=7),
     used_by=frozenset({"restore_a", "capture_b"}),
+    labels={"release": "2.1.0", "env": "staging, 'two' \U0001f692", "empty": ""},
+    expires_at=LATER + timedelta(days=30),
+    asked=Asked("aa" * 32, "bb" * 32),
 )
 FULL_RESTORE = restore(
     status=RestoreStatus.FAILED,
@@ -67,6 +71,7 @@ FULL_RESTORE = restore(
     failure=FAILURE,
     staged=12,
     swept=True,
+    asked=Asked("cc" * 32, "dd" * 32),
 ).entering(Phase.STAGE, LATER)
 FULL_KEY = api_key(expires_at=LATER, last_used_at=LATER)
 
@@ -261,6 +266,40 @@ def test_snapshots_of_one_tenant_only_are_listed(catalog: Catalog) -> None:
 def test_snapshots_are_all_listed_when_they_are_more_than_a_page(catalog: Catalog) -> None:
     stored = [catalog.add_snapshot(snapshot(number, description="x" * 20_000)) for number in range(80)]
     assert list(catalog.snapshots(ACME)) == stored[::-1]
+
+
+@pytest.mark.parametrize(
+    ("since_s", "before_s", "seconds"),
+    [
+        (None, None, [86400, 2, 1, 1, 0]),
+        (1, None, [86400, 2, 1, 1]),
+        (0.4, None, [86400, 2, 1, 1]),
+        (1.000001, None, [86400, 2]),
+        (None, 1, [0]),
+        (None, 1.000001, [1, 1, 0]),
+        (None, 0, []),
+        (0, 2, [1, 1, 0]),
+        (1, 2, [1, 1]),
+        (1, 1, []),
+        (2, 1, []),
+        (86401, None, []),
+        (-(10**9), 10**9, [86400, 2, 1, 1, 0]),
+    ],
+)
+def test_snapshots_are_those_within_bounds_of_their_seconds(
+    catalog: Catalog, since_s: float | None, before_s: float | None, seconds: list[int]
+) -> None:
+    for second, sequence in ((0, 1), (1, 1), (1, 2), (2, 1), (86400, 1)):
+        catalog.add_snapshot(snapshot(second, sequence))
+    catalog.add_snapshot(snapshot(1, tenant=OTHER))
+    catalog.add_restore(restore(1))
+    start = TEN_O_CLOCK.replace(microsecond=0)
+    since = None if since_s is None else start + timedelta(seconds=since_s)
+    before = (
+        None if before_s is None else (start + timedelta(seconds=before_s)).astimezone(timezone(timedelta(hours=5)))
+    )
+    found = [each.created_at - TEN_O_CLOCK for each in catalog.snapshots(ACME, since=since, before=before)]
+    assert found == [timedelta(seconds=second) for second in seconds]
 
 
 @pytest.mark.parametrize(

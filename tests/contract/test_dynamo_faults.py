@@ -1,6 +1,7 @@
 """What the adapters of DynamoDB do when AWS answers in part, late, or not at all."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -148,6 +149,21 @@ def test_reads_are_strongly_consistent(entities: DynamoEntityTable, dynamodb: "D
         assert catalog.parts(ACME, restore().id) == []
     requests = [*(_only(each["RequestItems"]) for each in reads.requests), *queries.requests, *gets.requests]
     assert [request["ConsistentRead"] for request in requests] == [True] * 7
+
+
+def test_snapshots_within_bounds_are_all_that_is_read(dynamodb: "DynamoDBClient") -> None:
+    with table_on(dynamodb) as name:
+        catalog = DynamoCatalog(dynamodb, name)
+        for second in range(50):
+            catalog.add_snapshot(snapshot(second))
+        read: list[int] = []
+        dynamodb.meta.events.register(
+            "after-call.dynamodb.Query", lambda parsed, **_: read.append(len(parsed["Items"]))
+        )
+        since = snapshot(10).created_at.replace(microsecond=0)
+        assert len(list(catalog.snapshots(ACME, since=since, before=since + timedelta(seconds=3)))) == 3
+        assert list(catalog.snapshots(ACME, since=since, before=since)) == []
+    assert read == [3]
 
 
 def test_page_never_starts_outside_of_its_prefix(entities: DynamoEntityTable, dynamodb: "DynamoDBClient") -> None:

@@ -3,6 +3,7 @@
 from tests.fakes.catalog import MemoryCatalog
 from tests.fakes.entity_table import MemoryEntityTable
 from tests.fakes.payloads import MemoryPayloads
+from tests.fakes.repeats import MemoryRepeats
 from tests.fakes.system import ManualClock, SeededEntropy, Serial
 from tests.fakes.workflows import MemoryWorkflows, Started
 from tidemark.dialects.ngsi import restore_filter
@@ -13,6 +14,7 @@ __all__ = [
     "MemoryCatalog",
     "MemoryEntityTable",
     "MemoryPayloads",
+    "MemoryRepeats",
     "MemoryWorkflows",
     "SeededEntropy",
     "Serial",
@@ -23,13 +25,15 @@ __all__ = [
 
 def memory_ports(seed: int = 0) -> Ports:
     """A fresh, empty world. Use `dataclasses.replace` to exchange a part of it."""
+    clock = ManualClock()
     return Ports(
         catalog=MemoryCatalog(),
         table=MemoryEntityTable(),
         payloads=MemoryPayloads(),
         workflows=MemoryWorkflows(),
-        clock=ManualClock(),
+        clock=clock,
         entropy=SeededEntropy(seed),
         parallel=Serial(),
         select=restore_filter.compiled,
+        repeats=MemoryRepeats(clock),
     )

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.restore import Restore, StagedPart
@@ -67,9 +68,18 @@ class MemoryCatalog:
         with self._lock:
             return self._snapshots.get((tenant, snapshot_id), snapshot_id)
 
-    def snapshots(self, tenant: Tenant) -> Iterator[Snapshot]:
+    def snapshots(
+        self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
+    ) -> Iterator[Snapshot]:
+        def fits(second: datetime) -> bool:
+            return (since is None or second >= since) and (before is None or second < before)
+
         with self._lock:
-            found = [snapshot for (owner, _), snapshot in self._snapshots.records.items() if owner == tenant]
+            found = [
+                snapshot
+                for (owner, _), snapshot in self._snapshots.records.items()
+                if owner == tenant and fits(snapshot.created_at.replace(microsecond=0))
+            ]
         yield from sorted(found, key=_age, reverse=True)
 
     def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:

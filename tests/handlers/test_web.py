@@ -300,7 +300,7 @@ def test_large_answer_is_returned_when_it_fits() -> None:
     ("method", "route", "allow"),
     [
         ("PUT", "/v2/snapshots", "GET, POST"),
-        ("POST", "/v2/snapshots/{snapshotId}", "GET, DELETE"),
+        ("POST", "/v2/snapshots/{snapshotId}", "GET, PATCH, DELETE"),
         ("GET", "/v2/snapshots/{snapshotId}/restore", "POST"),
         ("HEAD", "/v2/restores", "GET"),
         ("OPTIONS", "/v2/entities", "GET, POST"),

@@ -10,6 +10,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import batched
 from typing import Any, Final
 
@@ -224,8 +225,10 @@ class MeteredCatalog(MemoryCatalog):
     def snapshot(self, tenant: Tenant, snapshot_id: str) -> Snapshot:
         return self._got(super().snapshot(tenant, snapshot_id))
 
-    def snapshots(self, tenant: Tenant) -> Iterator[Snapshot]:
-        return self._listed(list(super().snapshots(tenant)))
+    def snapshots(
+        self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
+    ) -> Iterator[Snapshot]:
+        return self._listed(list(super().snapshots(tenant, since=since, before=before)))
 
     def add_restore(self, restore: Restore) -> Restore:
         return self._put(restore, super().add_restore)

@@ -37,6 +37,17 @@ def test_ports_connect_to_nothing_until_they_are_called(environment: pytest.Monk
     assert bootstrap.ports().layout.gates == 7
 
 
+def test_what_keeps_answers_is_made_when_the_first_request_has_a_key(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("TIDEMARK_GATES", "9")
+    made: list[str] = []
+    environment.setattr(clients, "dynamodb", lambda: made.append("dynamodb"))
+    repeats = bootstrap.ports().repeats
+    assert made == []
+    with pytest.raises(AttributeError):
+        _ = repeats.once
+    assert made, "it asked for the client of DynamoDB"
+
+
 @pytest.mark.parametrize("in_lambda", [True, False])
 def test_prepare_makes_the_client_of_dynamodb_when_a_function_is_being_imported(
     monkeypatch: pytest.MonkeyPatch, *, in_lambda: bool
@@ -65,13 +76,17 @@ def test_other_ports_are_in_use_until_the_block_ends(environment: pytest.MonkeyP
     assert bootstrap.ports() is own
 
 
-@pytest.mark.parametrize("module", ["functions.ngsi.list_snapshots.handler", "functions.authorizer.handler"])
+@pytest.mark.parametrize(
+    "module",
+    ["functions.ngsi.list_snapshots.handler", "functions.ngsi.create_snapshot.handler", "functions.authorizer.handler"],
+)
 def test_handlers_import_nothing_that_is_slow_to_start(module: str) -> None:
     heavy = (
         "boto3",
         "pydantic",
         "aws_xray_sdk",
         "aws_lambda_powertools.event_handler",
+        "aws_lambda_powertools.utilities.idempotency",
     )
     code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
     path = "layers/tidemark/python"

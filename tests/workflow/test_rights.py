@@ -66,6 +66,19 @@ class Story:
         history = self._http("GET", "/v2/entities/room-1/history", 200)
         assert (history[-1]["snapshotId"], history[-1]["change"]) == (snapshot_id, "created")
 
+    def said_twice(self, snapshot_id: str) -> None:
+        """Requests with a key: one that is obeyed and answered again, and one that is refused."""
+        first, again = (self._http("POST", "/v2/snapshots", 201, key="once") for _ in range(2))
+        assert first == again
+        self._http("POST", "/v2/snapshots", 400, {"labels": 1}, key="refused")
+        self._http("PATCH", f"/v2/snapshots/{first['id']}", 204, {"labels": {"env": "test"}, "expiresIn": "P1D"})
+        assert [one["id"] for one in self._http("GET", "/v2/snapshots?label=env=test", 200)] == [first["id"]]
+        path = f"/v2/snapshots/{snapshot_id}/restore"
+        begun, repeated = (self._http("POST", path, 202, key="once") for _ in range(2))
+        assert begun == repeated
+        assert self.restored(begun["restoreId"]) == "completed"
+        self._http("POST", path, 400, {"mode": 1}, key="refused")
+
     def restore(self, snapshot_id: str) -> str:
         """The status that the restore ends in."""
         accepted = self._http("POST", f"/v2/snapshots/{snapshot_id}/restore", 202)
@@ -198,8 +211,9 @@ class Story:
         execution = next(one for one in self._stack.executions(machine) if subject in one.name)
         self._stack.wait_execution(execution.arn)
 
-    def _http(self, method: str, path: str, status: int, body: object = b"") -> Any:
-        answer = self._stack.http(method, path, self._headers, body)
+    def _http(self, method: str, path: str, status: int, body: object = b"", *, key: str | None = None) -> Any:
+        headers = self._headers if key is None else {**self._headers, "Idempotency-Key": key}
+        answer = self._stack.http(method, path, headers, body)
         assert answer.status == status, answer
         return json.loads(answer.body) if answer.body else {}
 
@@ -219,6 +233,7 @@ def needs(stack: LocalStack) -> set[Need]:
         first = story.snapshot()
         story.read_inside(first)
         assert story.restore(first) == "completed"
+        story.said_twice(first)
         story.requests_that_meet_what_was_never_started(first)
         story.partial_restore_while_others_write(first)
         story.dry_run(first)

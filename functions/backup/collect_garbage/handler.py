@@ -18,7 +18,10 @@ class Input(Step, frozen=True):
 def handler(step: Input, context: Context) -> Result:
     """Whether nothing is left to do for this tenant."""
     ports = bootstrap.ports()
-    report = collect_garbage(ports, step.tenant, dry_run=step.dry_run, budget_s=budget_s(context))
+    days = bootstrap.settings().recycle_bin_days
+    report = collect_garbage(
+        ports, step.tenant, dry_run=step.dry_run, budget_s=budget_s(context), recycle_bin_days=days
+    )
     for problem in report.problems:
         logger().warning(f"garbage was kept: {problem}")
     if not step.dry_run:

@@ -28,6 +28,7 @@ def handler(step: Input, context: Context) -> Result:
         "finished": found.finished,
         **{f"{name}Objects": getattr(total, name).objects for name in _TALLIES},
         **{f"{name}Bytes": getattr(total, name).size_bytes for name in _TALLIES},
+        "recycled": total.recycled,
         "expired": total.expired,
         "purged": total.purged,
         "sweptGenerations": total.swept_generations,

@@ -3,19 +3,17 @@
 from tidemark import web
 from tidemark.dialects.ngsi import snapshots
 from tidemark.dialects.ngsi.parameters import page_wanted
+from tidemark.dialects.ngsi.snapshot_metadata import parse_wanted
 from tidemark.dialects.wire import Request, Response, json_response
 from tidemark.ports import Ports
-from tidemark.usecases.read_snapshots import list_recycle_bin, list_snapshots
+from tidemark.usecases.read_snapshots import list_snapshots
 
 
 def list_page(ports: Ports, request: Request) -> Response:
     """Answers 200 with an array."""
-    page = page_wanted(request)
-    if snapshots.asks_for_recycle_bin(request):
-        deleted = list_recycle_bin(ports, request.tenant, limit=page.limit, offset=page.offset)
-        return json_response(200, [snapshots.in_recycle_bin(one) for one in deleted.items], page.headers(deleted.total))
-    listing = list_snapshots(ports, request.tenant, limit=page.limit, offset=page.offset)
-    return json_response(200, [snapshots.summary(snapshot) for snapshot in listing.items], page.headers(listing.total))
+    page, wanted = page_wanted(request), parse_wanted(request)
+    listing = list_snapshots(ports, request.tenant, limit=page.limit, offset=page.offset, wanted=wanted)
+    return json_response(200, [snapshots.listed(snapshot) for snapshot in listing.items], page.headers(listing.total))
 
 
 handler = web.handler({"GET /v2/snapshots": list_page})

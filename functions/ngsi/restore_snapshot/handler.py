@@ -1,6 +1,7 @@
 """POST /v2/snapshots/{snapshotId}/restore: put a tenant back to a snapshot, or say what that would do."""
 
 from tidemark import web
+from tidemark.dialects.idempotency import once
 from tidemark.dialects.ngsi import plans, restores, snapshots
 from tidemark.dialects.ngsi.parameters import page_wanted
 from tidemark.dialects.wire import Request, Response, json_response
@@ -9,6 +10,7 @@ from tidemark.usecases.dry_run import check_plan, dry_run, read_plan, require_se
 from tidemark.usecases.restore_snapshot import restore_snapshot
 
 
+@once
 def restore(ports: Ports, request: Request) -> Response:
     """Answers 202, and the restore goes on in the state machine; for a dry run 200."""
     snapshot_id = snapshots.named(request)
@@ -26,7 +28,7 @@ def restore(ports: Ports, request: Request) -> Response:
         check_plan(ports, plan)
     else:
         require_selected(ports, request.tenant, snapshot_id, wish)
-    begun = restore_snapshot(ports, request.tenant, snapshot_id, wish)
+    begun = restore_snapshot(ports, request.tenant, snapshot_id, wish, asked=request.asked)
     return json_response(202, snapshots.accepted(begun), restores.location(begun.id))
 
 

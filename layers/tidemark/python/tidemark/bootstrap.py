@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from tidemark.adapters import clients, stack_outputs
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
@@ -13,7 +13,7 @@ from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows
 from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
 from tidemark.domain.live import Layout
 from tidemark.domain.selection import Selection
-from tidemark.ports import Ports
+from tidemark.ports import Ports, Repeats
 from tidemark.settings import Settings, initialising
 
 _in_use: Final[list[Ports]] = []
@@ -79,6 +79,7 @@ def _wired(chosen: Settings) -> Ports:
         clock=clock,
         entropy=entropy,
         parallel=parallel,
+        repeats=cast("Repeats", _OnFirstUse(lambda: _repeats(dynamodb, chosen.catalog_table))),
         layout=Layout(shards=chosen.shards, gates=chosen.gates),
         select=_compiled,
     )
@@ -88,3 +89,9 @@ def _compiled(text: str) -> Selection:
     from tidemark.dialects.ngsi import restore_filter  # noqa: PLC0415 - few workers meet a filter, and it takes time to load
 
     return restore_filter.compiled(text)
+
+
+def _repeats(client: Any, table: str) -> Repeats:  # noqa: ANN401 - a client of DynamoDB, made on first use
+    from tidemark.adapters.powertools_repeats import PowertoolsRepeats  # noqa: PLC0415 - slow, and seldom needed
+
+    return PowertoolsRepeats(client, table)

@@ -178,6 +178,14 @@ class SnapshotNotInRecycleBin(Conflict):
     """The snapshot was not deleted, or its time in the recycle bin is over."""
 
 
+class RequestInProgress(Conflict):
+    """The same request, under the same key, is being served at this moment."""
+
+
+class KeyReused(Conflict):
+    """Another request was made under the key that this one has."""
+
+
 class RestoreNotCancellable(Conflict):
     """The restore has reached its cutover, or is over."""
 

@@ -8,9 +8,10 @@ retries. Reads are strongly consistent. All implementations are safe to share be
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from tidemark.domain.api_key import ApiKey
+from tidemark.domain.asked import Asked
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import (
     ChangedKey,
@@ -94,8 +95,12 @@ class Catalog(Protocol):
         """One snapshot. Raises SnapshotNotFound."""
         ...
 
-    def snapshots(self, tenant: Tenant) -> Iterator[Snapshot]:
-        """All snapshots of the tenant, newest first, in every status."""
+    def snapshots(
+        self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
+    ) -> Iterator[Snapshot]:
+        """The snapshots of the tenant, newest first, in every status: all, or those whose second of creation, which is
+        what their ids and people see, is not earlier than `since`, and earlier than `before`.
+        """
         ...
 
     def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:
@@ -314,6 +319,18 @@ class Workflows(Protocol):
         ...
 
 
+class Repeats(Protocol):
+    """The answers to requests that may be sent again."""
+
+    def once(self, tenant: Tenant, asked: Asked, answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What `answer` returns, a JSON object; if it was asked for in the last `KEPT_FOR`, what it returned then.
+
+        Where `answer` raises, nothing is kept. Raises RequestInProgress while it runs elsewhere, for as long as a
+        request may live, and KeyReused if something else was asked under the key.
+        """
+        ...
+
+
 def _no_filters(_text: str) -> Selection:
     raise NotSupported("filters of restores are not wired here")
 
@@ -333,6 +350,7 @@ class Ports:
     clock: Clock
     entropy: Entropy
     parallel: Parallel
+    repeats: Repeats
     layout: Layout = Layout()  # noqa: RUF009 - a frozen tuple
     placements: dict[Tenant, Placement] = field(default_factory=dict)
     select: Callable[[str], Selection] = _no_filters

@@ -15,6 +15,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -24,7 +25,7 @@ from tidemark.adapters.aws_errors import CONDITION_FAILED, code_of, named
 from tidemark.adapters.dynamo_rows import Row, number, old_row, text
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.restore import Restore, StagedPart
-from tidemark.domain.snapshot import Snapshot, parse_snapshot_id
+from tidemark.domain.snapshot import Snapshot, parse_snapshot_id, stamp
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import (
     CatalogCorrupt,
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 _SNAPSHOT: Final = "SNAPSHOT#"
 _RESTORE: Final = "RESTORE#"
 _PART: Final = "PART#"
+# Sorts behind the key of every snapshot.
+_PAST_SNAPSHOTS: Final = "SNAPSHOT$"
 _TENANTS: Final = "TENANTS"
 _RESTORE_ID: Final = re.compile(r"restore_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-([1-9]\d{0,5}))?")
 
@@ -80,8 +83,15 @@ class DynamoCatalog:
     def snapshot(self, tenant: Tenant, snapshot_id: str) -> Snapshot:
         return self._get(_SNAPSHOTS, _snapshot_key(tenant, snapshot_id), snapshot_id)
 
-    def snapshots(self, tenant: Tenant) -> Iterator[Snapshot]:
-        for row in self._query(f"TENANT#{tenant}", _SNAPSHOT, newest_first=True):
+    def snapshots(
+        self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
+    ) -> Iterator[Snapshot]:
+        if since is not None and before is not None and since >= before:
+            # DynamoDB refuses bounds that are the wrong way round.
+            return
+        first = f"{_SNAPSHOT}{_whole_second(since)}" if since else _SNAPSHOT
+        end = f"{_SNAPSHOT}{_whole_second(before)}" if before else _PAST_SNAPSHOTS
+        for row in self._query(f"TENANT#{tenant}", between=(first, end), newest_first=True):
             yield _decode(row, Snapshot)
 
     def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:
@@ -186,14 +196,23 @@ class DynamoCatalog:
             raise kind.absent(f"no {kind.name} {name}")
         return _decode(row, kind.record)
 
-    def _query(self, pk: str, sk_prefix: str = "", *, newest_first: bool = False) -> Iterator[Row]:
-        # A prefix of nothing is refused by DynamoDB.
-        prefix = {":prefix": text(sk_prefix)} if sk_prefix else {}
+    def _query(
+        self, pk: str, sk_prefix: str = "", *, between: tuple[str, str] | None = None, newest_first: bool = False
+    ) -> Iterator[Row]:
+        """The rows of a partition: those whose sort key has the prefix, or lies between two, the bounds included."""
+        condition, values = "pk = :pk", {":pk": text(pk)}
+        if between is not None:
+            condition += " AND sk BETWEEN :first AND :last"
+            values |= {":first": text(between[0]), ":last": text(between[1])}
+        elif sk_prefix:
+            # A prefix of nothing is refused by DynamoDB.
+            condition += " AND begins_with(sk, :prefix)"
+            values[":prefix"] = text(sk_prefix)
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             ConsistentRead=True,
-            KeyConditionExpression="pk = :pk" + (" AND begins_with(sk, :prefix)" if prefix else ""),
-            ExpressionAttributeValues={":pk": text(pk), **prefix},
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
             ScanIndexForward=not newest_first,
         )
         with named(f"listing records of {pk}"):
@@ -226,6 +245,11 @@ def _decode[V: (Snapshot, Restore, ApiKey, StagedPart)](row: Row, kind: type[V])
     except (KeyError, UnicodeEncodeError, msgspec.DecodeError) as error:
         raise CatalogCorrupt(f"{where} cannot be read as a {kind.__name__}") from error
     return record
+
+
+def _whole_second(moment: datetime) -> str:
+    """The first whole second that is not before the moment. As a bound of keys, it sorts before all of that second."""
+    return stamp(moment if moment.microsecond == 0 else moment.replace(microsecond=0) + timedelta(seconds=1))
 
 
 def _snapshot_key(tenant: Tenant, snapshot_id: str) -> Row:

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from tidemark.domain.api_key import holds
+from tidemark.domain.asked import Asked
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import BodyTooLarge, Forbidden, InvalidRequest, MalformedBody, UnsupportedMediaType
 
@@ -26,7 +27,8 @@ class Request:
     """One request. `route` is the template that was matched, such as `/v2/snapshots/{snapshotId}`.
 
     `path` is still percent-encoded. `headers` has lower-cased names. `query` is decoded and holds the last value of a
-    repeated parameter. `held_tenants` are those that the API key was made for, as `ApiKey.held` writes them.
+    repeated parameter. `held_tenants` are those that the API key was made for, as `ApiKey.held` writes them. `asked` is
+    set where the request can be sent again and must not be obeyed twice.
     """
 
     method: str
@@ -38,6 +40,7 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     held_tenants: str = ""
+    asked: Asked | None = None
 
     def may_use(self, tenant: Tenant) -> bool:
         """Whether the API key is for this tenant too. What it may do is the same for all of its tenants."""

@@ -23,7 +23,8 @@ class Collection:
     next call where `done` is false.
 
     `retained` are objects that nobody needs and that the store does not let go: by Object Lock, or for want of access.
-    `expired` snapshots left the recycle bin for good; of `purged` ones nothing is left, not even the record.
+    `recycled` snapshots came into the recycle bin because they were to be kept no longer; `expired` ones left it for
+    good; of `purged` ones nothing is left, not even the record.
     `swept_generations` counts ended restores whose leftovers were removed. `problems` are sentences for the operator;
     where there are any, the collector kept what it could not judge.
     """
@@ -34,6 +35,7 @@ class Collection:
     kept: Tally = Tally()  # noqa: RUF009
     deleted: Tally = Tally()  # noqa: RUF009
     retained: Tally = Tally()  # noqa: RUF009
+    recycled: int = 0
     expired: int = 0
     purged: int = 0
     swept_generations: int = 0
@@ -49,6 +51,7 @@ class Collection:
             kept=self.kept.plus(other.kept),
             deleted=self.deleted.plus(other.deleted),
             retained=self.retained.plus(other.retained),
+            recycled=self.recycled + other.recycled,
             expired=self.expired + other.expired,
             purged=self.purged + other.purged,
             swept_generations=self.swept_generations + other.swept_generations,
@@ -65,6 +68,7 @@ class Collection:
             kept=later.kept,
             deleted=self.deleted.plus(later.deleted),
             retained=later.retained,
+            recycled=self.recycled + later.recycled,
             expired=self.expired + later.expired,
             purged=self.purged + later.purged,
             swept_generations=self.swept_generations + later.swept_generations,

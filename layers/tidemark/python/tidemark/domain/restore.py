@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, NewType
 
+from tidemark.domain.asked import Asked
 from tidemark.domain.live import Base, Cut, FencingToken, Generation
 from tidemark.domain.snapshot import CaptureId, Failure, SnapshotId
 from tidemark.domain.tenant import Tenant
@@ -80,7 +81,7 @@ class Restore:
     `changes` is what it does to live data as of the baseline.
 
     `swept`: what was left in the dead one of its two generations, and the notes of its staged parts, are removed;
-    `staged` is then what those notes added up to.
+    `staged` is then what those notes added up to. `asked` is the request that began it, where that can be sent again.
     """
 
     tenant: Tenant
@@ -112,6 +113,7 @@ class Restore:
     baseline: Cut | None = None
     caught_up: Cut | None = None
     changes: Changes | None = None
+    asked: Asked | None = None
     version: int = 0
 
     @property

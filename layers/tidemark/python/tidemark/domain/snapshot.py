@@ -1,11 +1,13 @@
 """Snapshots: the catalog record, its states, and the id that people see."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
+from tidemark.domain.asked import Asked
 from tidemark.domain.live import Cut, FencingToken, Generation
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import SnapshotNotFound
@@ -14,6 +16,11 @@ SnapshotId = NewType("SnapshotId", str)
 CaptureId = NewType("CaptureId", str)
 
 MAX_DESCRIPTION_CHARS: Final = 1024
+MAX_LABELS: Final = 50
+MAX_LABEL_KEY_CHARS: Final = 128
+MAX_LABEL_VALUE_CHARS: Final = 256
+MIN_LIFETIME: Final = timedelta(minutes=1)
+MAX_LIFETIME: Final = timedelta(days=3650)
 _ID: Final = re.compile(r"snapshot_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-([1-9]\d{0,5}))?")
 
 
@@ -29,6 +36,9 @@ class SnapshotStatus(StrEnum):
     FAILED = "failed"
     DELETED = "deleted"
     PURGING = "purging"
+
+
+RESTORING: Final = "restoring"
 
 
 class Trigger(StrEnum):
@@ -85,8 +95,9 @@ class Snapshot:
     `parent_id` is the snapshot that this one was made incrementally from, `base_cut` the cut of the live data since
     when changes were read. `used_by` names captures and restores that need the snapshot; while it is not empty the
     snapshot can't be deleted. `deleted_at` is when it came into the recycle bin, `recycled_until` when its time there
-    ends. `stored_bytes` is what its packs hold in all, `new_bytes` what this capture added, `raw_bytes` the records
-    uncompressed.
+    ends. `expires_at` is when nobody wants it any more: some time after, the collector puts it there. `asked` is the
+    request that made it, where that can be sent again. `stored_bytes` is what its packs hold in all, `new_bytes` what
+    this capture added, `raw_bytes` the records uncompressed.
     """
 
     tenant: Tenant
@@ -113,12 +124,20 @@ class Snapshot:
     deleted_at: datetime | None = None
     recycled_until: datetime | None = None
     used_by: frozenset[str] = field(default_factory=frozenset)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    expires_at: datetime | None = None
+    asked: Asked | None = None
     version: int = 0
 
     @property
     def restoring(self) -> bool:
         """Whether a restore is reading it now."""
         return any(user.startswith("restore_") for user in self.used_by)
+
+    @property
+    def standing(self) -> str:
+        """Its status as people ask for it: one that a restore reads is `restoring` as long as that lasts."""
+        return RESTORING if self.restoring else self.status.value
 
     @property
     def was_completed(self) -> bool:
@@ -136,10 +155,20 @@ class Snapshot:
             return False
         return self.recycled_until is not None and now < self.recycled_until
 
+    def deleted(self, now: datetime, until: datetime) -> "Snapshot":
+        """The record in the recycle bin, where it stays until then."""
+        return replace(self, status=SnapshotStatus.DELETED, deleted_at=now, recycled_until=until)
+
     def undeleted(self) -> "Snapshot":
         """The record as it was before it came into the recycle bin."""
         before = SnapshotStatus.COMPLETED if self.was_completed else SnapshotStatus.FAILED
         return replace(self, status=before, deleted_at=None, recycled_until=None)
+
+    def expired(self, now: datetime) -> bool:
+        """Whether it is one that people see and its time is over."""
+        if self.status not in {SnapshotStatus.COMPLETED, SnapshotStatus.FAILED} or self.expires_at is None:
+            return False
+        return self.expires_at <= now
 
     def using(self, user: str) -> "Snapshot":
         """The record with one more user. Repeating it changes nothing."""
@@ -154,12 +183,12 @@ def snapshot_id(created_at: datetime, sequence: int = 1) -> SnapshotId:
     """The id of the `sequence`-th snapshot of that second (UTC): `snapshot_2026-01-15T10-00-00Z`, then `...Z-2`,
     `...Z-3`.
     """
-    return SnapshotId(f"snapshot_{_stamp(created_at)}{_suffix(sequence)}")
+    return SnapshotId(f"snapshot_{stamp(created_at)}{_suffix(sequence)}")
 
 
 def restore_id(created_at: datetime, sequence: int = 1) -> str:
     """The id of the `sequence`-th restore of that second (UTC): like a snapshot's, with its own prefix."""
-    return f"restore_{_stamp(created_at)}{_suffix(sequence)}"
+    return f"restore_{stamp(created_at)}{_suffix(sequence)}"
 
 
 def parse_snapshot_id(text: str) -> tuple[str, int]:
@@ -173,8 +202,15 @@ def parse_snapshot_id(text: str) -> tuple[str, int]:
     return match[1], int(match[2] or 1)
 
 
-def _stamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+def whole_second(moment: datetime) -> datetime:
+    """The second that the moment is in, which is all that people see of it."""
+    return moment.replace(microsecond=0)
+
+
+def stamp(moment: datetime) -> str:
+    """The second of a moment, in UTC, as ids have it: `2026-01-15T10-00-00Z`."""
+    # Not strftime, which writes the year 1 as 1.
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds").replace(":", "-") + "Z"
 
 
 def _suffix(sequence: int) -> str:

@@ -7,9 +7,10 @@ cases.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from itertools import batched
 from typing import Final, NamedTuple
 
@@ -86,6 +87,24 @@ def read_records(ports: Ports, tenant: Tenant) -> Records | None:
     return None
 
 
+def recycle(ports: Ports, records: Records, bin_days: int, *, dry_run: bool) -> tuple[Records, int]:
+    """Put snapshots that were to be kept until a moment that has passed into the recycle bin, where they stay for so
+    many days: the records with that done, and how many.
+
+    One that something still builds on or reads stays what it is, until nothing does. No safety hangs on the clock that
+    is asked here: what it puts into the bin can be brought back.
+    """
+    now = ports.clock.now()
+    until = now + timedelta(days=bin_days)
+    needed = needed_ids(records)
+
+    def going(snapshot: Snapshot) -> Snapshot | None:
+        wanted = snapshot.used_by or snapshot.id in needed or not snapshot.expired(now)
+        return None if wanted else snapshot.deleted(now, until)
+
+    return _changed(ports, records, going, dry_run=dry_run)
+
+
 def expire(ports: Ports, records: Records, *, dry_run: bool) -> tuple[Records, int]:
     """Let snapshots whose time in the recycle bin is over go for good: the records with that done, and how many.
 
@@ -95,20 +114,14 @@ def expire(ports: Ports, records: Records, *, dry_run: bool) -> tuple[Records, i
     """
     now = ports.clock.now()
     needed = needed_ids(records)
-    snapshots, expired = [], 0
-    for snapshot in records.snapshots:
+
+    def going(snapshot: Snapshot) -> Snapshot | None:
         over = snapshot.status is SnapshotStatus.DELETED and not snapshot.recycled(now)
         if not over or snapshot.used_by or snapshot.id in needed:
-            snapshots.append(snapshot)
-            continue
-        going = replace(snapshot, status=SnapshotStatus.PURGING)
-        try:
-            snapshots.append(going if dry_run else ports.catalog.replace_snapshot(going))
-            expired += 1
-        except (StaleRecord, SnapshotNotFound):
-            # Somebody brought it back, or another collector came first.
-            snapshots += _as_it_is(ports, snapshot)
-    return records._replace(snapshots=tuple(snapshots)), expired
+            return None
+        return replace(snapshot, status=SnapshotStatus.PURGING)
+
+    return _changed(ports, records, going, dry_run=dry_run)
 
 
 def needed_ids(records: Records) -> frozenset[SnapshotId]:
@@ -223,6 +236,25 @@ def _read_once(ports: Ports, tenant: Tenant) -> Records:
     return Records(
         ports.table.load(tenant).state, tuple(ports.catalog.restores(tenant)), tuple(ports.catalog.snapshots(tenant))
     )
+
+
+def _changed(
+    ports: Ports, records: Records, going: Callable[[Snapshot], Snapshot | None], *, dry_run: bool
+) -> tuple[Records, int]:
+    """The records with the snapshots stored as `going` wants them, None being as they are; and how many it changed."""
+    snapshots, changed = [], 0
+    for snapshot in records.snapshots:
+        wanted = going(snapshot)
+        if wanted is None:
+            snapshots.append(snapshot)
+            continue
+        try:
+            snapshots.append(wanted if dry_run else ports.catalog.replace_snapshot(wanted))
+            changed += 1
+        except (StaleRecord, SnapshotNotFound):
+            # Somebody changed it since it was read, or another collector came first.
+            snapshots += _as_it_is(ports, snapshot)
+    return records._replace(snapshots=tuple(snapshots)), changed
 
 
 def _as_it_is(ports: Ports, snapshot: Snapshot) -> list[Snapshot]:

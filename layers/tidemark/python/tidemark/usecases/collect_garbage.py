@@ -11,16 +11,25 @@ from tidemark.domain.tenant import Tenant
 from tidemark.engine import collect
 from tidemark.engine.live import generations
 from tidemark.ports import Ports, StoredObject
+from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS
 from tidemark.usecases.records import amend_restore
 
 # Sweeping gets this much even where the objects took the whole budget, so that every call comes further.
 _SWEEP_AT_LEAST_S: Final = 20.0
 
 
-def collect_garbage(ports: Ports, tenant: Tenant, *, dry_run: bool = False, budget_s: float = 600.0) -> Collection:
+def collect_garbage(
+    ports: Ports,
+    tenant: Tenant,
+    *,
+    dry_run: bool = False,
+    budget_s: float = 600.0,
+    recycle_bin_days: int = RECYCLE_BIN_DAYS,
+) -> Collection:
     """Remove what nobody needs; the report. Where its `done` is false the budget was spent: call again to go on.
 
-    It can be repeated, and several may run at once. `dry_run` deletes and changes nothing and reports what would be.
+    Snapshots that have expired go into the recycle bin for so many days. It can be repeated, and several may run at
+    once. `dry_run` deletes and changes nothing and reports what would be.
     """
     until_s = ports.clock.monotonic_s() + budget_s
     listed = collect.list_objects(ports, tenant)
@@ -29,6 +38,7 @@ def collect_garbage(ports: Ports, tenant: Tenant, *, dry_run: bool = False, budg
         busy = f"the records of tenant {tenant} changed each time they were read: nothing was collected"
         everything = collect.tally(listed)
         return Collection(tenant, dry_run, listed=everything, kept=everything, problems=(busy,))
+    records, recycled = collect.recycle(ports, records, recycle_bin_days, dry_run=dry_run)
     records, expired = collect.expire(ports, records, dry_run=dry_run)
     named = collect.read_manifests(ports, records)
     found = collect.garbage(listed, records, named)
@@ -50,7 +60,7 @@ def collect_garbage(ports: Ports, tenant: Tenant, *, dry_run: bool = False, budg
         )
     until_s = max(until_s, ports.clock.monotonic_s() + _SWEEP_AT_LEAST_S)
     swept, all_swept = _sweep_restores(ports, records, until_s, dry_run=dry_run)
-    return replace(report, expired=expired, swept_generations=swept, done=report.done and all_swept)
+    return replace(report, recycled=recycled, expired=expired, swept_generations=swept, done=report.done and all_swept)
 
 
 def _nothing_deleted(

@@ -1,30 +1,50 @@
 """Create a snapshot: in the request where the work fits its time, otherwise by the capture state machine."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from itertools import count
+from types import MappingProxyType
 from typing import Final
 
+from tidemark.domain.asked import Asked
 from tidemark.domain.live import FencingToken, LeaseKind
-from tidemark.domain.snapshot import CaptureId, Failure, Snapshot, snapshot_id
+from tidemark.domain.snapshot import CaptureId, Failure, Snapshot, snapshot_id, whole_second
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
 from tidemark.errors import LeaseLost, RecordExists, TidemarkError, Unavailable
 from tidemark.ports import Ports
 from tidemark.usecases import capture_phases
 from tidemark.usecases.contention import acquire
+from tidemark.usecases.repeats import snapshot_asked_for
 
 _IN_REQUEST: Final = 0
 _FIRST_EXECUTION: Final = 1
+_NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def create_snapshot(
-    ports: Ports, tenant: Tenant, *, description: str = "", budget_s: float = 5.0, inline_limit_s: int = 30
+    ports: Ports,
+    tenant: Tenant,
+    *,
+    description: str = "",
+    labels: Mapping[str, str] = _NO_LABELS,
+    lifetime: timedelta | None = None,
+    asked: Asked | None = None,
+    budget_s: float = 5.0,
+    inline_limit_s: int = 30,
 ) -> Snapshot:
     """A snapshot of the tenant's entities as of a cut made now: `COMPLETED` when it fits `budget_s`, else `CREATING`,
     with its execution started.
 
-    `inline_limit_s` is how long the request itself may live. Raises CaptureInProgress, RestoreInProgress.
+    After its `lifetime`, the collector may put it into the recycle bin. What was `asked` for before, by a request that
+    died, is not made again: the snapshot is the one that it made. `inline_limit_s` is how long the request itself may
+    live. Raises CaptureInProgress, RestoreInProgress, KeyReused.
     """
+    if asked is not None:
+        made = snapshot_asked_for(ports, tenant, asked, inline_limit_s=inline_limit_s)
+        if made is not None:
+            return made
     until_s = ports.clock.monotonic_s() + budget_s
     capture_id = CaptureId(ports.entropy.token_bytes(16).hex())
     now = ports.clock.now()
@@ -37,6 +57,9 @@ def create_snapshot(
         capture_id=capture_id,
         token=FencingToken(0),
         description=description,
+        labels=dict(labels),
+        expires_at=None if lifetime is None else whole_second(now + lifetime),
+        asked=asked,
     )
     snapshot, shards = _register(ports, draft, inline_limit_s=inline_limit_s)
     try:

@@ -3,7 +3,6 @@ collector, which alone deletes objects.
 """
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -36,7 +35,7 @@ def delete_snapshot(
         if snapshot.used_by:
             users = ", ".join(sorted(snapshot.used_by))
             raise SnapshotInUse(f"snapshot {snapshot_id} is in use by {users}; wait for it or cancel it")
-        return replace(snapshot, status=SnapshotStatus.DELETED, deleted_at=now, recycled_until=until)
+        return snapshot.deleted(now, until)
 
     now = ports.clock.now()
     until = now + timedelta(days=recycle_bin_days)

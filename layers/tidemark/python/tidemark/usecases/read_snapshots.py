@@ -1,10 +1,48 @@
 """Get and list snapshots. Only the catalog is read."""
 
-from tidemark.domain.snapshot import Snapshot
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from tidemark.domain.snapshot import Snapshot, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import SnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.listing import Listing, page_of
+
+_NO_LABELS: Final[Mapping[str, str | None]] = MappingProxyType({})
+
+
+class SnapshotsWanted(NamedTuple):
+    """Which snapshots to list: those of which all this holds.
+
+    `standing` as `Snapshot.standing` says it; None means any but deleted. `labels`: each must be there, with the value
+    if one is given. From `since` on, earlier than `before`.
+    """
+
+    standing: str | None = None
+    labels: Mapping[str, str | None] = _NO_LABELS
+    trigger: Trigger | None = None
+    since: datetime | None = None
+    before: datetime | None = None
+
+    def fits(self, snapshot: Snapshot, now: datetime) -> bool:
+        """Whether it is wanted, its second of creation apart."""
+        if self.standing == SnapshotStatus.DELETED:
+            seen = snapshot.recycled(now)
+        else:
+            seen = not snapshot.forgotten and self.standing in {None, snapshot.standing}
+        return (
+            seen
+            and self.trigger in {None, snapshot.trigger}
+            and all(
+                key in snapshot.labels and value in {None, snapshot.labels[key]} for key, value in self.labels.items()
+            )
+        )
+
+
+NOT_DELETED: Final = SnapshotsWanted()
 
 
 def get_snapshot(ports: Ports, tenant: Tenant, snapshot_id: str) -> Snapshot:
@@ -25,13 +63,12 @@ def deleted(ports: Ports, snapshot: Snapshot) -> SnapshotNotFound:
     )
 
 
-def list_snapshots(ports: Ports, tenant: Tenant, *, limit: int, offset: int) -> Listing[Snapshot]:
-    """Snapshots that were not deleted, newest first."""
-    found = (one for one in ports.catalog.snapshots(tenant) if not one.forgotten)
-    return page_of(found, limit=limit, offset=offset)
-
-
-def list_recycle_bin(ports: Ports, tenant: Tenant, *, limit: int, offset: int) -> Listing[Snapshot]:
-    """Deleted snapshots that can be brought back, newest first."""
+def list_snapshots(
+    ports: Ports, tenant: Tenant, *, limit: int, offset: int, wanted: SnapshotsWanted = NOT_DELETED
+) -> Listing[Snapshot]:
+    """The snapshots that are wanted, newest first. Deleted ones are listed only if they alone are wanted, and only
+    while they can be brought back.
+    """
     now = ports.clock.now()
-    return page_of((one for one in ports.catalog.snapshots(tenant) if one.recycled(now)), limit=limit, offset=offset)
+    found = ports.catalog.snapshots(tenant, since=wanted.since, before=wanted.before)
+    return page_of((one for one in found if wanted.fits(one, now)), limit=limit, offset=offset)

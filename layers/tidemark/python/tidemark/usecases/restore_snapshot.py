@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Final
 
+from tidemark.domain.asked import Asked
 from tidemark.domain.live import Generation, LeaseKind
 from tidemark.domain.restore import Mode, Phase, Restore, RestoreId, RestoreStatus
 from tidemark.domain.snapshot import Failure, Snapshot, restore_id
@@ -15,6 +16,7 @@ from tidemark.ports import Ports
 from tidemark.usecases.contention import acquire
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.records import amend_restore, amend_snapshot
+from tidemark.usecases.repeats import restore_asked_for
 from tidemark.usecases.restore_phases.lifecycle import restorable, use
 
 _FIRST_EXECUTION: Final = 1
@@ -35,14 +37,25 @@ class Wish:
 
 
 def restore_snapshot(
-    ports: Ports, tenant: Tenant, snapshot_id: str, wish: Wish = Wish(), *, inline_limit_s: int = 30
+    ports: Ports,
+    tenant: Tenant,
+    snapshot_id: str,
+    wish: Wish = Wish(),
+    *,
+    asked: Asked | None = None,
+    inline_limit_s: int = 30,
 ) -> Restore:
-    """The restore, accepted and started.
+    """The restore, accepted and started. What was `asked` for before, by a request that died, is not begun again: the
+    restore is the one that it began.
 
-    Raises SnapshotNotFound, SnapshotNotRestorable, CaptureInProgress, RestoreInProgress.
+    Raises SnapshotNotFound, SnapshotNotRestorable, CaptureInProgress, RestoreInProgress, KeyReused.
     """
+    if asked is not None:
+        begun = restore_asked_for(ports, wish.target or tenant, asked, inline_limit_s=inline_limit_s)
+        if begun is not None:
+            return begun
     snapshot = restorable(get_snapshot(ports, tenant, snapshot_id))
-    restore = _register(ports, snapshot, wish, inline_limit_s=inline_limit_s)
+    restore = _register(ports, snapshot, wish, asked, inline_limit_s=inline_limit_s)
     try:
         if wish.generation not in {None, restore.from_generation}:
             raise PlanOutdated("another restore was made since the plan; ask for another dry run")
@@ -54,7 +67,7 @@ def restore_snapshot(
     return restore
 
 
-def _register(ports: Ports, snapshot: Snapshot, wish: Wish, *, inline_limit_s: int) -> Restore:
+def _register(ports: Ports, snapshot: Snapshot, wish: Wish, asked: Asked | None, *, inline_limit_s: int) -> Restore:
     """Take the lease under the first restore id of this second that is free, and add the record."""
     tenant, now = wish.target or snapshot.tenant, ports.clock.now()
     owner = ports.entropy.token_bytes(16).hex()
@@ -87,6 +100,7 @@ def _register(ports: Ports, snapshot: Snapshot, wish: Wish, *, inline_limit_s: i
             mode=wish.mode,
             selection=wish.selection,
             safety_wanted=wish.safety_snapshot,
+            asked=asked,
         )
         try:
             return ports.catalog.add_restore(restore.entering(Phase.PLAN, now))

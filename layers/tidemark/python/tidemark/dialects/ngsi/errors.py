@@ -28,6 +28,7 @@ from tidemark.errors import (
     ObjectNotFound,
     PartialUpdate,
     RecordExists,
+    RequestInProgress,
     RestoreInProgress,
     StaleRecord,
     Throttled,
@@ -74,6 +75,7 @@ _FORMS: Final[dict[type[TidemarkError], _Form]] = {
     KeyNotFound: _INTERNAL,
     TidemarkError: _INTERNAL,
 }
+_IN_PROGRESS_RETRY_AFTER: Final = "2"
 _RETRY_AFTER: Final = {HTTPStatus.TOO_MANY_REQUESTS: "2", HTTPStatus.SERVICE_UNAVAILABLE: "1"}
 
 
@@ -114,6 +116,8 @@ def _headers(error: Exception, form: _Form) -> dict[str, str]:
             headers["Location"] = f"/v2/snapshots/{error.snapshot_id}"
         case RestoreInProgress():
             headers["Location"] = f"/v2/restores/{error.restore_id}"
+        case RequestInProgress():
+            headers["Retry-After"] = _IN_PROGRESS_RETRY_AFTER
         case MethodNotAllowed():
             headers["Allow"] = ", ".join(error.allow)
         case Unauthorized():

@@ -21,7 +21,7 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     "/v2/subscriptions": ("GET", "POST"),
     "/v2/registrations": ("GET", "POST"),
     "/v2/snapshots": ("GET", "POST"),
-    "/v2/snapshots/{snapshotId}": ("GET", "DELETE"),
+    "/v2/snapshots/{snapshotId}": ("GET", "PATCH", "DELETE"),
     "/v2/snapshots/{snapshotId}/restore": ("POST",),
     "/v2/snapshots/{snapshotId}/verify": ("POST",),
     "/v2/snapshots/{snapshotId}/undelete": ("POST",),

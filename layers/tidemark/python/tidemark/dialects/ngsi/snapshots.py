@@ -1,9 +1,8 @@
-"""Snapshots in the NGSIv2 vocabulary: the bodies of the create and restore requests, and the answers.
+"""Snapshots in the NGSIv2 vocabulary: the body of the restore request, and the answers.
 
 Source: the Vela OS snapshots page, whose members, formats and order come first in every answer.
 """
 
-import re
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -12,14 +11,13 @@ from tidemark.dialects.ngsi.errors import stored_failure
 from tidemark.dialects.ngsi.parameters import json_type, members
 from tidemark.dialects.wire import Request
 from tidemark.domain.restore import Mode, Restore
-from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, Snapshot, SnapshotId, Verification, parse_snapshot_id
+from tidemark.domain.snapshot import Snapshot, SnapshotId, Verification, parse_snapshot_id
 from tidemark.domain.tenant import Tenant, parse_tenant
 from tidemark.errors import InvalidRequest
 from tidemark.usecases.restore_snapshot import Wish
 
 MAX_BODY_BYTES: Final = 16_384
 _MODES: Final = frozenset(Mode)
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _PLANNED_MEMBERS: Final = ("filter", "mode", "target")
 _RESTORE_MEMBERS: Final = (*_PLANNED_MEMBERS, "dryRun", "plan", "safetySnapshot")
 
@@ -39,35 +37,6 @@ def named(request: Request) -> SnapshotId:
     text = request.path_parameter("snapshotId")
     parse_snapshot_id(text)
     return SnapshotId(text)
-
-
-def asks_for_recycle_bin(request: Request) -> bool:
-    """Whether a list of deleted snapshots is wanted: `status=deleted`. Raises InvalidRequest for any other status."""
-    status = request.query.get("status")
-    if status not in {None, "deleted"}:
-        raise InvalidRequest(
-            f"the parameter status can only be 'deleted', which lists the recycle bin; it is {status[:40]!r}"
-        )
-    return status is not None
-
-
-def parse_create(document: object) -> str:
-    """The description in the body of a create request; empty where it has none.
-
-    Raises InvalidRequest naming the member that is wrong.
-    """
-    text = members(document, ("description",)).get("description", "")
-    if not isinstance(text, str):
-        raise InvalidRequest(f"the member 'description' must be a string; it is {json_type(text)}")
-    if len(text) > MAX_DESCRIPTION_CHARS:
-        raise InvalidRequest(
-            f"the member 'description' has {len(text)} characters; at most {MAX_DESCRIPTION_CHARS} are accepted"
-        )
-    if control := _CONTROL.search(text):
-        raise InvalidRequest(
-            f"the member 'description' holds the control character U+{ord(control[0]):04X}; use only tab and line feed"
-        )
-    return text
 
 
 def parse_bare(document: object) -> None:
@@ -112,14 +81,24 @@ def _target(given: object) -> Tenant:
 
 
 def summary(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot as it is created and listed."""
-    return {
+    """A snapshot as it is created and listed. Labels and expiry are there if it has any."""
+    told: dict[str, Any] = {
         "id": snapshot.id,
         "description": snapshot.description,
         "createdAt": seconds(snapshot.created_at),
         "entityCount": snapshot.entity_count,
-        "status": "restoring" if snapshot.restoring else snapshot.status.value,
+        "status": snapshot.standing,
     }
+    if snapshot.labels:
+        told["labels"] = dict(sorted(snapshot.labels.items()))
+    if snapshot.expires_at is not None:
+        told["expiresAt"] = seconds(snapshot.expires_at)
+    return told
+
+
+def listed(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot as it is listed, in the recycle bin or not."""
+    return in_recycle_bin(snapshot) if snapshot.forgotten else summary(snapshot)
 
 
 def in_recycle_bin(snapshot: Snapshot) -> dict[str, Any]:

@@ -1,0 +1,58 @@
+"""What an earlier run of the same request has begun, where its process died before the answer was kept.
+
+Nothing is derived from the key but the mark on the record. A capture's id, and so the keys of its packs, must be used
+once: packs of an earlier cut under the same keys would be adopted as those of this one.
+"""
+
+from tidemark.domain.asked import KEPT_FOR, Asked
+from tidemark.domain.restore import Restore, RestoreStatus
+from tidemark.domain.snapshot import Snapshot, SnapshotStatus
+from tidemark.domain.tenant import Tenant
+from tidemark.errors import KeyReused
+from tidemark.ports import Ports
+from tidemark.usecases.contention import see_through
+
+
+def snapshot_asked_for(ports: Ports, tenant: Tenant, asked: Asked, *, inline_limit_s: int) -> Snapshot | None:
+    """The snapshot that the request has made or is making; None where it made none, or one that failed.
+
+    A capture that is under way is seen through. Raises KeyReused.
+    """
+    since = ports.clock.now() - KEPT_FOR
+    for snapshot in ports.catalog.snapshots(tenant, since=since):
+        if _same(snapshot.asked, asked) and snapshot.status is not SnapshotStatus.FAILED:
+            if snapshot.status is SnapshotStatus.CREATING:
+                _see_through(ports, tenant, snapshot.capture_id, inline_limit_s)
+            return ports.catalog.snapshot(tenant, snapshot.id)
+    return None
+
+
+def restore_asked_for(ports: Ports, tenant: Tenant, asked: Asked, *, inline_limit_s: int) -> Restore | None:
+    """The restore that the request has begun; None where it began none, or one that failed and changed nothing.
+
+    One that is under way is seen through. Raises KeyReused.
+    """
+    since = ports.clock.now() - KEPT_FOR
+    for restore in ports.catalog.restores(tenant):
+        if restore.created_at < since:
+            return None
+        if _same(restore.asked, asked) and restore.status is not RestoreStatus.FAILED:
+            if restore.status is RestoreStatus.RESTORING:
+                _see_through(ports, tenant, restore.owner, inline_limit_s)
+            return restore
+    return None
+
+
+def _same(held: Asked | None, asked: Asked) -> bool:
+    if held is None or held.key != asked.key:
+        return False
+    if held.content != asked.content:
+        raise KeyReused("another request was made with this key; use a new key for each request")
+    return True
+
+
+def _see_through(ports: Ports, tenant: Tenant, owner: str, inline_limit_s: int) -> None:
+    """Make sure that an execution ends what the dead request has begun."""
+    state = ports.table.load(tenant).state
+    if state is not None and state.lease is not None and state.lease.owner == owner:
+        see_through(ports, tenant, state.lease, inline_limit_s=inline_limit_s)

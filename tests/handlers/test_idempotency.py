@@ -1,0 +1,179 @@
+"""Requests with an `Idempotency-Key`: sent again, they are answered again and not obeyed again."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.ngsi.create_snapshot import handler as create_snapshot
+from functions.ngsi.delete_snapshot import handler as delete_snapshot
+from functions.ngsi.restore_snapshot import handler as restore_snapshot
+from tests.fakes import ManualClock
+from tests.handlers.phases import write
+from tests.handlers.rest import Answer, assert_error, call, request
+from tidemark import bootstrap
+from tidemark.domain.asked import Asked
+from tidemark.domain.snapshot import Snapshot
+from tidemark.domain.tenant import Tenant
+from tidemark.errors import AwsFailure, RequestInProgress
+from tidemark.ports import Ports
+
+SMARTCITY = Tenant("smartcity")
+HARBOUR = Tenant("harbour")
+DAY_S = 24 * 3600
+
+
+def create(key: str | None, body: object = None, tenant: str = SMARTCITY) -> Answer:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    event = request("ngsi", "create_snapshot", body=body or {"description": "d"}, headers=headers, tenant=tenant)
+    return call(create_snapshot.handler, event)
+
+
+def restore(key: str, snapshot_id: str, body: object = None) -> Answer:
+    path = f"/v2/snapshots/{snapshot_id}/restore"
+    event = request("ngsi", "restore_snapshot", body=body, headers={"Idempotency-Key": key}, path=path)
+    return call(restore_snapshot.handler, event)
+
+
+def snapshots_of(ports: Ports, tenant: Tenant = SMARTCITY) -> list[Snapshot]:
+    return list(ports.catalog.snapshots(tenant))
+
+
+def pass_s(ports: Ports, seconds: float) -> None:
+    assert isinstance(ports.clock, ManualClock)
+    ports.clock.advance(seconds)
+
+
+@pytest.fixture(autouse=True)
+def entities(ports: Ports) -> None:
+    write(ports, 1, 2, 3)
+
+
+def test_create_answers_the_same_when_it_is_sent_again(ports: Ports) -> None:
+    first = create("K")
+    pass_s(ports, DAY_S - 10)
+    write(ports, 4)
+    again = create("K")
+    assert first.status == 201
+    assert again == first
+    assert len(snapshots_of(ports)) == 1
+
+
+def test_create_makes_two_when_the_keys_are_two_or_none(ports: Ports) -> None:
+    ids = {create(key).json["id"] for key in ("K", "L", None, None)}
+    assert len(ids) == len(snapshots_of(ports)) == 4
+
+
+def test_create_is_a_conflict_when_the_key_was_used_for_another_body(ports: Ports) -> None:
+    create("K")
+    assert_error(create("K", {"description": "other"}), 409, "Conflict", "another request was made with this key")
+    assert len(snapshots_of(ports)) == 1
+
+
+def test_key_belongs_to_a_tenant(ports: Ports) -> None:
+    assert create("K", tenant="harbour").status == 201
+    assert create("K", {"description": "other"}).status == 201
+    assert (len(snapshots_of(ports)), len(snapshots_of(ports, HARBOUR))) == (1, 1)
+
+
+def test_key_belongs_to_a_route(ports: Ports) -> None:
+    made = create("K").json["id"]
+    answer = restore("K", made)
+    assert (answer.status, answer.json["id"]) == (202, made)
+
+
+def test_key_can_be_used_again_after_a_day(ports: Ports) -> None:
+    first = create("K").json["id"]
+    pass_s(ports, DAY_S + 10)
+    second = create("K", {"description": "other"})
+    assert second.status == 201
+    assert [one.id for one in snapshots_of(ports)] == [second.json["id"], first]
+
+
+def test_request_can_be_sent_again_when_it_was_refused(ports: Ports) -> None:
+    assert_error(create("K", {"description": 7}), 400, "BadRequest")
+    assert create("K").status == 201
+    assert len(snapshots_of(ports)) == 1
+
+
+def test_request_is_a_conflict_with_a_word_on_when_to_ask_while_it_is_being_served(ports: Ports) -> None:
+    class Busy:
+        def once(self, *_: Any) -> dict[str, Any]:
+            raise RequestInProgress("the request with this key is being served; ask again in a moment")
+
+    with bootstrap.use(replace(ports, repeats=Busy())):
+        answer = create("K")
+        assert create(None).status == 201
+    assert_error(answer, 409, "Conflict", "being served")
+    assert answer.headers["Retry-After"] == "2"
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "ä", "a\tb", "a\x7f", "🌊"])
+def test_request_is_refused_when_its_key_is_none(ports: Ports, key: str) -> None:
+    assert_error(create(key), 400, "BadRequest", "Idempotency-Key must have 1 to 255 printable ASCII characters")
+    assert snapshots_of(ports) == []
+
+
+@pytest.mark.parametrize("key", ["x", "x" * 255, '"8e03978e-40d5-43dd-bc93-6894a57f9324"', "a b~!"])
+def test_key_may_be_any_printable_ascii(ports: Ports, key: str) -> None:
+    assert create(key) == create(key)
+    assert len(snapshots_of(ports)) == 1
+
+
+def test_restore_answers_the_same_when_it_is_sent_again(ports: Ports) -> None:
+    made = create(None).json["id"]
+    first = restore("K", made)
+    pass_s(ports, 3600)
+    assert first.status == 202
+    assert restore("K", made) == first
+    assert_error(restore("K", made, {"safetySnapshot": False}), 409, "Conflict", "another request")
+    assert len(list(ports.catalog.restores(SMARTCITY))) == 1
+
+
+def test_restore_is_a_conflict_when_the_key_was_used_for_another_snapshot(ports: Ports) -> None:
+    one, two = create(None).json["id"], create(None).json["id"]
+    restore("K", one)
+    assert_error(restore("K", two), 409, "Conflict", "another request was made with this key")
+
+
+def test_restore_answers_the_same_even_if_its_snapshot_is_gone(ports: Ports) -> None:
+    made = create(None).json["id"]
+    first = restore("K", made)
+    record = ports.catalog.snapshot(SMARTCITY, made)
+    ports.catalog.replace_snapshot(replace(record, used_by=frozenset()))
+    deleted = call(delete_snapshot.handler, request("ngsi", "delete_snapshot", path=f"/v2/snapshots/{made}"))
+    assert deleted.status == 204
+    assert restore("K", made) == first
+
+
+class Lossy:
+    """Answers, and then can't keep the answer."""
+
+    def once(self, _tenant: Tenant, _asked: Asked, answer: Any) -> dict[str, Any]:
+        answer()
+        raise AwsFailure("keeping the answer to a request: AWS answered InternalServerError")
+
+
+@pytest.fixture
+def lossy(ports: Ports) -> Iterator[Ports]:
+    with bootstrap.use(replace(ports, repeats=Lossy())) as fresh:
+        yield fresh
+
+
+def test_create_finds_what_it_made_when_its_answer_could_not_be_kept(lossy: Ports, ports: Ports) -> None:
+    assert_error(create("K"), 503, "ServiceUnavailable")
+    with bootstrap.use(ports):
+        again = create("K")
+        assert again.json["id"] == snapshots_of(ports)[0].id
+        assert (again.status, again.json["status"], again.json["entityCount"]) == (201, "completed", 3)
+    assert len(snapshots_of(ports)) == 1
+
+
+def test_create_is_a_conflict_when_the_key_has_made_another_though_its_answer_was_not_kept(
+    lossy: Ports, ports: Ports
+) -> None:
+    create("K")
+    with bootstrap.use(ports):
+        assert_error(create("K", {"description": "other"}), 409, "Conflict", "another request was made with this key")
+    assert len(snapshots_of(ports)) == 1
