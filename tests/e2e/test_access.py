@@ -29,6 +29,7 @@ BODIES: dict[str, Any] = {
     "PUT /v2/entities/{entityId}/attrs": {"note": ATTRIBUTE},
     "PUT /v2/entities/{entityId}/attrs/{attrName}": ATTRIBUTE,
     "PUT /v2/entities/{entityId}/attrs/{attrName}/value": {"changed": True},
+    "PATCH /v2/snapshots/{snapshotId}": {"description": "changed by a stranger"},
     "POST /v2/op/update": {"actionType": "append", "entities": [{"id": "mine", "type": "Room"}]},
     "POST /v2/op/query": {"entities": [{"idPattern": ".*"}]},
 }
