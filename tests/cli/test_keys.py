@@ -1,14 +1,17 @@
-"""The operators' command line, on a stack that moto's CloudFormation has deployed."""
+"""`tidemark keys`, on a stack that moto's CloudFormation has deployed."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from moto import mock_aws
 
+from tests.cli.running import CommandLine, Said, Scripted
 from tests.repo.sources import template
-from tidemark import __main__ as command_line
 from tidemark import bootstrap
 from tidemark.adapters import clients
 from tidemark.domain.api_key import Action, ApiKey, key_id
@@ -44,23 +47,25 @@ def stack() -> Iterator[str]:
     clients.forget()
 
 
-def run(*arguments: str) -> int:
-    return command_line.main(arguments)
+def run(*arguments: str) -> Said:
+    said = CommandLine(Scripted([]))("keys", *arguments)
+    assert "Traceback" not in said.err
+    return said
 
 
-def made(stack: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def made(stack: str, *arguments: str) -> str:
     """The secret of a new key."""
-    assert run("create-key", "--stack", stack, "--tenants", "smartcity", "--actions", "read,write", *arguments) == 0
-    return capsys.readouterr().out.strip()
+    said = run("make", "--stack", stack, "--tenants", "smartcity", "--actions", "read,write", *arguments)
+    assert said.code == 0, said
+    return said.out.strip()
 
 
 def stored(stack: str, secret: str) -> ApiKey:
     return bootstrap.ports_of_stack(stack).catalog.key(key_id(secret))
 
 
-def test_create_key_prints_a_key_that_opens_what_was_asked_for(stack: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("create-key", "--stack", stack, "--name", "city app", "--tenants", "A,b", "--actions", "read") == 0
-    said = capsys.readouterr()
+def test_make_prints_a_key_that_opens_what_was_asked_for(stack: str) -> None:
+    said = run("make", "--stack", stack, "--name", "city app", "--tenants", "A,b", "--actions", "read")
     key = authenticate(bootstrap.ports_of_stack(stack), said.out.removesuffix("\n"))
     assert (key.name, key.tenants, key.actions, key.expires_at) == (
         "city app",
@@ -72,77 +77,96 @@ def test_create_key_prints_a_key_that_opens_what_was_asked_for(stack: str, capsy
     assert said.out.strip() not in said.err
 
 
-def test_create_key_makes_one_that_expires_when_a_date_is_given(stack: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_make_prints_json_when_asked(stack: str) -> None:
+    said = run("make", "--stack", stack, "--tenants", "*", "--actions", "admin", "--json")
+    told = json.loads(said.out)
+    assert key_id(told["key"]) == told["id"]
+    assert (told["tenants"], told["actions"]) == (["*"], ["admin"])
+
+
+def test_make_makes_one_that_expires_when_a_date_is_given(stack: str) -> None:
     day = (datetime.now(tz=UTC) + timedelta(days=3)).date()
-    key = stored(stack, made(stack, capsys, "--expires", day.isoformat()))
+    key = stored(stack, made(stack, "--expires", day.isoformat()))
     assert key.expires_at == datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def test_revoke_key_ends_a_key(stack: str, capsys: pytest.CaptureFixture[str]) -> None:
-    secret = made(stack, capsys)
-    assert run("revoke-key", "--stack", stack, key_id(secret)) == 0
-    assert "opens nothing any more" in capsys.readouterr().err
+def test_list_shows_every_key_and_no_secret(stack: str) -> None:
+    secrets = [made(stack, "--name", name) for name in ("dashboard", "importer")]
+    run("revoke", "--stack", stack, secrets[0])
+    said = run("list", "--stack", stack)
+    lines = {line.split()[1]: line for line in said.out.splitlines()}
+    assert "expired" in lines["dashboard"]
+    assert "never" in lines["importer"]
+    listed = json.loads(run("list", "--stack", stack, "--json").out)
+    assert {one["id"] for one in listed} == {key_id(secret) for secret in secrets}
+    assert not any(secret in said.out for secret in secrets)
+
+
+def test_revoke_ends_a_key(stack: str) -> None:
+    secret = made(stack)
+    said = run("revoke", "--stack", stack, key_id(secret))
+    assert (said.code, said.out) == (0, "")
+    assert "opens nothing any more" in said.err
     with pytest.raises(Unauthorized):
         authenticate(bootstrap.ports_of_stack(stack), secret)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "code", "told"),
     [
-        pytest.param(("revoke-key", "--stack", STACK, "0" * 64), "no API key", id="unknown key"),
-        pytest.param(("revoke-key", "--stack", "elsewhere", "0" * 64), "--stack", id="unknown stack"),
+        pytest.param(("revoke", "--stack", STACK, "0" * 64), 3, "no API key", id="unknown key"),
+        pytest.param(("revoke", "--stack", "elsewhere", "0" * 64), 3, "--stack", id="unknown stack"),
+        pytest.param(("make", "--stack", STACK, "--tenants", "a b", "--actions", "read"), 1, "'a b'", id="bad tenant"),
         pytest.param(
-            ("create-key", "--stack", STACK, "--tenants", "a b", "--actions", "read"), "'a b'", id="bad tenant"
-        ),
-        pytest.param(
-            ("create-key", "--stack", STACK, "--tenants", "a", "--actions", "read", "--expires", "2020-01-01"),
+            ("make", "--stack", STACK, "--tenants", "a", "--actions", "read", "--expires", "2020-01-01"),
+            1,
             "past",
             id="expired already",
         ),
+        pytest.param(
+            ("make", "--tenants", "a", "--actions", "read,erase"), 2, "erase: choose from read", id="unknown action"
+        ),
+        pytest.param(
+            ("make", "--tenants", "a", "--actions", "read", "--expires", "soon"), 2, "'soon' is no date", id="no date"
+        ),
+        pytest.param(("make", "--actions", "read"), 2, "--tenants", id="no tenants"),
     ],
 )
-def test_command_fails_with_a_sentence_when(
-    arguments: tuple[str, ...], said: str, stack: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(*arguments) == 1
-    output = capsys.readouterr()
-    assert said in output.err
-    assert output.out == ""
-    assert "Traceback" not in output.err
+def test_command_fails_with_a_sentence_when(arguments: tuple[str, ...], code: int, told: str, stack: str) -> None:
+    assert stack == STACK
+    said = run(*arguments)
+    assert (said.code, said.out) == (code, "")
+    assert told in " ".join(said.err.replace("\u2502", " ").split())
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        pytest.param(("--tenants", "a", "--actions", "read,erase"), "erase: choose from read, write", id="action"),
-        pytest.param(("--tenants", "a", "--actions", "read", "--expires", "soon"), "'soon' is no date", id="date"),
-        pytest.param(("--actions", "read"), "--tenants", id="no tenants"),
-    ],
-)
-def test_create_key_explains_itself_when_the_command_line_is_wrong(
-    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        run("create-key", *arguments)
-    assert said in capsys.readouterr().err
-
-
-def test_command_says_what_to_set_when_there_is_no_region(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_says_what_to_set_when_there_is_no_region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     clients.forget()
-    assert run("revoke-key", "0" * 64) == 1
+    said = run("revoke", "0" * 64)
     clients.forget()
-    assert "AWS_REGION" in capsys.readouterr().err
+    assert said.code == 3
+    assert "AWS_REGION" in said.err
 
 
-def test_command_refuses_a_stack_that_is_not_of_tidemark(stack: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_says_what_to_install_when_the_packages_of_aws_are_missing() -> None:
+    program = "import sys; sys.modules['boto3'] = None; from tidemark_cli.__main__ import main; main()"
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program, "keys", "list"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "boto3" in done.stderr
+    assert "[keys]" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_command_refuses_a_stack_that_is_not_of_tidemark(stack: str) -> None:
     other = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
     clients.make("cloudformation").create_stack(StackName="other", TemplateBody=json.dumps(other))
-    assert run("revoke-key", "--stack", "other", "0" * 64) == 1
-    assert "CatalogTableName" in capsys.readouterr().err
+    said = run("revoke", "--stack", "other", "0" * 64)
+    assert said.code == 2
+    assert "CatalogTableName" in said.err
 
 
 def test_template_has_every_output_that_the_command_line_reads() -> None:
