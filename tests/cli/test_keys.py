@@ -150,13 +150,13 @@ def test_command_says_what_to_set_when_there_is_no_region(monkeypatch: pytest.Mo
 
 
 def test_command_says_what_to_install_when_the_packages_of_aws_are_missing() -> None:
-    program = "import sys; sys.modules['boto3'] = None; from tidemark_cli.__main__ import main; main()"
+    program = "import sys; sys.modules['botocore'] = None; from tidemark_cli.__main__ import main; main()"
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", program, "keys", "list"], env=environment, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (1, "")
-    assert "boto3" in done.stderr
+    assert "botocore" in done.stderr
     assert "[keys]" in done.stderr
     assert done.stderr.count("\n") == 1
 

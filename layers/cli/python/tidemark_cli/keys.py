@@ -100,22 +100,24 @@ def _ports(stack: str) -> Iterator["Ports"]:
     try:
         from tidemark import bootstrap, errors  # noqa: PLC0415 - see the module
         from tidemark.settings import SettingInvalid  # noqa: PLC0415
+
+        try:
+            yield bootstrap.ports_of_stack(stack)
+        except errors.NotFound as error:
+            raise Failed(ExitCode.NOT_FOUND, str(error)) from error
+        except errors.Unavailable as error:
+            raise Failed(ExitCode.UNAVAILABLE, str(error)) from error
+        except SettingInvalid as error:
+            raise Failed(ExitCode.USAGE, str(error)) from error
+        except errors.TidemarkError as error:
+            raise Failed(ExitCode.FAILED, str(error)) from error
     except ImportError as error:
+        # Clients of AWS are imported when they are first used.
         raise Failed(
             ExitCode.FAILED,
             f"keys are made in AWS directly, which needs the package {error.name}: install tidemark with its extra "
             "'keys', as in pip install '.[keys]'",
         ) from error
-    try:
-        yield bootstrap.ports_of_stack(stack)
-    except errors.NotFound as error:
-        raise Failed(ExitCode.NOT_FOUND, str(error)) from error
-    except errors.Unavailable as error:
-        raise Failed(ExitCode.UNAVAILABLE, str(error)) from error
-    except SettingInvalid as error:
-        raise Failed(ExitCode.USAGE, str(error)) from error
-    except errors.TidemarkError as error:
-        raise Failed(ExitCode.FAILED, str(error)) from error
 
 
 def _told(key: "ApiKey") -> dict[str, Any]:
