@@ -11,7 +11,7 @@ import time
 from typing import Final
 
 from tests.simulation.running import run, seeds
-from tests.simulation.world import SCENES
+from tests.simulation.scenes import SCENES
 
 USUAL_RUNS: Final = 10_000
 _CHUNK: Final = 20

@@ -4,8 +4,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from tests.simulation.scenes import SCENES
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.world import SCENES, World, in_memory
+from tests.simulation.world import World, in_memory
 from tidemark.ports import Ports
 
 RUNS: Final = "TIDEMARK_SIMULATION_RUNS"
@@ -41,9 +42,9 @@ def play(
     replay: str = "make simulate SEED={seed}",
 ) -> World:
     """Play a scene to its end and check what must hold. Raises Broken."""
-    world = World(seed, make_ports, stepped=stepped)
+    world = World(seed, make_ports, stepped=stepped, danger=SCENES[scene].danger(seed))
     try:
-        SCENES[scene](world)
+        SCENES[scene].run(world)
     except Exception as error:
         raise Broken(scene, seed, replay.format(seed=seed), error, world.scheduler.trace) from error
     return world

@@ -64,12 +64,12 @@ class Scheduler:
 
     def spawn(self, name: str, actor: Callable[[], None]) -> None:
         """Add an actor."""
-        assert name not in self._turns or not self._turns[name].locked(), f"two actors are called {name}"
-        self._turns[name] = threading.Lock()
-        self._turns[name].acquire()
+        assert name not in self._turns, f"two actors are called {name}"
+        turn = self._turns[name] = threading.Lock()
+        turn.acquire()
         self._steps[name] = 0
         self._waiting[name] = "begin"
-        self._threads.append(threading.Thread(target=self._live, args=(name, actor), daemon=True))
+        self._threads.append(threading.Thread(target=self._live, args=(name, turn, actor), daemon=True))
         self._threads[-1].start()
 
     @property
@@ -81,19 +81,16 @@ class Scheduler:
         """Let the calling actor die at its so many-th step from here, before the call or after it."""
         self._destine(in_steps, self._die, after=after)
 
-    def freeze(self, in_steps: int, until: Callable[[], bool], noticed: Callable[[], None] = lambda: None) -> None:
-        """Let the calling actor stand still before that step until the world says so, or nobody else can move.
+    def freeze(self, in_steps: int, stand: Callable[[], Callable[[], bool]]) -> None:
+        """Let the calling actor stand still before that step. `stand` is asked then until what, as `wait` has it."""
 
-        `noticed` is called when it comes to a stand.
-        """
-
-        def stand() -> None:
+        def befall() -> None:
             self.spare()
             with self.unseen():
-                noticed()
+                until = stand()
             self.wait(until)
 
-        self._destine(in_steps, stand, after=False)
+        self._destine(in_steps, befall, after=False)
 
     def spare(self) -> None:
         """Let nothing befall the calling actor any more."""
@@ -165,16 +162,17 @@ class Scheduler:
             self._turns[name].release()
         return name
 
-    def _live(self, name: str, actor: Callable[[], None]) -> None:
-        self._turns[name].acquire()
+    def _live(self, name: str, turn: threading.Lock, actor: Callable[[], None]) -> None:
         self._names.name = name
         try:
+            turn.acquire()
             actor()
         except (Killed, _Endless):
             pass
         except BaseException as error:  # noqa: BLE001 - the test looks at what an actor ended with
             self.errors[name] = error
         self._fates.pop(name, None)
+        del self._turns[name]
         self._names.name = None
         if self._waiting:
             self._hand_on()

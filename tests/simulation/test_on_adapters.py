@@ -11,7 +11,7 @@ import pytest
 from tests.simulation.on_moto import on_moto
 from tests.simulation.running import play, seeds
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.world import SCENES
+from tests.simulation.scenes import SCENES
 from tidemark.ports import Ports
 
 RUNS: Final = "TIDEMARK_SIMULATION_AWS_RUNS"
