@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Protocol
 
 from tidemark.domain.keys import EntityKey
@@ -81,7 +82,7 @@ def run_capture(
     try:
         begun = run(lambda: capture_phases.begin(ports, tenant, name, capture_id, attempt=attempt))
         for shard in begun.shards:
-            run(lambda shard=shard: capture_phases.copy_shard(ports, tenant, name, token=begun.token, shard=shard))
+            run(partial(capture_phases.copy_shard, ports, tenant, name, token=begun.token, shard=shard))
         if not begun.over:
             run(lambda: capture_phases.seal(ports, tenant, name, token=begun.token))
     except TidemarkError as error:
@@ -133,10 +134,10 @@ def run_restore(
         if planned.resume_at is Phase.STAGE:
             between("Stage")
             for part in run(lambda: work(ports, planned.work_key)):
-                run(lambda part=part: restore_phases.stage(ports, tenant, name, token=token, part=part))
+                run(partial(restore_phases.stage, ports, tenant, name, token=token, part=part))
             between("Verify")
             for shard in planned.shards:
-                run(lambda shard=shard: restore_phases.verify(ports, tenant, name, token=token, shard=shard))
+                run(partial(restore_phases.verify, ports, tenant, name, token=token, shard=shard))
         between("Cutover")
         cut_over = run(lambda: restore_phases.cutover(ports, tenant, name, token=token))
     except TidemarkError as error:
@@ -151,7 +152,7 @@ def run_restore(
     safety_id = cut_over.safety_snapshot_id
     if safety_id is not None:
         for shard in cut_over.shards:
-            run(lambda shard=shard: capture_phases.copy_shard(ports, tenant, safety_id, token=token, shard=shard))
+            run(partial(capture_phases.copy_shard, ports, tenant, safety_id, token=token, shard=shard))
         run(lambda: capture_phases.seal(ports, tenant, safety_id, token=token))
     between("Retire")
     while not run(lambda: restore_phases.retire(ports, tenant, name, token=token, budget_s=60)):

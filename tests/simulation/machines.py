@@ -47,12 +47,10 @@ class StateMachines(MemoryWorkflows):
         before = len(self.started)
         super()._start(execution)
         if len(self.started) > before:
-            self._scheduler.spawn(
-                f"{_short(execution.subject)}/{len(self.started)}", lambda: self._execute(execution)
-            )
+            self._scheduler.spawn(f"{_short(execution.subject)}/{len(self.started)}", lambda: self._execute(execution))
 
     def _execute(self, execution: Started) -> None:
-        if execution.delay_s and not self._fates.chance(0.5):
+        if execution.delay_s:
             self._scheduler.wait(lambda: not self._requested())
         try:
             if self._fates.chance(0.5):

@@ -10,8 +10,8 @@ import pytest
 
 from tests.simulation.on_moto import on_moto
 from tests.simulation.running import play, seeds
-from tests.simulation.scheduler import Scheduler
 from tests.simulation.scenes import SCENES
+from tests.simulation.scheduler import Scheduler
 from tidemark.ports import Ports
 
 RUNS: Final = "TIDEMARK_SIMULATION_AWS_RUNS"

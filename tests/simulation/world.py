@@ -128,6 +128,7 @@ class World:
         put(self.base, dict.fromkeys(KEYS, START))
         self.random = random.Random(seed)
         self.requests: set[str] = set()
+        self.lost_requests = 0
         self.accounts_read: list[int] = []
         self.committed: set[EntityKey] = set()
         self.collections: list[Collection] = []
@@ -159,10 +160,14 @@ class World:
         def stand() -> Callable[[], bool]:
             # For all that anybody can tell, it is dead.
             self.requests.discard(name)
+            self.lost_requests += 1
             return self.lease_passes_on()
 
         try:
             return self.fates.process(work, steps, stand)
+        except Died:
+            self.lost_requests += 1
+            raise
         finally:
             self.requests.discard(name)
 
@@ -219,7 +224,7 @@ class World:
             if not done:
                 return
             wanted = done[self.fates.pick(len(done))].id
-            with suppress(Conflict, NotFound, Died):
+            with suppress(Conflict, NotFound, Unavailable, Died):
                 restore = self.request(partial(restore_snapshot, ports, TENANT, wanted), 10)
                 if self.fates.pick(5) == 0:
                     self.process(partial(cancel_restore, ports, TENANT, restore.id), 4)

@@ -43,10 +43,26 @@ def manifest_of(ports: Ports, restore: Restore) -> Manifest:
 def end_attempt(ports: Ports, restore: Restore, attempt: int) -> None:
     """End what an earlier attempt left to do of a restore that is over."""
     try:
-        state = leases.take_over(ports, restore.tenant, owner=restore.owner, attempt=attempt)
+        state = leases.take_over(ports, restore.tenant, owner=restore.owner, subject=restore.id, attempt=attempt)
     except LeaseLost:
+        give_up(ports, restore, restore.failure)
         return
     end(ports, restore, leases.token_of(state), restore.status, restore.failure)
+
+
+def give_up(ports: Ports, restore: Restore, failure: Failure | None) -> None:
+    """End a restore that found its lease in other hands, unless these are a later attempt's: it had been given back
+    before the restore was registered, so nobody can drive it.
+
+    A lease that names the restore's id but was taken for another request is given back: that one died before it found
+    the id taken, and has no record by which it could be driven.
+    """
+    if leases.is_held(ports.table, restore.tenant, owner=restore.owner, subject=restore.id):
+        return
+    end(ports, restore, restore.token, RestoreStatus.FAILED, failure)
+    state = ports.table.load(restore.tenant).state
+    if state is not None and state.lease is not None and state.lease.subject == restore.id:
+        leases.release(ports.table, restore.tenant, state.lease.token)
 
 
 def end(ports: Ports, restore: Restore, token: FencingToken, status: RestoreStatus, failure: Failure | None) -> None:

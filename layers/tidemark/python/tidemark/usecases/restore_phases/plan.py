@@ -44,7 +44,7 @@ def plan(ports: Ports, tenant: Tenant, restore_id: str, *, attempt: int) -> Plan
     if restore.status is not RestoreStatus.RESTORING:
         end_attempt(ports, restore, attempt)
         return Planned(restore.token, None, "", 0, [])
-    state = leases.take_over(ports, tenant, owner=restore.owner, attempt=attempt)
+    state = leases.take_over(ports, tenant, owner=restore.owner, subject=restore_id, attempt=attempt)
     token = leases.token_of(state)
     shards = list(range(state.shards))
     work_key = f"work/{tenant}/{restore_id}.json"
