@@ -25,7 +25,7 @@ def main() -> int:
     whole, plays, steps = len(wanted) * len(SCENES), 0, 0
     began_s = told_s = time.monotonic()
     with multiprocessing.get_context("spawn").Pool(min(os.process_cpu_count() or 1, len(chunks) or 1)) as pool:
-        for some_plays, some_steps, broken in pool.imap_unordered(run, chunks):
+        for some_plays, some_steps, _, broken in pool.imap_unordered(run, chunks):
             plays, steps = plays + some_plays, steps + some_steps
             if broken is not None:
                 print(broken, flush=True)

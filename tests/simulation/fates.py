@@ -51,12 +51,12 @@ class Fates:
 
     def draw(self, steps: int, stand: Stand) -> None:
         """Let the calling actor die or stand still within so many steps."""
-        fate = self._random.choice(("killed before a call", "killed after a call", "froze"))
+        fate = self._random.choice(("were killed before a call", "were killed after a call", "froze"))
         if fate == "froze":
             self.freeze(steps, stand)
             return
         self.befell[fate] += 1
-        self._scheduler.kill(self._random.randint(1, steps), after=fate == "killed after a call")
+        self._scheduler.kill(self._random.randint(1, steps), after=fate == "were killed after a call")
 
     def freeze(self, steps: int, stand: Stand) -> None:
         """Let the calling actor stand still within so many steps."""

@@ -1,5 +1,6 @@
 """Ask for a restore: take the lease, register the restore with its fixed size, start its state machine."""
 
+from contextlib import suppress
 from itertools import count
 from typing import Final
 
@@ -13,7 +14,7 @@ from tidemark.ports import Ports
 from tidemark.usecases.contention import acquire
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.records import amend_snapshot
-from tidemark.usecases.restore_phases.lifecycle import end, give_up
+from tidemark.usecases.restore_phases.lifecycle import end, enter_rollback, give_up
 
 _FIRST_EXECUTION: Final = 1
 
@@ -106,4 +107,7 @@ def _withdraw(ports: Ports, restore: Restore, failure: Failure) -> None:
         give_up(ports, restore, failure)
         return
     if state.generation != restore.generation:
-        end(ports, restore, leases.token_of(state), RestoreStatus.FAILED, failure)
+        # A later attempt that has come so far goes on; none can begin from here on.
+        with suppress(LeaseLost):
+            enter_rollback(ports, restore, leases.token_of(state))
+            end(ports, restore, leases.token_of(state), RestoreStatus.FAILED, failure)

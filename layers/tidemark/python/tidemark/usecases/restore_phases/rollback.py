@@ -13,7 +13,7 @@ from tidemark.errors import (
     RestoreNotFound,
 )
 from tidemark.ports import Ports
-from tidemark.usecases.restore_phases.lifecycle import end, enter, give_up
+from tidemark.usecases.restore_phases.lifecycle import end, enter_rollback, give_up
 
 
 class RolledBack(NamedTuple):
@@ -51,7 +51,12 @@ def rollback(
     token = leases.token_of(state)
     if state.generation == restore.generation:
         return RolledBack(done=True, status=None, token=token, error=None, message=None, resume_at=Phase.CUTOVER)
-    restore = enter(ports, tenant, restore_id, Phase.ROLLBACK)
+    try:
+        restore = enter_rollback(ports, restore, token)
+    except LeaseLost as lost:
+        return RolledBack(
+            done=True, status=restore.status, token=restore.token, error=lost.code, message=lost.message, resume_at=None
+        )
     gates.reopen(ports, tenant, token)
     until_s = ports.clock.monotonic_s() + budget_s
     if not generations.remove(ports, tenant, restore.generation, state.shards, until_s):
