@@ -11,6 +11,7 @@ from tests.simulation.scheduler import Killed, Scheduler
 
 # How many steps the world makes while somebody stands still, unless what is waited for comes first.
 _STANDSTILLS: Final = (20, 60, 200)
+_LATE: Final = (0, 0, 5, 20, 60)
 
 # Called when somebody comes to a stand; says until what.
 type Stand = Callable[[], Callable[[], bool]]
@@ -69,4 +70,12 @@ class Fates:
 
     def _or_long(self, until: Callable[[], bool]) -> Callable[[], bool]:
         trace, end = self._scheduler.trace, len(self._scheduler.trace) + self._random.choice(_STANDSTILLS)
-        return lambda: until() or len(trace) >= end
+        # Whoever goes on at once meets the successor's first calls; these are for meeting its later ones.
+        late, since = self._random.choice(_LATE), [0]
+
+        def over() -> bool:
+            if not since[0] and (until() or len(trace) >= end):
+                since[0] = len(trace)
+            return since[0] > 0 and len(trace) >= since[0] + late
+
+        return over

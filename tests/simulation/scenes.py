@@ -67,7 +67,8 @@ def run_crashes(world: World) -> None:
             "ask": lambda: world.asker(2),
             "reader": lambda: world.reader(3),
         },
-        {"writer-1": lambda: world.writer(8, seed), "ask": lambda: world.asker(3), "reader": lambda: world.reader(3)},
+        {"writer-1": lambda: world.writer(5, seed), "ask": lambda: world.asker(3), "reader": lambda: world.reader(3)},
+        {"ask": lambda: world.asker(3)},
         {
             "writer-1": lambda: world.writer(4, seed),
             "churner": lambda: world.churner(6, seed + 2),

@@ -217,7 +217,7 @@ class World:
         assert run_restore(ports, restore.id) is None
 
     def asker(self, times: int) -> None:
-        """Ask for restores; the state machine makes them. Every fifth is cancelled."""
+        """Ask for restores; the state machine makes them. Every third is cancelled."""
         ports = self.ports()
         for _ in range(times):
             done = [one for one in ports.catalog.snapshots(TENANT) if one.status is SnapshotStatus.COMPLETED]
@@ -226,8 +226,14 @@ class World:
             wanted = done[self.fates.pick(len(done))].id
             with suppress(Conflict, NotFound, Unavailable, Died):
                 restore = self.request(partial(restore_snapshot, ports, TENANT, wanted), 10)
-                if self.fates.pick(5) == 0:
+                if self.fates.pick(3) == 0:
+                    # Late, so that it is met in any phase.
+                    self.wait_a_while()
                     self.process(partial(cancel_restore, ports, TENANT, restore.id), 4)
+
+    def wait_a_while(self) -> None:
+        trace, end = self.scheduler.trace, len(self.scheduler.trace) + self.fates.pick(60)
+        self.scheduler.wait(lambda: len(trace) >= end)
 
     def operator(self, asks: int) -> None:
         """Whoever next wants something of a tenant whose lease nobody drives."""

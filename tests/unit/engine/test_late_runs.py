@@ -133,19 +133,14 @@ def test_cutovers_side_by_side_register_one_safety_snapshot(method: str) -> None
     ports = world()
     restore = begun(ports)
     token = restore.token
-    between: list[str] = []
+
+    def one_second_later() -> None:
+        ports.clock.sleep(1)
+        restore_phases.cutover(ports, TENANT, restore.id, token=token)
 
     def run(phase: str) -> None:
-        between.append(phase)
         if phase == "Cutover":
-            beside = replace(
-                ports,
-                catalog=Meanwhile(
-                    ports.catalog,
-                    method,
-                    lambda: restore_phases.cutover(ports, TENANT, restore.id, token=token),
-                ),
-            )
+            beside = replace(ports, catalog=Meanwhile(ports.catalog, method, one_second_later))
             restore_phases.cutover(beside, TENANT, restore.id, token=token)
 
     assert run_restore(ports, restore.id, between=run) is None
