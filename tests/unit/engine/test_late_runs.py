@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.driving import TENANT, live, put, run_capture, run_restore, work
+from tests.driving import TENANT, delete, doc, live, put, run_capture, run_restore, work
 from tests.unit.engine.disturbed import KEYS, collect, prepare_restore, world
 from tidemark.domain.live import FencingToken, LeaseKind, TenantState
 from tidemark.domain.restore import Phase, Restore, RestoreStatus
@@ -173,3 +173,28 @@ def test_collection_closes_nothing_that_is_driven() -> None:
     assert ports.catalog.snapshot(TENANT, restore.snapshot_id).used_by == {restore.id}
     assert planned.resume_at is Phase.STAGE
     assert run_restore(ports, restore.id) is None
+
+
+def test_late_staging_overwrites_nothing_that_was_written_after_cutover() -> None:
+    ports = world()
+    restore = begun(ports)
+    planned = restore_phases.plan(ports, TENANT, restore.id, attempt=1)
+    part = work(ports, planned.work_key)[0]
+
+    def successor() -> None:
+        assert run_restore(ports, restore.id) is None
+        put(ports, dict.fromkeys(KEYS, 99))
+        delete(ports, KEYS[0])
+
+    late = replace(ports, table=Meanwhile(ports.table, "insert", successor))
+    restore_phases.stage(late, TENANT, restore.id, token=planned.token, part=part)
+    assert live(ports) == {one: doc(one, 99) for one in KEYS[1:]}
+
+
+def test_late_release_leaves_the_lease_of_a_successor_alone() -> None:
+    ports = world()
+    late = leases.acquire(ports, TENANT, kind=LeaseKind.CAPTURE, owner="one", subject="one", attempt=0)
+    leases.take_over(ports, TENANT, owner="one", subject="one", attempt=1)
+    before = state_of(ports)
+    leases.release(ports.table, TENANT, leases.token_of(late))
+    assert state_of(ports) == before
