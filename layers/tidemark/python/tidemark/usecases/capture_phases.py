@@ -47,9 +47,10 @@ def begin(ports: Ports, tenant: Tenant, snapshot_id: str, capture_id: str, *, at
     if snapshot.status is not SnapshotStatus.CREATING:
         _end_attempt(ports, snapshot, attempt)
         return CaptureBegun(snapshot.token, [], over=True)
-    state = leases.take_over(ports, tenant, owner=capture_id, attempt=attempt)
-    snapshot = cut(ports, tenant, snapshot_id, leases.token_of(state))
-    return CaptureBegun(snapshot.token, list(range(state.shards)), over=False)
+    state = leases.take_over(ports, tenant, owner=capture_id, subject=snapshot_id, attempt=attempt)
+    token = leases.token_of(state)
+    cut(ports, tenant, snapshot_id, token)
+    return CaptureBegun(token, list(range(state.shards)), over=False)
 
 
 def cut(ports: Ports, tenant: Tenant, snapshot_id: str, token: FencingToken) -> Snapshot:
@@ -61,7 +62,9 @@ def cut(ports: Ports, tenant: Tenant, snapshot_id: str, token: FencingToken) -> 
     ended = gates.cut(ports, tenant, token)
 
     def note(snapshot: Snapshot) -> Snapshot:
-        return on_base(replace(snapshot, token=token, generation=state.generation, cut=ended), state.base)
+        # A late run does not take the record from a later one.
+        latest = max(token, snapshot.token)
+        return on_base(replace(snapshot, token=latest, generation=state.generation, cut=ended), state.base)
 
     return amend_snapshot(ports.catalog, tenant, snapshot_id, note)
 
@@ -148,16 +151,19 @@ def abort(
 
     A capture that was completed stays so, and one that a later attempt drives is left alone.
     """
-    try:
-        state = leases.take_over(ports, tenant, owner=capture_id, attempt=attempt, force=True)
-    except LeaseLost:
-        return ports.catalog.snapshot(tenant, snapshot_id).status
 
     def fail(snapshot: Snapshot) -> Snapshot:
         if _of_capture(snapshot, capture_id).status is not SnapshotStatus.CREATING:
             return snapshot
         return replace(snapshot, status=SnapshotStatus.FAILED, failure=failure)
 
+    try:
+        state = leases.take_over(ports, tenant, owner=capture_id, subject=snapshot_id, attempt=attempt, force=True)
+    except LeaseLost:
+        if leases.is_held(ports.table, tenant, owner=capture_id, subject=snapshot_id):
+            return ports.catalog.snapshot(tenant, snapshot_id).status
+        # It was given back before the snapshot was registered, or after it was decided.
+        return amend_snapshot(ports.catalog, tenant, snapshot_id, fail).status
     try:
         snapshot = amend_snapshot(ports.catalog, tenant, snapshot_id, fail)
     except SnapshotNotFound:
@@ -180,7 +186,9 @@ def _of_capture(snapshot: Snapshot, capture_id: str) -> Snapshot:
 def _end_attempt(ports: Ports, snapshot: Snapshot, attempt: int) -> None:
     """End what an earlier attempt left to do of a capture whose snapshot is decided."""
     try:
-        state = leases.take_over(ports, snapshot.tenant, owner=snapshot.capture_id, attempt=attempt)
+        state = leases.take_over(
+            ports, snapshot.tenant, owner=snapshot.capture_id, subject=snapshot.id, attempt=attempt
+        )
     except LeaseLost:
         return
     _end(ports, snapshot.tenant, leases.token_of(state), snapshot)

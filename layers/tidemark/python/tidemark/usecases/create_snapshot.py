@@ -77,8 +77,8 @@ def _capture(ports: Ports, snapshot: Snapshot, shards: int, until_s: float) -> S
     base = capture_phases.base_of(ports, begun)
     ports.parallel.map(
         lambda shard: capture_phases.copy_shard_until(
-            ports, begun, base, token=begun.token, shard=shard, until_s=until_s
+            ports, begun, base, token=snapshot.token, shard=shard, until_s=until_s
         ),
         range(shards),
     )
-    return capture_phases.seal(ports, snapshot.tenant, snapshot.id, token=begun.token)
+    return capture_phases.seal(ports, snapshot.tenant, snapshot.id, token=snapshot.token)

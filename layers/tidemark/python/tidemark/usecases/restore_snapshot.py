@@ -1,7 +1,6 @@
 """Ask for a restore: take the lease, register the restore with its fixed size, start its state machine."""
 
 from contextlib import suppress
-from dataclasses import replace
 from itertools import count
 from typing import Final
 
@@ -10,11 +9,12 @@ from tidemark.domain.restore import Phase, Restore, RestoreId, RestoreStatus
 from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus, restore_id
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
-from tidemark.errors import RecordExists, SnapshotNotFound, SnapshotNotRestorable, TidemarkError
+from tidemark.errors import LeaseLost, RecordExists, SnapshotNotRestorable, TidemarkError, WriteConflict
 from tidemark.ports import Ports
 from tidemark.usecases.contention import acquire
 from tidemark.usecases.read_snapshots import get_snapshot
-from tidemark.usecases.records import amend_restore, amend_snapshot
+from tidemark.usecases.records import amend_snapshot
+from tidemark.usecases.restore_phases.lifecycle import end, enter_rollback, give_up
 
 _FIRST_EXECUTION: Final = 1
 
@@ -30,6 +30,7 @@ def restore_snapshot(
     snapshot = _restorable(get_snapshot(ports, tenant, snapshot_id))
     restore = _register(ports, snapshot, safety_snapshot=safety_snapshot, inline_limit_s=inline_limit_s)
     try:
+        _still_held(ports, restore)
         amend_snapshot(ports.catalog, tenant, snapshot.id, lambda record: _restorable(record).using(restore.id))
         ports.workflows.start_restore(tenant, restore.id, attempt=_FIRST_EXECUTION)
     except TidemarkError as error:
@@ -82,16 +83,31 @@ def _restorable(snapshot: Snapshot) -> Snapshot:
     return snapshot
 
 
+def _still_held(ports: Ports, restore: Restore) -> None:
+    """Raises WriteConflict when somebody who met the lease found no restore yet, and gives it back: nobody would run
+    this one.
+    """
+    try:
+        leases.held_state(ports.table, restore.tenant, restore.token)
+    except LeaseLost as lost:
+        raise WriteConflict(f"restore {restore.id} was given up before it was registered; ask for it again") from lost
+
+
 def _withdraw(ports: Ports, restore: Restore, failure: Failure) -> None:
-    """Undo what was registered of a restore that could not be started."""
+    """End a restore that could not be started.
 
-    def fail(record: Restore) -> Restore:
-        return replace(record, status=RestoreStatus.FAILED, failure=failure, finished_at=ports.clock.now())
-
-    amend_restore(ports.catalog, restore.tenant, restore.id, fail)
-    with suppress(SnapshotNotFound):
-        # It may be what made the restore impossible: that the snapshot is gone.
-        amend_snapshot(
-            ports.catalog, restore.tenant, restore.snapshot_id, lambda record: record.released_by(restore.id)
+    Somebody who met its lease may have started it nevertheless: that execution's token is void then, and what it staged
+    is left to the collector. One that has flipped already goes on.
+    """
+    try:
+        state = leases.take_over(
+            ports, restore.tenant, owner=restore.owner, subject=restore.id, attempt=_FIRST_EXECUTION, force=True
         )
-    leases.release(ports.table, restore.tenant, restore.token)
+    except LeaseLost:
+        give_up(ports, restore, failure)
+        return
+    if state.generation != restore.generation:
+        # A later attempt that has come so far goes on; none can begin from here on.
+        with suppress(LeaseLost):
+            enter_rollback(ports, restore, leases.token_of(state))
+            end(ports, restore, leases.token_of(state), RestoreStatus.FAILED, failure)

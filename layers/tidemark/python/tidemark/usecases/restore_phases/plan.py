@@ -13,6 +13,7 @@ from tidemark.engine import staging
 from tidemark.engine.copying import check_pack
 from tidemark.engine.live import leases
 from tidemark.errors import (
+    LeaseLost,
     ManifestCorrupt,
     ObjectExists,
 )
@@ -44,7 +45,7 @@ def plan(ports: Ports, tenant: Tenant, restore_id: str, *, attempt: int) -> Plan
     if restore.status is not RestoreStatus.RESTORING:
         end_attempt(ports, restore, attempt)
         return Planned(restore.token, None, "", 0, [])
-    state = leases.take_over(ports, tenant, owner=restore.owner, attempt=attempt)
+    state = leases.take_over(ports, tenant, owner=restore.owner, subject=restore_id, attempt=attempt)
     token = leases.token_of(state)
     shards = list(range(state.shards))
     work_key = f"work/{tenant}/{restore_id}.json"
@@ -62,6 +63,9 @@ def plan(ports: Ports, tenant: Tenant, restore_id: str, *, attempt: int) -> Plan
         ports.payloads.put(work_key, _work_list(parts))
 
     def note(record: Restore) -> Restore:
+        refuse_cancelled(record)
+        if record.token > token:
+            raise LeaseLost(f"a later attempt goes on with restore {restore_id}")
         return replace(record, token=token, attempt=attempt, parts=len(parts)).entering(Phase.STAGE, ports.clock.now())
 
     amend_restore(ports.catalog, tenant, restore_id, note)
