@@ -262,6 +262,9 @@ def _sweep(ports: Ports, snapshot: Snapshot) -> None:
     """Remove the tombstones that this snapshot has recorded. What the budget leaves costs storage, nothing else."""
     if snapshot.generation is None or snapshot.cut is None or snapshot.manifest is None:
         return
+    if snapshot.new_bytes == 0:
+        # Nothing was recorded: a tombstone is a line of a pack.
+        return
     generation, ended, since = snapshot.generation, snapshot.cut, snapshot.base_cut or STAGED
     until_s = ports.clock.monotonic_s() + _SWEEP_BUDGET_S
     manifest = manifests.read(ports.payloads, snapshot.manifest)

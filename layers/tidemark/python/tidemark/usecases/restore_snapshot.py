@@ -1,22 +1,18 @@
 """Ask for a restore: take the lease, register the restore with its fixed size, start its state machine."""
 
-from contextlib import suppress
-from dataclasses import replace
 from itertools import count
-from typing import Final
 
 from tidemark.domain.live import Generation, LeaseKind
 from tidemark.domain.restore import Phase, Restore, RestoreId, RestoreStatus
 from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus, restore_id
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
-from tidemark.errors import RecordExists, SnapshotNotFound, SnapshotNotRestorable, TidemarkError
+from tidemark.errors import LeaseLost, RecordExists, SnapshotNotRestorable, TidemarkError, Unavailable
 from tidemark.ports import Ports
-from tidemark.usecases.contention import acquire
+from tidemark.usecases.contention import FIRST_EXECUTION, acquire
 from tidemark.usecases.read_snapshots import get_snapshot
-from tidemark.usecases.records import amend_restore, amend_snapshot
-
-_FIRST_EXECUTION: Final = 1
+from tidemark.usecases.records import amend_snapshot
+from tidemark.usecases.restore_phases.lifecycle import end
 
 
 def restore_snapshot(
@@ -31,10 +27,11 @@ def restore_snapshot(
     restore = _register(ports, snapshot, safety_snapshot=safety_snapshot, inline_limit_s=inline_limit_s)
     try:
         amend_snapshot(ports.catalog, tenant, snapshot.id, lambda record: _restorable(record).using(restore.id))
-        ports.workflows.start_restore(tenant, restore.id, attempt=_FIRST_EXECUTION)
+        ports.workflows.start_restore(tenant, restore.id, attempt=FIRST_EXECUTION)
     except TidemarkError as error:
-        _withdraw(ports, restore, Failure(error.code, error.message))
-        raise
+        if not _goes_on(ports, restore) and _withdraw(ports, restore, Failure(error.code, error.message)):
+            raise
+        return ports.catalog.restore(tenant, restore.id)
     return restore
 
 
@@ -50,7 +47,7 @@ def _register(ports: Ports, snapshot: Snapshot, *, safety_snapshot: bool, inline
             kind=LeaseKind.RESTORE,
             owner=owner,
             subject=identity,
-            attempt=_FIRST_EXECUTION,
+            attempt=FIRST_EXECUTION,
             inline_limit_s=inline_limit_s,
         )
         token = leases.token_of(state)
@@ -82,16 +79,27 @@ def _restorable(snapshot: Snapshot) -> Snapshot:
     return snapshot
 
 
-def _withdraw(ports: Ports, restore: Restore, failure: Failure) -> None:
-    """Undo what was registered of a restore that could not be started."""
+def _goes_on(ports: Ports, restore: Restore) -> bool:
+    """Whether the execution was started although nobody heard of it; False too when AWS does not say."""
+    try:
+        return ports.workflows.running(restore.tenant, restore.id, attempt=FIRST_EXECUTION) is not None
+    except Unavailable:
+        return False
 
-    def fail(record: Restore) -> Restore:
-        return replace(record, status=RestoreStatus.FAILED, failure=failure, finished_at=ports.clock.now())
 
-    amend_restore(ports.catalog, restore.tenant, restore.id, fail)
-    with suppress(SnapshotNotFound):
-        # It may be what made the restore impossible: that the snapshot is gone.
-        amend_snapshot(
-            ports.catalog, restore.tenant, restore.snapshot_id, lambda record: record.released_by(restore.id)
-        )
-    leases.release(ports.table, restore.tenant, restore.token)
+def _withdraw(ports: Ports, restore: Restore, failure: Failure) -> bool:
+    """End a restore that could not be started; False where it goes on all the same.
+
+    It may have been started unheard. So the lease is taken from it first: what it does from then on changes nothing.
+    Only one that has flipped already is let go on: it finds its token void, comes to Rollback, and from there to
+    Cutover again.
+    """
+    try:
+        state = leases.take_over(ports, restore.tenant, owner=restore.owner, attempt=FIRST_EXECUTION, force=True)
+    except LeaseLost:
+        # It is over, or somebody who met its lease has started the next attempt.
+        return False
+    if state.generation == restore.generation:
+        return False
+    end(ports, restore, leases.token_of(state), RestoreStatus.FAILED, failure)
+    return True
