@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.restore import Restore, StagedPart
-from tidemark.domain.snapshot import Snapshot
+from tidemark.domain.snapshot import DamagedSnapshot, Snapshot
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import KeyNotFound, NotFound, RecordExists, RestoreNotFound, SnapshotNotFound, StaleRecord
 
@@ -71,6 +71,9 @@ class MemoryCatalog:
         with self._lock:
             found = [snapshot for (owner, _), snapshot in self._snapshots.records.items() if owner == tenant]
         yield from sorted(found, key=_age, reverse=True)
+
+    def found_snapshots(self, tenant: Tenant) -> Iterator[Snapshot | DamagedSnapshot]:
+        yield from self.snapshots(tenant)
 
     def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:
         with self._lock:

@@ -25,7 +25,7 @@ from tidemark.domain.live import (
     TenantState,
 )
 from tidemark.domain.restore import Restore, StagedPart
-from tidemark.domain.snapshot import Snapshot
+from tidemark.domain.snapshot import DamagedSnapshot, Snapshot
 from tidemark.domain.tenant import Tenant
 
 
@@ -94,6 +94,10 @@ class Catalog(Protocol):
 
     def snapshots(self, tenant: Tenant) -> Iterator[Snapshot]:
         """All snapshots of the tenant, newest first, in every status."""
+        ...
+
+    def found_snapshots(self, tenant: Tenant) -> Iterator[Snapshot | DamagedSnapshot]:
+        """The same, where a damaged record is no reason to see none of the others."""
         ...
 
     def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:

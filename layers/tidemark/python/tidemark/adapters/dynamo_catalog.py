@@ -15,6 +15,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -24,7 +25,7 @@ from tidemark.adapters.aws_errors import CONDITION_FAILED, code_of, named
 from tidemark.adapters.dynamo_rows import Row, number, old_row, text
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.restore import Restore, StagedPart
-from tidemark.domain.snapshot import Snapshot, parse_snapshot_id
+from tidemark.domain.snapshot import DamagedSnapshot, Failure, Snapshot, parse_snapshot_id, snapshot_id
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import (
     CatalogCorrupt,
@@ -83,6 +84,14 @@ class DynamoCatalog:
     def snapshots(self, tenant: Tenant) -> Iterator[Snapshot]:
         for row in self._query(f"TENANT#{tenant}", _SNAPSHOT, newest_first=True):
             yield _decode(row, Snapshot)
+
+    def found_snapshots(self, tenant: Tenant) -> Iterator[Snapshot | DamagedSnapshot]:
+        for row in self._query(f"TENANT#{tenant}", _SNAPSHOT, newest_first=True):
+            try:
+                found: Snapshot | DamagedSnapshot = _decode(row, Snapshot)
+            except CatalogCorrupt as error:
+                found = _damaged(row, error)
+            yield found
 
     def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:
         return self._replace(_SNAPSHOTS, _snapshot_key(snapshot.tenant, snapshot.id), snapshot)
@@ -226,6 +235,17 @@ def _decode[V: (Snapshot, Restore, ApiKey, StagedPart)](row: Row, kind: type[V])
     except (KeyError, UnicodeEncodeError, msgspec.DecodeError) as error:
         raise CatalogCorrupt(f"{where} cannot be read as a {kind.__name__}") from error
     return record
+
+
+def _damaged(row: Row, error: CatalogCorrupt) -> DamagedSnapshot:
+    """What the place of a damaged record says."""
+    failure = Failure(error.code, error.message)
+    second, _, sequence = row["sk"]["S"].removeprefix(_SNAPSHOT).partition("#")
+    try:
+        created_at = datetime.strptime(second, "%Y-%m-%dT%H-%M-%SZ").replace(tzinfo=UTC)
+        return DamagedSnapshot(snapshot_id(created_at, int(sequence)), created_at, failure)
+    except ValueError:
+        return DamagedSnapshot(None, None, failure)
 
 
 def _snapshot_key(tenant: Tenant, snapshot_id: str) -> Row:

@@ -113,10 +113,21 @@ def copy_shard_until(
         if until_s is not None and ports.clock.monotonic_s() > until_s:
             raise BudgetSpent(f"snapshot {snapshot.id} takes longer than a request may")
 
-    job = copying.ShardCut(snapshot.tenant, snapshot.capture_id, snapshot.generation, snapshot.cut, shard)
-    if base is not None and len(base.shards) == shards:
-        job = job._replace(base=base.shards[shard], base_cut=snapshot.base_cut)
-    return copying.copy_shard(ports, job, proceed).records
+    whole = copying.ShardCut(snapshot.tenant, snapshot.capture_id, snapshot.generation, snapshot.cut, shard)
+    if base is None or len(base.shards) != shards:
+        return copying.copy_shard(ports, whole, proceed).records
+    shard_base = base.shards[shard]
+    changes = whole._replace(base=shard_base, base_cut=snapshot.base_cut)
+    if snapshot.restore_id is None:
+        return copying.copy_shard(ports, changes, proceed).records
+    try:
+        packs = [pack for layer in shard_base.layers for pack in layer.packs]
+        ports.parallel.map(lambda pack: check_pack(ports.payloads, pack), packs)
+        return copying.copy_shard(ports, changes, proceed).records
+    except PackCorrupt:
+        # Where a capture fails for its base, the next one does without. A safety snapshot has no next one: its restore
+        # would hold the tenant for ever. All that it needs is still in the generation that it preserves.
+        return copying.copy_shard(ports, whole, proceed).records
 
 
 def seal(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int) -> Snapshot:
@@ -269,6 +280,9 @@ def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot |
 def _sweep(ports: Ports, snapshot: Snapshot) -> None:
     """Remove the tombstones that this snapshot has recorded. What the budget leaves costs storage, nothing else."""
     if snapshot.generation is None or snapshot.cut is None or snapshot.manifest is None:
+        return
+    if snapshot.new_bytes == 0:
+        # Nothing was recorded: a tombstone is a line of a pack.
         return
     generation, ended, since = snapshot.generation, snapshot.cut, snapshot.base_cut or STAGED
     until_s = ports.clock.monotonic_s() + _SWEEP_BUDGET_S

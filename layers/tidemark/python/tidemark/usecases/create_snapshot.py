@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from itertools import count
-from typing import Final
 
 from tidemark.domain.live import FencingToken, LeaseKind
 from tidemark.domain.snapshot import CaptureId, Failure, Snapshot, snapshot_id
@@ -11,10 +10,7 @@ from tidemark.engine.live import leases
 from tidemark.errors import LeaseLost, RecordExists, TidemarkError, Unavailable
 from tidemark.ports import Ports
 from tidemark.usecases import capture_phases
-from tidemark.usecases.contention import acquire
-
-_IN_REQUEST: Final = 0
-_FIRST_EXECUTION: Final = 1
+from tidemark.usecases.contention import FIRST_EXECUTION, IN_REQUEST, acquire
 
 
 def create_snapshot(
@@ -43,11 +39,11 @@ def create_snapshot(
         return _capture(ports, snapshot, shards, until_s)
     except (LeaseLost, Unavailable):
         # Somebody's execution took over, or AWS or the clock did not let the request finish: the state machine does.
-        ports.workflows.start_capture(tenant, snapshot.id, capture_id, attempt=_FIRST_EXECUTION, delay_s=0)
+        ports.workflows.start_capture(tenant, snapshot.id, capture_id, attempt=FIRST_EXECUTION, delay_s=0)
         return ports.catalog.snapshot(tenant, snapshot.id)
     except TidemarkError as error:
         failure = Failure(error.code, error.message)
-        capture_phases.abort(ports, tenant, snapshot.id, capture_id, attempt=_IN_REQUEST, failure=failure)
+        capture_phases.abort(ports, tenant, snapshot.id, capture_id, attempt=IN_REQUEST, failure=failure)
         raise
 
 
@@ -61,7 +57,7 @@ def _register(ports: Ports, draft: Snapshot, *, inline_limit_s: int) -> tuple[Sn
             kind=LeaseKind.CAPTURE,
             owner=draft.capture_id,
             subject=identity,
-            attempt=_IN_REQUEST,
+            attempt=IN_REQUEST,
             inline_limit_s=inline_limit_s,
         )
         token = leases.token_of(state)

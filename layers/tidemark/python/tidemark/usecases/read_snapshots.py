@@ -1,6 +1,8 @@
 """Get and list snapshots. Only the catalog is read."""
 
-from tidemark.domain.snapshot import Snapshot
+from collections.abc import Iterator
+
+from tidemark.domain.snapshot import DamagedSnapshot, Failure, Snapshot
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import SnapshotNotFound
 from tidemark.ports import Ports
@@ -25,13 +27,27 @@ def deleted(ports: Ports, snapshot: Snapshot) -> SnapshotNotFound:
     )
 
 
-def list_snapshots(ports: Ports, tenant: Tenant, *, limit: int, offset: int) -> Listing[Snapshot]:
-    """Snapshots that were not deleted, newest first."""
-    found = (one for one in ports.catalog.snapshots(tenant) if not one.forgotten)
-    return page_of(found, limit=limit, offset=offset)
+def list_snapshots(ports: Ports, tenant: Tenant, *, limit: int, offset: int) -> Listing[Snapshot | DamagedSnapshot]:
+    """Snapshots that were not deleted, newest first, and those of which that can't be told: their record is damaged."""
+    damage: list[Failure] = []
+    found = (one for one in _found(ports, tenant, damage) if isinstance(one, DamagedSnapshot) or not one.forgotten)
+    page = page_of(found, limit=limit, offset=offset)
+    return page._replace(damage=tuple(damage))
 
 
 def list_recycle_bin(ports: Ports, tenant: Tenant, *, limit: int, offset: int) -> Listing[Snapshot]:
     """Deleted snapshots that can be brought back, newest first."""
     now = ports.clock.now()
-    return page_of((one for one in ports.catalog.snapshots(tenant) if one.recycled(now)), limit=limit, offset=offset)
+    damage: list[Failure] = []
+    found = (one for one in _found(ports, tenant, damage) if isinstance(one, Snapshot) and one.recycled(now))
+    page = page_of(found, limit=limit, offset=offset)
+    return page._replace(damage=tuple(damage))
+
+
+def _found(ports: Ports, tenant: Tenant, damage: list[Failure]) -> Iterator[Snapshot | DamagedSnapshot]:
+    """All that have an id. What is damaged, with or without one, is noted in `damage`."""
+    for one in ports.catalog.found_snapshots(tenant):
+        if isinstance(one, DamagedSnapshot):
+            damage.append(one.failure)
+        if one.id is not None:
+            yield one

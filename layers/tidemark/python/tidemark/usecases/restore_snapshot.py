@@ -1,22 +1,25 @@
 """Ask for a restore: take the lease, register the restore with its fixed size, start its state machine."""
 
-from contextlib import suppress
 from itertools import count
-from typing import Final
 
 from tidemark.domain.live import Generation, LeaseKind
 from tidemark.domain.restore import Phase, Restore, RestoreId, RestoreStatus
 from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus, restore_id
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
-from tidemark.errors import LeaseLost, RecordExists, SnapshotNotRestorable, TidemarkError, WriteConflict
+from tidemark.errors import (
+    LeaseLost,
+    RecordExists,
+    SnapshotNotRestorable,
+    TidemarkError,
+    Unavailable,
+    WriteConflict,
+)
 from tidemark.ports import Ports
-from tidemark.usecases.contention import acquire
+from tidemark.usecases.contention import FIRST_EXECUTION, acquire
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.records import amend_snapshot
 from tidemark.usecases.restore_phases.lifecycle import end, enter_rollback, give_up
-
-_FIRST_EXECUTION: Final = 1
 
 
 def restore_snapshot(
@@ -32,10 +35,11 @@ def restore_snapshot(
     try:
         _still_held(ports, restore)
         amend_snapshot(ports.catalog, tenant, snapshot.id, lambda record: _restorable(record).using(restore.id))
-        ports.workflows.start_restore(tenant, restore.id, attempt=_FIRST_EXECUTION)
+        ports.workflows.start_restore(tenant, restore.id, attempt=FIRST_EXECUTION)
     except TidemarkError as error:
-        _withdraw(ports, restore, Failure(error.code, error.message))
-        raise
+        if not _goes_on(ports, restore) and _withdraw(ports, restore, Failure(error.code, error.message)):
+            raise
+        return ports.catalog.restore(tenant, restore.id)
     return restore
 
 
@@ -51,7 +55,7 @@ def _register(ports: Ports, snapshot: Snapshot, *, safety_snapshot: bool, inline
             kind=LeaseKind.RESTORE,
             owner=owner,
             subject=identity,
-            attempt=_FIRST_EXECUTION,
+            attempt=FIRST_EXECUTION,
             inline_limit_s=inline_limit_s,
         )
         token = leases.token_of(state)
@@ -93,21 +97,33 @@ def _still_held(ports: Ports, restore: Restore) -> None:
         raise WriteConflict(f"restore {restore.id} was given up before it was registered; ask for it again") from lost
 
 
-def _withdraw(ports: Ports, restore: Restore, failure: Failure) -> None:
-    """End a restore that could not be started.
+def _goes_on(ports: Ports, restore: Restore) -> bool:
+    """Whether the execution was started although nobody heard of it; False too when AWS does not say."""
+    try:
+        return ports.workflows.running(restore.tenant, restore.id, attempt=FIRST_EXECUTION) is not None
+    except Unavailable:
+        return False
 
-    Somebody who met its lease may have started it nevertheless: that execution's token is void then, and what it staged
-    is left to the collector. One that has flipped already goes on.
+
+def _withdraw(ports: Ports, restore: Restore, failure: Failure) -> bool:
+    """End a restore that could not be started; False where it goes on all the same.
+
+    Somebody who met its lease may have started it, or AWS has unheard: that execution's token is void then, and what it
+    staged is left to the collector. One that has flipped already goes on, and so does a later attempt that has come so
+    far; none can begin from here on.
     """
     try:
         state = leases.take_over(
-            ports, restore.tenant, owner=restore.owner, subject=restore.id, attempt=_FIRST_EXECUTION, force=True
+            ports, restore.tenant, owner=restore.owner, subject=restore.id, attempt=FIRST_EXECUTION, force=True
         )
     except LeaseLost:
         give_up(ports, restore, failure)
-        return
-    if state.generation != restore.generation:
-        # A later attempt that has come so far goes on; none can begin from here on.
-        with suppress(LeaseLost):
-            enter_rollback(ports, restore, leases.token_of(state))
-            end(ports, restore, leases.token_of(state), RestoreStatus.FAILED, failure)
+        return ports.catalog.restore(restore.tenant, restore.id).status is RestoreStatus.FAILED
+    if state.generation == restore.generation:
+        return False
+    try:
+        enter_rollback(ports, restore, leases.token_of(state))
+    except LeaseLost:
+        return False
+    end(ports, restore, leases.token_of(state), RestoreStatus.FAILED, failure)
+    return True

@@ -11,7 +11,14 @@ from tidemark.dialects.ngsi.errors import stored_failure
 from tidemark.dialects.ngsi.parameters import json_type, members
 from tidemark.dialects.wire import Request
 from tidemark.domain.restore import Restore
-from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, Snapshot, SnapshotId, Verification, parse_snapshot_id
+from tidemark.domain.snapshot import (
+    MAX_DESCRIPTION_CHARS,
+    DamagedSnapshot,
+    Snapshot,
+    SnapshotId,
+    Verification,
+    parse_snapshot_id,
+)
 from tidemark.errors import InvalidRequest, NotSupported
 
 MAX_BODY_BYTES: Final = 16_384
@@ -91,6 +98,20 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
         "createdAt": seconds(snapshot.created_at),
         "entityCount": snapshot.entity_count,
         "status": "restoring" if snapshot.restoring else snapshot.status.value,
+    }
+
+
+def listed(snapshot: Snapshot | DamagedSnapshot) -> dict[str, Any]:
+    """A snapshot in the list. One whose record is damaged says so, and of the rest only what its place tells."""
+    if isinstance(snapshot, Snapshot):
+        return summary(snapshot)
+    return {
+        "id": snapshot.id,
+        "description": "",
+        "createdAt": snapshot.created_at and seconds(snapshot.created_at),
+        "entityCount": 0,
+        "status": "failed",
+        "error": stored_failure(snapshot.failure),
     }
 
 
