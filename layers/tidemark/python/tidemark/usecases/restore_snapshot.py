@@ -58,14 +58,17 @@ def restore_snapshot(
             return begun
     snapshot = restorable(get_snapshot(ports, tenant, snapshot_id))
     restore = _register(ports, snapshot, wish, asked, inline_limit_s=inline_limit_s)
+    asked_to_start = False
     try:
         _still_held(ports, restore)
         if wish.generation not in {None, restore.from_generation}:
             raise PlanOutdated("another restore was made since the plan; ask for another dry run")
         use(ports, restore)
+        asked_to_start = True
         ports.workflows.start_restore(restore.tenant, restore.id, attempt=FIRST_EXECUTION)
     except TidemarkError as error:
-        if not _goes_on(ports, restore) and _withdraw(ports, restore, Failure(error.code, error.message)):
+        goes_on = asked_to_start and _was_started(ports, restore)
+        if not goes_on and _withdraw(ports, restore, Failure(error.code, error.message)):
             raise
         return ports.catalog.restore(restore.tenant, restore.id)
     return restore
@@ -123,7 +126,7 @@ def _still_held(ports: Ports, restore: Restore) -> None:
         raise WriteConflict(f"restore {restore.id} was given up before it was registered; ask for it again") from lost
 
 
-def _goes_on(ports: Ports, restore: Restore) -> bool:
+def _was_started(ports: Ports, restore: Restore) -> bool:
     """Whether the execution was started although nobody heard of it; False too when AWS does not say."""
     try:
         return ports.workflows.running(restore.tenant, restore.id, attempt=FIRST_EXECUTION) is not None
