@@ -16,9 +16,11 @@ from tests.fakes import ManualClock, memory_ports
 from tests.simulation.fates import Died, Fates
 from tests.simulation.machines import StateMachines
 from tests.simulation.scheduler import Scheduler, Stepped
+from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.collection import Collection
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Cut, Generation, Layout, TenantState
+from tidemark.domain.restore import Mode
 from tidemark.domain.snapshot import SnapshotStatus
 from tidemark.engine.live.writes import Decide, Documents
 from tidemark.errors import Conflict, NotFound, Unavailable
@@ -29,10 +31,11 @@ from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.read_restores import list_restores
-from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 from tidemark.usecases.undelete_snapshot import undelete_snapshot
 
 KEYS = [key(number) for number in range(6)]
+ACCOUNTS = restore_filter.accept({"type": KEYS[0].type})
 START = 100
 TOTAL = START * len(KEYS)
 # A capture in a request never runs out of time here.
@@ -211,10 +214,14 @@ class World:
         if not done:
             return
         try:
-            restore = restore_snapshot(ports, TENANT, done[-1].id)
+            restore = restore_snapshot(ports, TENANT, done[-1].id, self.wish())
         except (Conflict, NotFound):
             return
         assert run_restore(ports, restore.id) is None
+
+    def wish(self) -> Wish:
+        """All of a snapshot, or the accounts alone, or what does not delete: each keeps their sum."""
+        return self.random.choice((Wish(), Wish(), Wish(selection=ACCOUNTS), Wish(mode=Mode.MERGE)))
 
     def asker(self, times: int) -> None:
         """Ask for restores; the state machine makes them. Every third is cancelled."""
@@ -225,7 +232,7 @@ class World:
                 return
             wanted = done[self.fates.pick(len(done))].id
             with suppress(Conflict, NotFound, Unavailable, Died):
-                restore = self.request(partial(restore_snapshot, ports, TENANT, wanted), 10)
+                restore = self.request(partial(restore_snapshot, ports, TENANT, wanted, self.wish()), 10)
                 if self.fates.pick(3) == 0:
                     # Late, so that it is met in any phase.
                     self.wait_a_while()
