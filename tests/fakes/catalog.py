@@ -7,7 +7,7 @@ from datetime import datetime
 
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.restore import Restore, StagedPart
-from tidemark.domain.snapshot import Snapshot
+from tidemark.domain.snapshot import DamagedSnapshot, Snapshot
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import KeyNotFound, NotFound, RecordExists, RestoreNotFound, SnapshotNotFound, StaleRecord
 
@@ -81,6 +81,11 @@ class MemoryCatalog:
                 if owner == tenant and fits(snapshot.created_at.replace(microsecond=0))
             ]
         yield from sorted(found, key=_age, reverse=True)
+
+    def found_snapshots(
+        self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
+    ) -> Iterator[Snapshot | DamagedSnapshot]:
+        yield from self.snapshots(tenant, since=since, before=before)
 
     def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:
         with self._lock:

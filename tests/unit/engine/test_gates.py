@@ -30,7 +30,7 @@ def all_gates(ports: Ports) -> list[Gate]:
 def test_switch_is_refused_when_the_token_is_void() -> None:
     ports = memory_ports()
     late = holding(ports)
-    leases.take_over(ports, TENANT, owner="owner", attempt=2)
+    leases.take_over(ports, TENANT, owner="owner", subject="owner", attempt=2)
     before = leases.current_state(ports.table, TENANT), all_gates(ports)
     with pytest.raises(LeaseLost):
         gates.switch(ports, TENANT, late, lambda state: replace(state, cut=Cut(state.cut + 1)))

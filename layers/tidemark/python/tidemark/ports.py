@@ -27,7 +27,7 @@ from tidemark.domain.live import (
 )
 from tidemark.domain.restore import Restore, StagedPart
 from tidemark.domain.selection import Selection
-from tidemark.domain.snapshot import Snapshot
+from tidemark.domain.snapshot import DamagedSnapshot, Snapshot
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import NotSupported
 
@@ -101,6 +101,12 @@ class Catalog(Protocol):
         """The snapshots of the tenant, newest first, in every status: all, or those whose second of creation, which is
         what their ids and people see, is not earlier than `since`, and earlier than `before`.
         """
+        ...
+
+    def found_snapshots(
+        self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
+    ) -> Iterator[Snapshot | DamagedSnapshot]:
+        """The same, where a damaged record is no reason to see none of the others."""
         ...
 
     def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:

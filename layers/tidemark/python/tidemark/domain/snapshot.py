@@ -179,6 +179,17 @@ class Snapshot:
         return replace(self, used_by=self.used_by - {user})
 
 
+@dataclass(frozen=True, slots=True)
+class DamagedSnapshot:
+    """Stands for a snapshot whose catalog record is not what was stored. `id` and `created_at` are what the record's
+    place says; None where that is no snapshot's.
+    """
+
+    id: SnapshotId | None
+    created_at: datetime | None
+    failure: Failure
+
+
 def snapshot_id(created_at: datetime, sequence: int = 1) -> SnapshotId:
     """The id of the `sequence`-th snapshot of that second (UTC): `snapshot_2026-01-15T10-00-00Z`, then `...Z-2`,
     `...Z-3`.

@@ -11,6 +11,7 @@ from tidemark.domain.tenant import Tenant
 from tidemark.engine import collect
 from tidemark.engine.live import generations
 from tidemark.ports import Ports, StoredObject
+from tidemark.usecases.close_abandoned import close_abandoned
 from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS
 from tidemark.usecases.records import amend_restore
 
@@ -58,6 +59,8 @@ def collect_garbage(
             purged=collect.forget(ports, records, left, dry_run=dry_run),
             done=not going.left,
         )
+    if not dry_run:
+        close_abandoned(ports, records)
     until_s = max(until_s, ports.clock.monotonic_s() + _SWEEP_AT_LEAST_S)
     swept, all_swept = _sweep_restores(ports, records, until_s, dry_run=dry_run)
     return replace(report, recycled=recycled, expired=expired, swept_generations=swept, done=report.done and all_swept)

@@ -11,7 +11,7 @@ from tidemark.dialects.ngsi.errors import stored_failure
 from tidemark.dialects.ngsi.parameters import json_type, members
 from tidemark.dialects.wire import Request
 from tidemark.domain.restore import Mode, Restore
-from tidemark.domain.snapshot import Snapshot, SnapshotId, Verification, parse_snapshot_id
+from tidemark.domain.snapshot import DamagedSnapshot, Snapshot, SnapshotId, Verification, parse_snapshot_id
 from tidemark.domain.tenant import Tenant, parse_tenant
 from tidemark.errors import InvalidRequest
 from tidemark.usecases.restore_snapshot import Wish
@@ -96,9 +96,20 @@ def summary(snapshot: Snapshot) -> dict[str, Any]:
     return told
 
 
-def listed(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot as it is listed, in the recycle bin or not."""
-    return in_recycle_bin(snapshot) if snapshot.forgotten else summary(snapshot)
+def listed(snapshot: Snapshot | DamagedSnapshot) -> dict[str, Any]:
+    """A snapshot in the list, in the recycle bin or not. One whose record is damaged says so, and of the rest only what
+    its place tells.
+    """
+    if isinstance(snapshot, Snapshot):
+        return in_recycle_bin(snapshot) if snapshot.forgotten else summary(snapshot)
+    return {
+        "id": snapshot.id,
+        "description": "",
+        "createdAt": snapshot.created_at and seconds(snapshot.created_at),
+        "entityCount": 0,
+        "status": "failed",
+        "error": stored_failure(snapshot.failure),
+    }
 
 
 def in_recycle_bin(snapshot: Snapshot) -> dict[str, Any]:
