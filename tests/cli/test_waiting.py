@@ -1,11 +1,13 @@
 """Following what goes on: progress never goes back, phases are told once, and endings are told apart."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli.running import CommandLine, Scripted, answer, error
+from tidemark_cli.sending import Answer
 from tidemark_cli.waiting import RestoreProgress
 
 PHASES = ("Plan", "Stage", "Verify", "Cutover", "Preserve", "Retire", "Rollback")
@@ -51,6 +53,40 @@ def test_every_phase_is_told_once_with_its_time() -> None:
         *(["Plan", "1.0", "s"], ["Stage", "1.0", "s"], ["Verify", "1.0", "s"], ["Cutover", "1.0", "s"]),
         *(["Preserve", "1.0", "s"], ["Retire", "2.5", "s"]),
     ]
+
+
+def test_terminal_sees_a_bar_with_phase_and_entities_and_scripts_the_same_json() -> None:
+    over = restore(100, "completed", 6, finishedAt="2026-01-15T10:00:07.500Z")
+    script = Scripted([answer(200, one) for one in (restore(0), restore(40, phases=2), over)])
+    said = CommandLine(script)("restores", "watch", "restore_1", "--json", env={"FORCE_COLOR": "1"})
+    assert said.json() == over
+    assert "\x1b[" in said.err
+    assert "200 of 200 entities" in said.err
+    assert "Retire 2.5 s" in said.err
+
+
+def test_terminal_sees_that_a_snapshot_is_waited_for() -> None:
+    creating = {"id": "snapshot_1", "status": "creating", "entityCount": 0}
+    script = Scripted([answer(201, creating), answer(200, creating), answer(200, {**creating, "status": "completed"})])
+    said = CommandLine(script)("snapshots", "create", "--quiet", env={"FORCE_COLOR": "1"})
+    assert said.out == "snapshot_1\n"
+    assert "Taking the snapshot" in said.err
+
+
+class Interrupted(Scripted):
+    """Ctrl-C comes instead of the last answer."""
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        if len(self.sent) == len(self.answers):
+            raise KeyboardInterrupt
+        return super().send(method, url, headers, body)
+
+
+def test_ctrl_c_ends_the_watching_and_says_how_to_go_on() -> None:
+    said = CommandLine(Interrupted([answer(200, restore(40, phases=2))]))("restores", "watch", "restore_1")
+    assert said.code == 130
+    assert "tidemark restores watch restore_1" in said.err
+    assert "Traceback" not in said.err
 
 
 def test_failed_and_cancelled_restores_end_with_1() -> None:

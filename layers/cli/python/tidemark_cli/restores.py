@@ -45,8 +45,5 @@ def cancel(session: Session, restore: RestoreArgument) -> None:
 
 
 def _listed(documents: Any) -> RenderableType:  # noqa: ANN401 - an answer
-    rows = [
-        (one["id"], one["snapshotId"], one["status"], one["phase"], f"{one['percent']} %", one["createdAt"])
-        for one in documents
-    ]
-    return shown.table(("id", "snapshot", "status", "phase", "done", "begun"), rows, right=("done",))
+    rows = [(one["id"], one["status"], one["phase"], f"{one['percent']} %", one["snapshotId"]) for one in documents]
+    return shown.table(("id", "status", "phase", "done", "snapshot"), rows, right=("done",))

@@ -85,7 +85,8 @@ class Session:
             return
         rendered = render(answer.json())
         if rendered is not None:
-            shown.console(sys.stdout).print(rendered)
+            # A sentence may hold a command to copy, so it is one line however wide the terminal is.
+            shown.console(sys.stdout).print(rendered, soft_wrap=isinstance(rendered, str))
 
     def note(self, *what: RenderableType) -> None:
         """Say something to people besides the result."""

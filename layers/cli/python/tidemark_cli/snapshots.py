@@ -21,7 +21,8 @@ from tidemark_cli.waiting import (
     waiting_for,
 )
 
-_COLUMNS: Final = ("id", "created", "entities", "status", "description", "labels")
+# An id says when the snapshot was made.
+_COLUMNS: Final = ("id", "entities", "status", "description", "labels")
 _COUNT_HEADER: Final = "fiware-total-count"
 
 SnapshotArgument = Annotated[str, typer.Argument(metavar="SNAPSHOT", help="Id of the snapshot.")]
@@ -127,7 +128,7 @@ def verify(
     answer = session.api.post(f"{where}/verify", safe=True)
     goes_on = f"it goes on: tidemark snapshots show {snapshot}"
     if answer.status == 202 and wait:  # noqa: PLR2004 - accepted, not done
-        with waiting_for(session, "Reading the snapshot back"), detached(session, goes_on):
+        with detached(session, goes_on), waiting_for(session, "Reading the snapshot back"):
             answer = until_over(
                 session,
                 lambda: session.api.get(where),
@@ -137,7 +138,7 @@ def verify(
             )
     elif answer.status == 202:  # noqa: PLR2004 - as above
         session.tell(answer, lambda _: None)
-        session.note(goes_on.capitalize())
+        session.note(f"Not waiting; {goes_on}")
         return
     found = answer.json()["verification"]
     session.tell(answer, lambda told: shown.card({"id": told["id"], "verification": told["verification"]}))
@@ -165,7 +166,6 @@ def _listed(documents: Any) -> RenderableType:  # noqa: ANN401 - an answer
         [
             (
                 one["id"],
-                one["createdAt"],
                 one["entityCount"],
                 one["status"],
                 one["description"],

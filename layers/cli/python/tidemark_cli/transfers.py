@@ -149,7 +149,7 @@ def _manifest(session: Session, snapshot: str, timeout_s: float) -> dict[str, An
     """The manifest with all its parts."""
     where = path("snapshots", snapshot, "export")
     doing, goes_on = "Preparing the export", "it goes on; ask again with the same command"
-    with waiting_for(session, doing), detached(session, goes_on):
+    with detached(session, goes_on), waiting_for(session, doing):
         first = until_over(
             session,
             lambda: session.api.get(where, {"limit": _PAGE}),

@@ -50,7 +50,7 @@ def until_over(
 def snapshot_completed(session: Session, api: Api, snapshot_id: str, *, timeout_s: float, doing: str) -> Answer:
     """A snapshot, once it is completed. Raises Failed when it fails."""
     where = path("snapshots", snapshot_id)
-    with waiting_for(session, doing), detached(session, f"it goes on: tidemark snapshots show {snapshot_id}"):
+    with detached(session, f"it goes on: tidemark snapshots show {snapshot_id}"), waiting_for(session, doing):
         answer = until_over(
             session,
             lambda: api.get(where),
@@ -124,8 +124,8 @@ def follow_restore(session: Session, api: Api, restore_id: str, *, timeout_s: fl
     where, progress = path("restores", restore_id), RestoreProgress()
     goes_on = f"it goes on; follow it with tidemark restores watch {restore_id}, end it with restores cancel"
     console = session.errors
-    with _bar(console) as bar, detached(session, goes_on):
-        task = None if bar is None else bar.add_task("Restore", total=_WHOLE)
+    with detached(session, goes_on), _bar(console) as bar:
+        task = None if bar is None else bar.add_task("Restore", total=_WHOLE, entities="")
 
         def read() -> Answer:
             answer = api.get(where)
