@@ -158,3 +158,43 @@ def test_tables_show_control_characters_and_never_send_them() -> None:
     said, _ = asked(answer(200, listed))
     assert "a\\x1b]0;b\\x07[red]c[/red]\\u202e" in said.out
     assert "\x1b" not in said.out
+
+
+def test_diff_shows_what_became_of_each_attribute() -> None:
+    entities = [
+        {"id": "Room1", "type": "Room", "servicePath": "/", "change": "created"},
+        {
+            "id": "Room2",
+            "type": "Room",
+            "servicePath": "/",
+            "change": "updated",
+            "attributes": {
+                "temperature": {
+                    "old": {"type": "Number", "value": 21.5, "metadata": {}},
+                    "new": {"type": "Number", "value": -1, "metadata": {}},
+                },
+                "unit": {
+                    "old": {"type": "Text", "value": "C", "metadata": {}},
+                    "new": {"type": "Code", "value": "C", "metadata": {}},
+                },
+                "owner": {"new": {"type": "Text", "value": "Ada", "metadata": {}}},
+            },
+        },
+    ]
+    counts = {"created": 1, "updated": 1, "deleted": 0}
+    told = answer(
+        200, {"from": "snapshot_1", "to": "live", "counts": counts, "entities": entities}, fiware_total_count="9"
+    )
+    said, script = asked(
+        told, command=("snapshots", "diff", "snapshot_1", "live", "--type", "Room", "--change", "created,updated")
+    )
+    assert said.code == 0
+    assert "/v2/snapshots/snapshot_1/diff?with=live&type=Room&change=created%2Cupdated&" in script.sent[0].url
+    rows = [line.split() for line in said.out.splitlines()]
+    assert rows[0][-6:] == ["1", "created,", "1", "updated,", "0", "deleted."]
+    assert rows[2] == ["created", "Room", "Room1"]
+    assert rows[3] == ["updated", "Room", "Room2", "temperature", "21.5", "-1"]
+    assert "type=Text" in said.out
+    assert "type=Code" in said.out
+    assert rows[5][3:] == ["owner", "Ada"]
+    assert "--offset 2" in said.err

@@ -7,6 +7,7 @@ import pytest
 from tests.cli.running import CommandLine, Said
 from tests.e2e import walk
 from tests.e2e.served import Caller, Served
+from tidemark.dialects.ngsi.routes import METHODS
 from tidemark_cli.sending import HttpSender
 
 
@@ -131,6 +132,20 @@ def test_read_shows_entities_as_they_were(city: City) -> None:
     warm = ok(city.tidemark("snapshots", "read", snapshot, "--q", "temperature>30", "--key-values", "--json"))
     assert warm.json() == []
     assert city.tidemark("snapshots", "read", snapshot, "urn:none").code == 3
+
+
+@pytest.mark.skipif("/v2/snapshots/{snapshotId}/diff" not in METHODS, reason="the service has no route that compares")
+def test_diff_tells_what_became_of_entities(city: City) -> None:
+    city.rooms(2, 1)
+    snapshot = city.snapshot()
+    city.rooms(3, 1)
+    city.rooms(1, 2)
+    told = ok(city.tidemark("snapshots", "diff", snapshot, "live", "--json")).json()
+    assert told["counts"] == {"created": 1, "updated": 1, "deleted": 0}
+    assert {(one["id"][-4:], one["change"]) for one in told["entities"]} == {("0000", "updated"), ("0002", "created")}
+    assert "temperature" in ok(city.tidemark("snapshots", "diff", snapshot, "live", "--change", "updated")).out
+    assert city.tidemark("snapshots", "diff", snapshot, "snapshot_2020-01-01T00-00-00Z").code == 3
+    assert city.tidemark("snapshots", "diff", snapshot, "live", "--change", "lost").code == 1
 
 
 # --- restores

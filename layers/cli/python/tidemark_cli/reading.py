@@ -1,13 +1,14 @@
-"""`tidemark snapshots read`: the entities inside of a snapshot, as they were."""
+"""`tidemark snapshots read` and `diff`: the entities inside of a snapshot as they were, and what became of them."""
 
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.json import JSON
 
 from tidemark_cli import shown
 from tidemark_cli.api import path
+from tidemark_cli.plans import counts
 from tidemark_cli.session import Session, operation
 from tidemark_cli.snapshots import LimitOption, OffsetOption, SnapshotArgument, note_more
 
@@ -15,8 +16,9 @@ _FIXED: Final = ("id", "type")
 
 
 def add_to(group: typer.Typer) -> None:
-    """Register the command."""
+    """Register the commands."""
     operation(group, "read")(read)
+    operation(group, "diff")(diff)
 
 
 def read(
@@ -55,6 +57,49 @@ def read(
     )
     session.tell(answer, _listed)
     note_more(session, answer.headers.get("fiware-total-count"), offset, len(answer.json()))
+
+
+def diff(
+    session: Session,
+    snapshot: SnapshotArgument,
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="Id of another snapshot, or live.")],
+    *,
+    entity_type: Annotated[str | None, typer.Option("--type", metavar="A,B", help="Types.")] = None,
+    change: Annotated[
+        str | None, typer.Option("--change", metavar="A,B", help="Of created, updated, deleted; else all.")
+    ] = None,
+    limit: LimitOption = 20,
+    offset: OffsetOption = 0,
+) -> None:
+    """Tell what became of a snapshot's entities, by another snapshot or by now: counts, then each one."""
+    answer = session.api.get(
+        path("snapshots", snapshot, "diff"),
+        {"with": other, "type": entity_type, "change": change, "limit": limit, "offset": offset, "options": "count"},
+    )
+    session.tell(answer, _compared)
+    note_more(session, answer.headers.get("fiware-total-count"), offset, len(answer.json()["entities"]))
+
+
+def _compared(told: Any) -> RenderableType:  # noqa: ANN401 - an answer
+    said = shown.clean(f"From {told['from']} to {told['to']}: {counts(told['counts'])}.")
+    rows = [
+        (one["change"], one["type"], one["id"], *attribute)
+        for one in told["entities"]
+        for attribute in _attributes(one.get("attributes")) or [("", "", "")]
+    ]
+    if not rows:
+        return said
+    return Group(said, shown.table(("change", "type", "id", "attribute", "old", "new"), rows))
+
+
+def _attributes(differing: dict[str, Any] | None) -> list[tuple[str, object, object]]:
+    """Name, old and new value of each; where the value is the same, all of the attribute."""
+    told = []
+    for name, sides in (differing or {}).items():
+        old, new = sides.get("old", {}), sides.get("new", {})
+        same = "old" in sides and "new" in sides and old.get("value") == new.get("value")
+        told.append((name, old, new) if same else (name, old.get("value", ""), new.get("value", "")))
+    return told
 
 
 def _listed(documents: Any) -> RenderableType:  # noqa: ANN401 - an answer
