@@ -146,7 +146,18 @@ def test_wrong_variable_is_named_before_anything_is_sent(variables: dict[str, st
     assert "tm_" not in said.err
 
 
-@given(st.text(max_size=40), st.text(max_size=40))
+@pytest.mark.parametrize("identity", ["", ".", ".."])
+@pytest.mark.parametrize("command", [("show",), ("delete",), ("restore", "--yes"), ("read",), ("verify",)])
+def test_id_that_is_none_is_refused_before_anything_is_sent(command: tuple[str, ...], identity: str) -> None:
+    said, script = asked(MADE, command=("snapshots", *command, identity))
+    assert (said.code, script.sent) == (2, [])
+    assert "can't be an id" in said.err
+
+
+_NAMES = st.text(min_size=1, max_size=40).filter(lambda text: text not in {".", ".."})
+
+
+@given(_NAMES, _NAMES)
 def test_names_cannot_leave_their_place_in_the_path(first: str, second: str) -> None:
     segments = api.path(first, second).removeprefix("/v2/").split("/")
     assert len(segments) == 2

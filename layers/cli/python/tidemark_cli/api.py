@@ -37,7 +37,13 @@ type Query = Mapping[str, str | int | None]
 
 
 def path(*segments: str) -> str:
-    """A path below `/v2` of segments that may hold any characters."""
+    """A path below `/v2` of segments that may hold any characters.
+
+    Raises Failed for one that would name another path, such as an empty one: what a script's unset variable gives.
+    """
+    for segment in segments:
+        if segment in {"", ".", ".."}:
+            raise Failed(ExitCode.USAGE, f"{segment!r} can't be an id; give the id of what you mean")
     return "/v2/" + "/".join(quote(segment, safe=":") for segment in segments)
 
 
