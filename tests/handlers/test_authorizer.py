@@ -92,6 +92,20 @@ def test_no_tenant_is_granted_when_its_name_is_malformed(ports: Ports) -> None:
     assert (effect(policy), "tenant" in policy["context"]) == ("Allow", False)
 
 
+@pytest.mark.parametrize(
+    ("tenants", "held"),
+    [
+        (("smartcity",), "smartcity"),
+        (("smartcity", "Abc", "test_2"), "abc,smartcity,test_2"),
+        (("smartcity", "*"), "*"),
+    ],
+)
+def test_functions_are_told_every_tenant_that_the_key_holds(ports: Ports, tenants: tuple[str, ...], held: str) -> None:
+    policy = authorizer.handler(asking(bearer(secret(ports, tenants=tenants))), Context())
+    assert policy["context"]["tenants"] == held
+    assert all(isinstance(value, str) for value in policy["context"].values())
+
+
 @pytest.mark.parametrize("held", list(Action))
 @pytest.mark.parametrize(("method", "route"), [(method, route) for route in METHODS for method in METHODS[route]])
 def test_key_does_what_it_was_made_for_and_nothing_else(ports: Ports, held: Action, method: str, route: str) -> None:

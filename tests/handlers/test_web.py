@@ -11,6 +11,7 @@ from functions.ngsi.unknown_route import handler as unknown_route
 from tests.handlers.rest import Answer, assert_error, call, request, sample
 from tidemark import web
 from tidemark.dialects.wire import Request, Response, json_response
+from tidemark.domain.tenant import Tenant
 from tidemark.errors import (
     AwsFailure,
     CaptureInProgress,
@@ -310,6 +311,34 @@ def test_unknown_method_is_not_allowed_when_the_path_exists(method: str, route: 
     answer = call(unknown_route.handler, event)
     assert_error(answer, 405, "MethodNotAllowed", method)
     assert answer.headers["Allow"] == allow
+
+
+@pytest.mark.parametrize(
+    ("held", "tenant", "may"),
+    [
+        ("smartcity", "smartcity", True),
+        ("smartcity", "test", False),
+        ("smartcity,test", "test", True),
+        ("smartcity,test2", "test", False),
+        ("*", "test", True),
+        (None, "smartcity", True),
+        (None, "test", False),
+        ("", "*", False),
+    ],
+)
+def test_request_may_use_the_tenants_that_its_key_holds(held: str | None, tenant: str, may: bool) -> None:
+    event = sample("ngsi", "get_snapshot")
+    event["requestContext"]["authorizer"]["tenants"] = held
+
+    def ask(given: Request) -> bool:
+        given.check_may_use(Tenant(tenant))
+        return given.may_use(Tenant(tenant))
+
+    answer = call(answering(ask), event)
+    if may:
+        assert (answer.status, answer.json) == (200, True)
+    else:
+        assert_error(answer, 403, "Forbidden", tenant)
 
 
 def test_unknown_path_is_not_found() -> None:

@@ -103,8 +103,12 @@ def credential(event: Event) -> str | None:
     return next((headers[name].strip() for name in KEY_HEADERS if headers.get(name)), None)
 
 
-def policy(event: Event, *, allowed: bool, key_id: str, tenant: Tenant | None) -> dict[str, Any]:
-    """The authorizer's answer: leave or no leave for the called method and path, and the context for the function."""
+def policy(event: Event, *, allowed: bool, key_id: str, tenant: Tenant | None, held: str) -> dict[str, Any]:
+    """The authorizer's answer: leave or no leave for the called method and path, and the context for the function.
+
+    `held` are the tenants of the key, `tenant` the one that the request names and that was checked.
+    """
+    context = {"keyId": key_id, "tenants": held}
     return {
         "principalId": key_id,
         "policyDocument": {
@@ -117,7 +121,7 @@ def policy(event: Event, *, allowed: bool, key_id: str, tenant: Tenant | None) -
                 }
             ],
         },
-        "context": {"keyId": key_id} if tenant is None else {"keyId": key_id, "tenant": tenant},
+        "context": context if tenant is None else {**context, "tenant": tenant},
     }
 
 
@@ -138,6 +142,7 @@ def _answer(routes: Mapping[str, Route], event: Event, correlation_id: str, seen
         headers=headers_of(event),
         query=event.get("queryStringParameters") or {},
         body=_body(event),
+        held_tenants=(event["requestContext"].get("authorizer") or {}).get("tenants") or "",
     )
     parts = template.split("/")
     seen |= {key: request.path_parameter(part[1:-1])[:100] for part, key in _LOGGED_PARAMETERS.items() if part in parts}

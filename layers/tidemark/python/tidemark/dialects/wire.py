@@ -11,8 +11,9 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from tidemark.domain.api_key import holds
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import BodyTooLarge, InvalidRequest, MalformedBody, UnsupportedMediaType
+from tidemark.errors import BodyTooLarge, Forbidden, InvalidRequest, MalformedBody, UnsupportedMediaType
 
 JSON: Final = "application/json"
 MAX_BODY_BYTES: Final = 1_048_576
@@ -25,7 +26,7 @@ class Request:
     """One request. `route` is the template that was matched, such as `/v2/snapshots/{snapshotId}`.
 
     `path` is still percent-encoded. `headers` has lower-cased names. `query` is decoded and holds the last value of a
-    repeated parameter.
+    repeated parameter. `held_tenants` are those that the API key was made for, as `ApiKey.held` writes them.
     """
 
     method: str
@@ -36,6 +37,16 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    held_tenants: str = ""
+
+    def may_use(self, tenant: Tenant) -> bool:
+        """Whether the API key is for this tenant too. What it may do is the same for all of its tenants."""
+        return tenant == self.tenant or holds(self.held_tenants, tenant)
+
+    def check_may_use(self, tenant: Tenant) -> None:
+        """Raise Forbidden unless the API key is for this tenant too."""
+        if not self.may_use(tenant):
+            raise Forbidden(f"the API key is not made for tenant {tenant!r}; use one that holds both tenants")
 
     def header(self, name: str) -> str | None:
         """A header's value, whatever the case of its name."""

@@ -40,6 +40,13 @@ class ApiKey:
     last_used_at: datetime | None = None
     version: int = 0
 
+    @property
+    def held(self) -> str:
+        """The tenants in one string, as an authorizer's context can hold them: `*`, or their names with commas between
+        them.
+        """
+        return ANY_TENANT if ANY_TENANT in self.tenants else ",".join(sorted(self.tenants))
+
     def expired(self, now: datetime) -> bool:
         """Whether its time is over."""
         return self.expires_at is not None and now >= self.expires_at
@@ -47,6 +54,11 @@ class ApiKey:
     def allows(self, tenant: Tenant, action: Action) -> bool:
         """Whether the bearer may do `action` for `tenant`."""
         return bool(self.tenants & {tenant, ANY_TENANT}) and bool(self.actions & {action, Action.ADMIN})
+
+
+def holds(held: str, tenant: Tenant) -> bool:
+    """Whether a key that holds these tenants, as `ApiKey.held` writes them, is for `tenant`."""
+    return held == ANY_TENANT or tenant in held.split(",")
 
 
 def is_secret(text: str) -> bool:
