@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
+from tests.fakes import Started
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.restore import Part, Phase
 from tidemark.domain.snapshot import Failure
@@ -12,7 +14,7 @@ from tidemark.engine.live.writes import Decide, Documents
 from tidemark.engine.merge import read_shard
 from tidemark.errors import RestoreNotFound, SnapshotNotFound, TidemarkError, Unavailable
 from tidemark.ports import Ports
-from tidemark.usecases import capture_phases, entities, restore_phases
+from tidemark.usecases import capture_phases, entities, restore_phases, transfer_phases
 
 TENANT = Tenant("smartcity")
 
@@ -76,6 +78,21 @@ def run_capture(
                 tries,
                 lambda: capture_phases.abort(ports, tenant, name, capture_id, attempt=attempt, failure=failure),
             )
+
+
+def run_transfer(ports: Ports, started: Started, tries: int = 1) -> None:
+    """Run the phases of a transfer as its state machine does, each up to `tries` times."""
+    tenant, name, transfer, attempt = started.tenant, started.snapshot_id or "", started.subject, started.attempt
+    told: dict[str, Any] = {"attempt": attempt}
+    try:
+        begun = retried(tries, lambda: transfer_phases.begin(ports, tenant, name, transfer, **told))
+        for shard in begun.shards:
+            retried(tries, lambda: transfer_phases.copy_packs(ports, tenant, name, transfer, **told, shard=shard))  # noqa: B023
+        if not begun.over:
+            retried(tries, lambda: transfer_phases.seal(ports, tenant, name, transfer, **told))
+    except TidemarkError as error:
+        failure = Failure(error.code, error.message)
+        retried(tries, lambda: transfer_phases.abort(ports, tenant, name, transfer, **told, failure=failure))
 
 
 def retried[T](tries: int, phase: Callable[[], T]) -> T:

@@ -36,6 +36,7 @@ def ports_of(stack: LocalStack) -> Any:
             capture_arn=settings.capture_machine_arn,
             restore_arn=settings.restore_machine_arn,
             verify_arn=settings.verify_machine_arn,
+            transfer_arn=settings.transfer_machine_arn,
         ),
         clock=clock,
         entropy=entropy,

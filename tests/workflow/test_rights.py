@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -18,13 +19,28 @@ from tests.workflow.conftest import SMALL
 from tests.workflow.rights import Need, granted, is_allowed, noted
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Item, ItemKey
+from tidemark.domain.snapshot import SnapshotStatus
 from tidemark.domain.tenant import Tenant
+from tidemark.usecases.copy_snapshot import copy_snapshot
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.restore_snapshot import restore_snapshot
 
 TENANT = Tenant("smartcity")
+OTHER = Tenant("staging")
 # These read objects by name and would be told so if one were missing, which does not happen in the story.
-MISSABLE = ("Plan", "Seal", "Stage", "Verify", "VerifySnapshot", "ListPacks", "VerifyShard", "Scrub")
+MISSABLE = (
+    "BeginTransfer",
+    "CopyPacks",
+    "SealTransfer",
+    "Plan",
+    "Seal",
+    "Stage",
+    "Verify",
+    "VerifySnapshot",
+    "ListPacks",
+    "VerifyShard",
+    "Scrub",
+)
 IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}
 
 
@@ -33,7 +49,7 @@ class Story:
 
     def __init__(self, stack: LocalStack) -> None:
         self._stack = stack
-        self._headers = headers_of(seed_key(stack), TENANT)
+        self._headers = headers_of(seed_key(stack, tenants=("*",)), TENANT)
         self._unstarted = replace(ports_of(stack), workflows=MemoryWorkflows())
 
     def entities(self) -> None:
@@ -97,6 +113,25 @@ class Story:
         told = {"tenant": TENANT, "snapshotId": snapshot.id, "captureId": snapshot.capture_id, "attempt": 1}
         self._stack.invoke("BeginFunction", told)
         self._stack.invoke("AbortFunction", {**told, "error": "States.Timeout", "cause": ""})
+
+    def copy(self, snapshot_id: str) -> str:
+        """Copy the snapshot to another tenant; the copy's id."""
+        made = self._http("POST", f"/v2/snapshots/{snapshot_id}/copy", 202, {"service": OTHER})
+        self._ended("TransferStateMachine", made["id"].removeprefix("snapshot_"))
+        assert ports_of(self._stack).catalog.snapshot(OTHER, made["id"]).status is SnapshotStatus.COMPLETED
+        return str(made["id"])
+
+    def copy_that_is_aborted(self, snapshot_id: str) -> None:
+        copy = copy_snapshot(self._unstarted, TENANT, snapshot_id, OTHER)
+        told = {"tenant": OTHER, "snapshotId": copy.id, "transferId": copy.id.replace("snapshot", "copy"), "attempt": 1}
+        self._stack.invoke("AbortTransferFunction", {**told, "error": "States.Timeout", "cause": ""})
+
+    def copy_that_dies(self, snapshot_id: str) -> None:
+        """Its execution was never started, which the collection finds out."""
+        copy = copy_snapshot(self._unstarted, TENANT, snapshot_id, TENANT)
+        assert copy.origin is not None
+        long_ago = replace(copy.origin, started_at=copy.created_at - timedelta(hours=2))
+        ports_of(self._stack).catalog.replace_snapshot(replace(copy, origin=long_ago))
 
     def damage(self, snapshot_id: str) -> None:
         """Overwrite one of the snapshot's packs."""
@@ -185,6 +220,8 @@ def needs(stack: LocalStack) -> set[Need]:
         story.requests_that_meet_what_was_never_started(first)
         story.restore_that_is_cancelled(first)
         story.capture_that_is_aborted()
+        story.copy(first)
+        story.copy_that_is_aborted(first)
         story.without("room-7")
         second = story.snapshot()
         story.damage(second)
@@ -192,6 +229,7 @@ def needs(stack: LocalStack) -> set[Need]:
         story.scrub(second)
         story.verify(first, "passed")
         story.verify(second, "failed")
+        story.copy_that_dies(second)
         story.recycle(first)
         story.delete(first)
         story.collect(first)

@@ -74,6 +74,7 @@ def _wired(chosen: Settings) -> Ports:
             capture_arn=chosen.capture_machine_arn,
             restore_arn=chosen.restore_machine_arn,
             verify_arn=chosen.verify_machine_arn,
+            transfer_arn=chosen.transfer_machine_arn,
         ),
         clock=clock,
         entropy=entropy,

@@ -150,6 +150,14 @@ class SnapshotNotVerifiable(Conflict):
     """The snapshot is not completed, so there is nothing to read back."""
 
 
+class SnapshotNotCopyable(Conflict):
+    """The snapshot is not completed, so it cannot be copied."""
+
+
+class ImportIncomplete(Conflict):
+    """Not all files of the import are uploaded yet."""
+
+
 class SnapshotNotInRecycleBin(Conflict):
     """The snapshot was not deleted, or its time in the recycle bin is over."""
 
@@ -236,6 +244,10 @@ class LeaseHeld(Conflict):
         self.kind = kind
         self.owner = owner
         self.subject = subject
+
+
+class TransferEnded(Fenced):
+    """The copy, export or import is over, or a later execution drives it."""
 
 
 class RestoreCancelled(Fenced):

@@ -262,6 +262,13 @@ class PayloadStore(Protocol):
         """
         ...
 
+    def copy(self, source_key: str, key: str) -> None:
+        """Store a new object with the bytes of another one, without moving them; the store forms their SHA-256 anew.
+
+        Raises ObjectExists when `key` is taken, by whatever bytes; ObjectNotFound when there is no source.
+        """
+        ...
+
     def get(self, key: str) -> bytes:
         """The whole object. Raises ObjectNotFound."""
         ...
@@ -305,9 +312,15 @@ class Workflows(Protocol):
         """
         ...
 
+    def start_transfer(self, tenant: Tenant, snapshot_id: str, transfer_id: str, *, attempt: int) -> None:
+        """Start the execution of a copy, export or import. Repeating it changes nothing while that attempt runs or
+        after it ended.
+        """
+        ...
+
     def running(self, tenant: Tenant, subject: str, *, attempt: int) -> bool | None:
-        """Whether that attempt of the snapshot's, restore's or verification's execution is running; None when it was
-        never started.
+        """Whether that attempt of the snapshot's, restore's, verification's or transfer's execution is running; None
+        when it was never started.
         """
         ...
 

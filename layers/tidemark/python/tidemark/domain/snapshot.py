@@ -36,6 +36,8 @@ class Trigger(StrEnum):
 
     MANUAL = "manual"
     SAFETY = "safety"
+    COPY = "copy"
+    IMPORT = "import"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,23 @@ class ManifestRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """How a snapshot comes to be that is not captured from live data: a copy of `snapshot_id` of `tenant`, or an import
+    of files, where both are None.
+
+    `transfer_id` names its executions, `attempt` counts them; 0: an import still waits for its files. `started_at` is
+    when its first execution was asked for, or its files were. `shards` is their number, once known.
+    """
+
+    transfer_id: str
+    started_at: datetime
+    attempt: int = 0
+    tenant: Tenant | None = None
+    snapshot_id: SnapshotId | None = None
+    shards: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The catalog record of one snapshot. `version` is the compare-and-swap token of the record.
 
@@ -87,6 +106,9 @@ class Snapshot:
     snapshot can't be deleted. `deleted_at` is when it came into the recycle bin, `recycled_until` when its time there
     ends. `stored_bytes` is what its packs hold in all, `new_bytes` what this capture added, `raw_bytes` the records
     uncompressed.
+
+    `digest` is the set digest of all its records (see `domain.digest`), None until it was read. `origin` is set where
+    the snapshot is a copy or an import; those have generation and cut 0, which are of no live data.
     """
 
     tenant: Tenant
@@ -113,6 +135,8 @@ class Snapshot:
     deleted_at: datetime | None = None
     recycled_until: datetime | None = None
     used_by: frozenset[str] = field(default_factory=frozenset)
+    digest: str | None = None
+    origin: Origin | None = None
     version: int = 0
 
     @property
@@ -160,6 +184,23 @@ def snapshot_id(created_at: datetime, sequence: int = 1) -> SnapshotId:
 def restore_id(created_at: datetime, sequence: int = 1) -> str:
     """The id of the `sequence`-th restore of that second (UTC): like a snapshot's, with its own prefix."""
     return f"restore_{_stamp(created_at)}{_suffix(sequence)}"
+
+
+def transfer_id(kind: str, identity: SnapshotId) -> str:
+    """What the executions of a copy, export or import (`kind`) of a snapshot are named by."""
+    return f"{kind}_{identity.removeprefix('snapshot_')}"
+
+
+def copy_user(tenant: Tenant, identity: SnapshotId) -> str:
+    """What a copy is called among the users of its source: unique across tenants, whose names have no colon."""
+    return f"copy:{tenant}:{identity}"
+
+
+def parse_copy_user(user: str) -> tuple[Tenant, SnapshotId] | None:
+    """The tenant and id of the copy that is called so; None for other users."""
+    kind, _, rest = user.partition(":")
+    tenant, _, identity = rest.partition(":")
+    return (Tenant(tenant), SnapshotId(identity)) if kind == "copy" else None
 
 
 def parse_snapshot_id(text: str) -> tuple[str, int]:

@@ -51,13 +51,13 @@ def copy_shard(ports: Ports, job: ShardCut, proceed: Callable[[], None]) -> Shar
 
     `proceed` is called before each pack and may raise to stop: the packs stored so far are kept.
     """
-    note_key = _note_key(job.tenant, job.capture_id, job.shard)
-    noted = _noted(ports.payloads, note_key)
-    if noted is not None:
-        return noted
+    key = note_key(job.tenant, job.capture_id, job.shard)
+    found = noted(ports.payloads, key)
+    if found is not None:
+        return found
     copied = _copy(ports, job, proceed)
     with suppress(ObjectExists):
-        ports.payloads.put(note_key, manifests.encode_note(note_key, copied))
+        ports.payloads.put(key, manifests.encode_note(key, copied))
     return read_note(ports.payloads, job.tenant, job.capture_id, job.shard)
 
 
@@ -121,7 +121,7 @@ def _store_layer(
     records: Iterator[Record] | None = None
     while True:
         proceed()
-        key = f"{_prefix(job.tenant, job.capture_id, job.shard)}-{kind}-{len(packs):05d}.pack"
+        key = f"{pack_prefix(job.tenant, job.capture_id, job.shard)}-{kind}-{len(packs):05d}.pack"
         stored = _adopted(ports.payloads, key)
         if stored is None:
             records = records or source(packs[-1].last_key if packs else None)
@@ -141,11 +141,11 @@ def _store_layer(
 
 def read_note(payloads: PayloadStore, tenant: Tenant, capture_id: CaptureId, shard: int) -> ShardManifest:
     """What a worker noted of a shard that it copied. Raises ManifestCorrupt when there is no note."""
-    note_key = _note_key(tenant, capture_id, shard)
-    noted = _noted(payloads, note_key)
-    if noted is None:
-        raise ManifestCorrupt(f"shard {shard} was not copied: {note_key} is missing")
-    return noted
+    key = note_key(tenant, capture_id, shard)
+    found = noted(payloads, key)
+    if found is None:
+        raise ManifestCorrupt(f"shard {shard} was not copied: {key} is missing")
+    return found
 
 
 def check_pack(payloads: PayloadStore, pack: PackRef) -> None:
@@ -158,17 +158,20 @@ def check_pack(payloads: PayloadStore, pack: PackRef) -> None:
         raise PackCorrupt(f"pack {pack.key} is damaged: the store reports another length or checksum")
 
 
-def _prefix(tenant: Tenant, capture_id: CaptureId, shard: int) -> str:
+def pack_prefix(tenant: Tenant, capture_id: CaptureId, shard: int) -> str:
+    """What the keys of all that a capture stores of a shard begin with."""
     return f"{tenant}/packs/{capture_id}/{shard:03d}"
 
 
-def _note_key(tenant: Tenant, capture_id: CaptureId, shard: int) -> str:
-    return f"{_prefix(tenant, capture_id, shard)}.shard.json"
+def note_key(tenant: Tenant, capture_id: CaptureId, shard: int) -> str:
+    """Where the note of a finished shard is stored."""
+    return f"{pack_prefix(tenant, capture_id, shard)}.shard.json"
 
 
-def _noted(payloads: PayloadStore, note_key: str) -> ShardManifest | None:
+def noted(payloads: PayloadStore, key: str) -> ShardManifest | None:
+    """The note under a key; None when there is none. Raises ManifestCorrupt."""
     try:
-        return manifests.decode_note(note_key, payloads.get(note_key))
+        return manifests.decode_note(key, payloads.get(key))
     except ObjectNotFound:
         return None
 

@@ -24,6 +24,7 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     "/v2/snapshots/{snapshotId}/restore": ("POST",),
     "/v2/snapshots/{snapshotId}/verify": ("POST",),
     "/v2/snapshots/{snapshotId}/undelete": ("POST",),
+    "/v2/snapshots/{snapshotId}/copy": ("POST",),
     "/v2/restores": ("GET",),
     "/v2/restores/{restoreId}": ("GET", "DELETE"),
 }

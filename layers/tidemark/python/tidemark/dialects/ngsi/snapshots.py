@@ -4,6 +4,7 @@ Source: the Vela OS snapshots page, whose members, formats and order come first 
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +12,15 @@ from tidemark.dialects.ngsi.errors import stored_failure
 from tidemark.dialects.ngsi.parameters import json_type, members
 from tidemark.dialects.wire import Request
 from tidemark.domain.restore import Restore
-from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, Snapshot, SnapshotId, Verification, parse_snapshot_id
+from tidemark.domain.snapshot import (
+    MAX_DESCRIPTION_CHARS,
+    Origin,
+    Snapshot,
+    SnapshotId,
+    Verification,
+    parse_snapshot_id,
+)
+from tidemark.domain.tenant import Tenant, parse_tenant
 from tidemark.errors import InvalidRequest, NotSupported
 
 MAX_BODY_BYTES: Final = 16_384
@@ -24,6 +33,13 @@ class RestoreWanted(NamedTuple):
     """What a restore request asks for. `safety_snapshot` keeps the state at the moment of the cutover."""
 
     safety_snapshot: bool = True
+
+
+class CopyWanted(NamedTuple):
+    """What a copy request asks for: whose the copy will be, and a description, or that of its source."""
+
+    tenant: Tenant
+    description: str
 
 
 def named(request: Request) -> SnapshotId:
@@ -48,7 +64,11 @@ def parse_create(document: object) -> str:
 
     Raises InvalidRequest naming the member that is wrong.
     """
-    text = members(document, ("description",)).get("description", "")
+    return _description(members(document, ("description",)))
+
+
+def _description(wanted: Mapping[str, Any]) -> str:
+    text = wanted.get("description", "")
     if not isinstance(text, str):
         raise InvalidRequest(f"the member 'description' must be a string; it is {json_type(text)}")
     if len(text) > MAX_DESCRIPTION_CHARS:
@@ -65,6 +85,18 @@ def parse_create(document: object) -> str:
 def parse_bare(document: object) -> None:
     """The body of a request that takes no members. Raises InvalidRequest naming one that is there."""
     members(document, ())
+
+
+def parse_copy(document: object) -> CopyWanted:
+    """The body of a copy request. Raises InvalidRequest naming the member that is wrong."""
+    wanted = members(document, ("service", "description"))
+    service = wanted.get("service")
+    if not isinstance(service, str) or not service:
+        raise InvalidRequest(
+            "the member 'service' must name the tenant that is to have the copy; "
+            + (f"it is {json_type(service)}" if "service" in wanted else "it is missing")
+        )
+    return CopyWanted(parse_tenant(service), _description(wanted))
 
 
 def parse_restore(document: object) -> RestoreWanted:
@@ -111,15 +143,22 @@ def detail(snapshot: Snapshot) -> dict[str, Any]:
         "sizeBytes": snapshot.stored_bytes,
         "newBytes": snapshot.new_bytes,
         "rawBytes": snapshot.raw_bytes,
-        "cut": snapshot.cut,
+        "digest": snapshot.digest,
+        "cut": snapshot.cut or None,
         "parentId": snapshot.parent_id,
         "completedAt": milliseconds(snapshot.completed_at),
         "restoreId": snapshot.restore_id,
+        "copiedFrom": snapshot.origin and _source(snapshot.origin),
         "usedBy": sorted(snapshot.used_by) or None,
         "error": snapshot.failure and stored_failure(snapshot.failure),
         "verification": snapshot.verification and _verification(snapshot.verification),
     }
     return {**summary(snapshot), **{name: value for name, value in more.items() if value is not None}}
+
+
+def _source(origin: Origin) -> dict[str, Any] | None:
+    """Which snapshot a copy was made of."""
+    return None if origin.tenant is None else {"service": origin.tenant, "id": origin.snapshot_id}
 
 
 def _verification(found: Verification) -> dict[str, Any]:
