@@ -19,6 +19,7 @@ from tests.fakes import MemoryEntityTable, MemoryWorkflows, memory_ports
 from tidemark.adapters import clients
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_entities import DynamoEntityTable
+from tidemark.adapters.s3_links import S3Links
 from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
 from tidemark.domain.keys import shard_of
@@ -58,6 +59,7 @@ def _on_moto() -> Iterator[tuple[Ports, Counter[str]]]:
                     catalog=DynamoCatalog(dynamodb, records),
                     table=DynamoEntityTable(dynamodb, items, clock=clock, entropy=entropy, parallel=parallel),
                     payloads=S3Payloads(s3, bucket, clock=clock, entropy=entropy),
+                    links=S3Links(s3, bucket),
                     workflows=MemoryWorkflows(),
                     clock=clock,
                     entropy=entropy,

@@ -2,6 +2,7 @@
 
 from tests.fakes.catalog import MemoryCatalog
 from tests.fakes.entity_table import MemoryEntityTable
+from tests.fakes.links import MemoryLinks
 from tests.fakes.payloads import MemoryPayloads
 from tests.fakes.system import ManualClock, SeededEntropy, Serial
 from tests.fakes.workflows import MemoryWorkflows, Started
@@ -11,6 +12,7 @@ __all__ = [
     "ManualClock",
     "MemoryCatalog",
     "MemoryEntityTable",
+    "MemoryLinks",
     "MemoryPayloads",
     "MemoryWorkflows",
     "SeededEntropy",
@@ -22,12 +24,14 @@ __all__ = [
 
 def memory_ports(seed: int = 0) -> Ports:
     """A fresh, empty world. Use `dataclasses.replace` to exchange a part of it."""
+    payloads, clock = MemoryPayloads(), ManualClock()
     return Ports(
         catalog=MemoryCatalog(),
         table=MemoryEntityTable(),
-        payloads=MemoryPayloads(),
+        payloads=payloads,
+        links=MemoryLinks(payloads, clock),
         workflows=MemoryWorkflows(),
-        clock=ManualClock(),
+        clock=clock,
         entropy=SeededEntropy(seed),
         parallel=Serial(),
     )

@@ -14,6 +14,7 @@ from tests.simulation.scheduler import Scheduler
 from tidemark.adapters import clients
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_entities import DynamoEntityTable
+from tidemark.adapters.s3_links import S3Links
 from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.ports import Ports
 
@@ -40,6 +41,7 @@ def on_moto() -> Iterator[Callable[[int, Scheduler], Ports]]:
                 catalog=DynamoCatalog(dynamodb, records),
                 table=DynamoEntityTable(dynamodb, items, clock=clock, entropy=entropy, parallel=parallel),
                 payloads=S3Payloads(s3, bucket, clock=clock, entropy=entropy),
+                links=S3Links(s3, bucket),
                 workflows=MemoryWorkflows(),
                 clock=clock,
                 entropy=entropy,

@@ -3,10 +3,11 @@
 import pytest
 
 from tests.workflow.scripted import Machines, Script
-from tidemark.errors import PackCorrupt, Throttled, TransferEnded
+from tidemark.errors import ImportRefused, PackCorrupt, Throttled, TransferEnded
 
 MACHINE = "TransferStateMachine"
 IDS = {"tenant": "staging", "snapshotId": "snapshot_1", "transferId": "copy_1", "attempt": 1}
+PLACE = {"form": "line", "number": 5, "offset": 70, "records": 5, "digest": "a1"}
 SEALED = {"snapshotId": "snapshot_1", "status": "completed", "entityCount": 12}
 
 
@@ -15,8 +16,12 @@ def script(machines: Machines) -> Script:
     """Phases in which all goes well."""
     script = Script(
         {
-            "begin": {"kind": "copy", "shards": [0, 1, 2], "over": False},
+            "begin": {"kind": "copy", "shards": [0, 1, 2], "files": [], "over": False},
             "copy_packs": {"records": 4},
+            "merge_shard": {"records": 4},
+            "sort_file": {"done": True, "place": None},
+            "build_shard": {"records": 4},
+            "publish": {"digest": "d1"},
             "seal": SEALED,
             "abort": {"status": "failed", "error": "PackCorrupt", "message": "pack 1 is gone"},
         }
@@ -35,8 +40,51 @@ def test_copy_copies_every_shard_and_seals_when_all_goes_well(machines: Machines
     assert copied == [{**IDS, "shard": shard} for shard in (0, 1, 2)]
 
 
+def test_export_merges_the_shards_that_begin_names_and_publishes(machines: Machines, script: Script) -> None:
+    script.say("begin", {"kind": "export", "shards": [1, 3], "files": [], "over": False})
+    run = machines.run(MACHINE, IDS)
+    assert run.path == ["Begin", "Kind", "MergeShards", "Publish", "Completed"]
+    assert run.output["published"] == {"digest": "d1"}
+    assert sorted(call["shard"] for call in script.calls["merge_shard"]) == [1, 3]
+    assert script.calls["publish"] == [IDS]
+    assert script.calls["seal"] == []
+
+
+def test_import_sorts_every_file_builds_every_shard_and_seals(machines: Machines, script: Script) -> None:
+    script.say("begin", {"kind": "import", "shards": [0, 1], "files": [0], "over": False})
+    first, second = PLACE, {**PLACE, "number": 9}
+    script.say(
+        "sort_file",
+        {"done": False, "place": first},
+        {"done": False, "place": second},
+        {"done": True, "place": None},
+    )
+    run = machines.run(MACHINE, IDS)
+    assert run.path == ["Begin", "Kind", "SortFiles", "BuildShards", "Seal", "Completed"]
+    assert script.calls["sort_file"] == [{**IDS, "file": 0, "place": place} for place in (None, first, second)]
+    assert sorted(call["shard"] for call in script.calls["build_shard"]) == [0, 1]
+
+
+def test_import_without_files_is_sealed_at_once(machines: Machines, script: Script) -> None:
+    script.say("begin", {"kind": "import", "shards": [0], "files": [], "over": False})
+    assert machines.run(MACHINE, IDS).status == "SUCCEEDED"
+    assert script.calls["sort_file"] == []
+
+
+@pytest.mark.parametrize("phase", ["sort_file", "build_shard", "seal"])
+def test_refused_import_is_no_failure_of_the_service(machines: Machines, script: Script, phase: str) -> None:
+    script.say("begin", {"kind": "import", "shards": [0], "files": [0], "over": False})
+    script.say(phase, ImportRefused("file 'a', line 2: it is not JSON"))
+    script.say("abort", {"status": "failed", "error": "ImportRefused", "message": "file 'a', line 2: it is not JSON"})
+    run = machines.run(MACHINE, IDS)
+    assert (run.status, run.path[-3:]) == ("SUCCEEDED", ["Abort", "Outcome", "Refused"])
+    (aborted,) = script.calls["abort"]
+    assert aborted["error"] == "ImportRefused"
+    assert "line 2" in aborted["cause"]
+
+
 def test_transfer_does_nothing_when_it_was_ended_meanwhile(machines: Machines, script: Script) -> None:
-    script.say("begin", {"kind": "copy", "shards": [], "over": True})
+    script.say("begin", {"kind": "copy", "shards": [], "files": [], "over": True})
     run = machines.run(MACHINE, IDS)
     assert (run.path, run.status) == (["Begin", "Kind", "AlreadyOver"], "SUCCEEDED")
 

@@ -17,4 +17,4 @@ class Input(Step, frozen=True):
 def handler(step: Input, context: Context) -> Result:
     """`over` is true when the transfer has ended already."""
     begun = begin(bootstrap.ports(), step.tenant, step.snapshot_id, step.transfer_id, attempt=step.attempt)
-    return {"kind": begun.kind, "shards": begun.shards, "over": begun.over}
+    return {"kind": begun.kind, "shards": begun.shards, "files": begun.files, "over": begun.over}

@@ -34,6 +34,10 @@ class InvalidRequest(TidemarkError):
     """The request breaks a documented rule; it will never succeed as it is."""
 
 
+class ImportRefused(InvalidRequest):
+    """A file that was to be imported is not one: the sentence names it, the line, and why."""
+
+
 class MalformedBody(InvalidRequest):
     """The body is not what its content type says it is."""
 
@@ -152,6 +156,18 @@ class SnapshotNotVerifiable(Conflict):
 
 class SnapshotNotCopyable(Conflict):
     """The snapshot is not completed, so it cannot be copied."""
+
+
+class SnapshotNotExportable(Conflict):
+    """The snapshot is not completed, so it cannot be exported."""
+
+
+class ExportFailed(Conflict):
+    """What the export needs could not be made; asking for it again tries anew."""
+
+
+class ImportNotOpen(Conflict):
+    """The snapshot waits for no files: it is no import, or its import is over."""
 
 
 class ImportIncomplete(Conflict):

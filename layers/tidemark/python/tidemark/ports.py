@@ -27,6 +27,7 @@ from tidemark.domain.live import (
 from tidemark.domain.restore import Restore, StagedPart
 from tidemark.domain.snapshot import Snapshot
 from tidemark.domain.tenant import Tenant
+from tidemark.links import Links
 
 
 class Clock(Protocol):
@@ -335,6 +336,7 @@ class Ports:
     catalog: Catalog
     table: EntityTable
     payloads: PayloadStore
+    links: Links
     workflows: Workflows
     clock: Clock
     entropy: Entropy

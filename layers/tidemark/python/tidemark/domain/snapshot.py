@@ -97,6 +97,25 @@ class Origin:
     shards: int = 0
 
 
+class ExportStatus(StrEnum):
+    """How the merging of a snapshot's shards for an export stands."""
+
+    PREPARING = "preparing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The last merging of a snapshot's shards for an export: `transfer_id` names its executions and its objects."""
+
+    transfer_id: str
+    started_at: datetime
+    attempt: int = 1
+    status: ExportStatus = ExportStatus.PREPARING
+    failure: Failure | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The catalog record of one snapshot. `version` is the compare-and-swap token of the record.
@@ -137,12 +156,18 @@ class Snapshot:
     used_by: frozenset[str] = field(default_factory=frozenset)
     digest: str | None = None
     origin: Origin | None = None
+    export: Export | None = None
     version: int = 0
 
     @property
     def restoring(self) -> bool:
         """Whether a restore is reading it now."""
         return any(user.startswith("restore_") for user in self.used_by)
+
+    @property
+    def awaits_files(self) -> bool:
+        """Whether it is an import that was not begun, since its files are still being uploaded."""
+        return self.status is SnapshotStatus.CREATING and self.origin is not None and not self.origin.attempt
 
     @property
     def was_completed(self) -> bool:

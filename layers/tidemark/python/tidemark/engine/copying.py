@@ -6,7 +6,7 @@ on behind it.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -116,16 +116,40 @@ def _store_layer(
     proceed: Callable[[], None],
 ) -> tuple[Layer | None, SetDigest]:
     """Store the records that `source` gives after a key, pack by pack; None when there are none."""
+    prefix = f"{pack_prefix(job.tenant, job.capture_id, job.shard)}-{kind}"
+    packs, digest = store_run(ports.payloads, prefix, source, proceed)
+    if not packs:
+        return None, digest
+    return layer_of(kind, job.capture_id, job.cut, packs), digest
+
+
+def layer_of(kind: LayerKind, capture_id: CaptureId, cut: Cut, packs: Sequence[PackRef]) -> Layer:
+    """The layer that some packs make."""
+    records, raw_bytes = sum(pack.records for pack in packs), sum(pack.raw_bytes for pack in packs)
+    return Layer(kind, capture_id, cut, records, raw_bytes, tuple(packs))
+
+
+def store_run(
+    payloads: PayloadStore,
+    prefix: str,
+    source: Callable[[str | None], Iterator[Record]],
+    proceed: Callable[[], None],
+) -> tuple[list[PackRef], SetDigest]:
+    """Store the records that `source` gives after a key as packs `{prefix}-00000.pack`, ...: their references, and the
+    digest of their lines.
+
+    Goes on after the packs that are there. `proceed` is called before each pack and may raise to stop.
+    """
     digest = SetDigest()
     packs: list[PackRef] = []
     records: Iterator[Record] | None = None
     while True:
         proceed()
-        key = f"{pack_prefix(job.tenant, job.capture_id, job.shard)}-{kind}-{len(packs):05d}.pack"
-        stored = _adopted(ports.payloads, key)
+        key = f"{prefix}-{len(packs):05d}.pack"
+        stored = _adopted(payloads, key)
         if stored is None:
             records = records or source(packs[-1].last_key if packs else None)
-            stored = _store_next(ports.payloads, key, records)
+            stored = _store_next(payloads, key, records)
         if stored is None:
             break
         if stored.adopted:
@@ -133,10 +157,7 @@ def _store_layer(
             records = None
         packs.append(describe(key, stored.body))
         digest.add_hex(stored.digest.hex, stored.digest.count)
-    if not packs:
-        return None, digest
-    raw_bytes = sum(pack.raw_bytes for pack in packs)
-    return Layer(kind, job.capture_id, job.cut, digest.count, raw_bytes, tuple(packs)), digest
+    return packs, digest
 
 
 def read_note(payloads: PayloadStore, tenant: Tenant, capture_id: CaptureId, shard: int) -> ShardManifest:

@@ -8,11 +8,20 @@ fences it.
 from datetime import timedelta
 from typing import Final
 
-from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus, parse_copy_user
+from tidemark.domain.snapshot import (
+    Export,
+    ExportStatus,
+    Failure,
+    Origin,
+    Snapshot,
+    SnapshotStatus,
+    parse_copy_user,
+)
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import SnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_snapshot
+from tidemark.usecases.transfer_phases.export import fail_export
 from tidemark.usecases.transfer_phases.lifecycle import fail
 
 # Between registering and starting are some calls of one request.
@@ -28,6 +37,7 @@ def end_transfers(ports: Ports, tenant: Tenant) -> int:
         failure = _death(ports, snapshot)
         if failure is not None:
             ended += fail(ports, tenant, snapshot.id, failure).failure == failure
+        _end_export(ports, snapshot)
         for user in sorted(snapshot.used_by):
             if _is_over(ports, user):
                 amend_snapshot(ports.catalog, tenant, snapshot.id, lambda record, user=user: record.released_by(user))  # type: ignore[misc]
@@ -39,14 +49,28 @@ def _death(ports: Ports, snapshot: Snapshot) -> Failure | None:
     origin = snapshot.origin
     if origin is None or snapshot.status is not SnapshotStatus.CREATING:
         return None
-    age = ports.clock.now() - origin.started_at
     if not origin.attempt:
-        late = age > UPLOAD_TAKES
+        late = ports.clock.now() - origin.started_at > UPLOAD_TAKES
         return Failure("ImportIncomplete", "Its files were not uploaded within a day.") if late else None
-    running = ports.workflows.running(snapshot.tenant, origin.transfer_id, attempt=origin.attempt)
-    if running is True or (running is None and age <= _START_TAKES):
+    return _end_of(ports, snapshot.tenant, origin)
+
+
+def _end_of(ports: Ports, tenant: Tenant, transfer: Origin | Export) -> Failure | None:
+    """That the execution which drives a transfer is dead; None where it lives or may still be started."""
+    running = ports.workflows.running(tenant, transfer.transfer_id, attempt=transfer.attempt)
+    if running is True or (running is None and ports.clock.now() - transfer.started_at <= _START_TAKES):
         return None
-    return Failure("TransferEnded", f"Execution {origin.attempt} of {origin.transfer_id} ended without a result.")
+    return Failure("TransferEnded", f"Execution {transfer.attempt} of {transfer.transfer_id} ended without a result.")
+
+
+def _end_export(ports: Ports, snapshot: Snapshot) -> None:
+    """End an export that nobody prepares any more: it holds its snapshot."""
+    export = snapshot.export
+    if export is None or export.status is not ExportStatus.PREPARING:
+        return
+    failure = _end_of(ports, snapshot.tenant, export)
+    if failure is not None:
+        fail_export(ports, snapshot.tenant, snapshot.id, export.transfer_id, failure)
 
 
 def _is_over(ports: Ports, user: str) -> bool:

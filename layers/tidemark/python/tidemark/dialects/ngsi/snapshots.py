@@ -64,10 +64,11 @@ def parse_create(document: object) -> str:
 
     Raises InvalidRequest naming the member that is wrong.
     """
-    return _description(members(document, ("description",)))
+    return description_in(members(document, ("description",)))
 
 
-def _description(wanted: Mapping[str, Any]) -> str:
+def description_in(wanted: Mapping[str, Any]) -> str:
+    """The member `description` of a body; empty where it has none. Raises InvalidRequest."""
     text = wanted.get("description", "")
     if not isinstance(text, str):
         raise InvalidRequest(f"the member 'description' must be a string; it is {json_type(text)}")
@@ -96,7 +97,7 @@ def parse_copy(document: object) -> CopyWanted:
             "the member 'service' must name the tenant that is to have the copy; "
             + (f"it is {json_type(service)}" if "service" in wanted else "it is missing")
         )
-    return CopyWanted(parse_tenant(service), _description(wanted))
+    return CopyWanted(parse_tenant(service), description_in(wanted))
 
 
 def parse_restore(document: object) -> RestoreWanted:

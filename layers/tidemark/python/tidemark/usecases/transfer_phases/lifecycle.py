@@ -19,7 +19,7 @@ def copyable(snapshot: Snapshot) -> Snapshot:
 
 def driven(snapshot: Snapshot, transfer_id: str, attempt: int) -> Origin:
     """The origin of a copy or import that this execution drives. Raises TransferEnded, SnapshotNotFound."""
-    origin = _of_transfer(snapshot, transfer_id)
+    origin = of_transfer(snapshot, transfer_id)
     if snapshot.status is not SnapshotStatus.CREATING:
         raise TransferEnded(f"snapshot {snapshot.id} is {snapshot.status}: there is nothing left to do")
     if origin.attempt != attempt:
@@ -31,7 +31,7 @@ def take_over(ports: Ports, tenant: Tenant, snapshot_id: str, transfer_id: str, 
     """The record, driven by this execution from now on unless it is over. Raises TransferEnded when a later one is."""
 
     def take(snapshot: Snapshot) -> Snapshot:
-        origin = _of_transfer(snapshot, transfer_id)
+        origin = of_transfer(snapshot, transfer_id)
         if snapshot.status is not SnapshotStatus.CREATING:
             return snapshot
         if origin.attempt > attempt:
@@ -64,20 +64,8 @@ def release(ports: Ports, snapshot: Snapshot) -> None:
         amend_snapshot(ports.catalog, origin.tenant, origin.snapshot_id, lambda record: record.released_by(user))
 
 
-def abort(
-    ports: Ports, tenant: Tenant, snapshot_id: str, transfer_id: str, *, attempt: int, failure: Failure
-) -> SnapshotStatus:
-    """Record why the transfer failed and let go of what it held; the snapshot's status.
-
-    One that was completed stays so, and one that a later execution drives is left alone.
-    """
-    snapshot = ports.catalog.snapshot(tenant, snapshot_id)
-    if _of_transfer(snapshot, transfer_id).attempt > attempt:
-        return snapshot.status
-    return fail(ports, tenant, snapshot_id, failure).status
-
-
-def _of_transfer(snapshot: Snapshot, transfer_id: str) -> Origin:
+def of_transfer(snapshot: Snapshot, transfer_id: str) -> Origin:
+    """The origin of the snapshot that this transfer makes. Raises SnapshotNotFound."""
     if snapshot.origin is None or snapshot.origin.transfer_id != transfer_id:
         raise SnapshotNotFound(f"{transfer_id} makes no snapshot {snapshot.id}")
     return snapshot.origin

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 from tidemark.domain.live import Cut, Generation
 from tidemark.domain.manifest import Manifest
-from tidemark.domain.snapshot import Snapshot, SnapshotStatus
+from tidemark.domain.snapshot import Snapshot, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
 from tidemark.engine.copying import check_pack, read_note
 from tidemark.errors import Corrupt, TransferEnded
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_snapshot
+from tidemark.usecases.transfer_phases.imports import check_import
 from tidemark.usecases.transfer_phases.lifecycle import driven, release
 
 
@@ -43,6 +44,8 @@ def _complete(ports: Ports, snapshot: Snapshot, transfer_id: str, attempt: int) 
         cut=Cut(0),
         shards=tuple(shards),
     )
+    if snapshot.trigger is Trigger.IMPORT:
+        check_import(ports, snapshot, manifest)
     ports.parallel.map(lambda pack: check_pack(ports.payloads, pack), manifest.packs)
     reference = manifests.store(ports.payloads, manifest)
     stored_bytes = sum(pack.size_bytes for pack in manifest.packs)
