@@ -25,6 +25,8 @@ from tidemark.ports import PayloadStore
 
 # Text of the entities that are held and sorted at once; Python needs some times as much for it.
 RUN_BYTES: Final = 24 * 1024 * 1024
+# What the key of an entity and Python's own objects take beside its text.
+_HELD_BESIDE_BYTES: Final = 256
 _RECORD_MEMBERS: Final = frozenset({"key", "value"})
 _KEY_PARTS: Final = 3
 
@@ -141,7 +143,7 @@ def _gather(
             raise refused(job.file.name, form, document.number, error.message) from error
         position = f"{job.number:04d} {form.value} {document.number:012d}"
         run[shard_of(key.id, job.plan.shards)].append((f"{key.sort_key}{SEPARATOR}{position}", doc))
-        held_bytes += len(doc)
+        held_bytes += len(doc) + _HELD_BESIDE_BYTES
         if held_bytes >= RUN_BYTES:
             return run, last, False
     return run, last, True
