@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 
 from tests.contract.aws import MEMORY, S3_LANES, bucket_on, client_of
 from tests.fakes import ManualClock, MemoryLinks, MemoryPayloads, SeededEntropy
+from tidemark.adapters import clients
 from tidemark.adapters.s3_links import S3Links
 from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.errors import ObjectNotFound
@@ -99,3 +101,30 @@ def test_upload_is_not_found_when_it_is_completed(world: World) -> None:
     with suppress(ObjectNotFound):
         world.links.complete_upload(KEY, upload, parts)
     assert world.payloads.get(KEY) == b"x"
+
+
+@pytest.mark.parametrize(("region", "host"), [("eu-west-1", "s3.eu-west-1.amazonaws.com"), ("us-east-1", "s3.")])
+def test_addresses_are_signed_for_the_regions_own_host_and_ask_for_no_header(
+    monkeypatch: pytest.MonkeyPatch, region: str, host: str
+) -> None:
+    """A client with nothing but the address can use it: no checksum or other header is part of the signature."""
+    for name, value in (
+        ("REGION", region),
+        ("DEFAULT_REGION", region),
+        ("ACCESS_KEY_ID", "a"),
+        ("SECRET_ACCESS_KEY", "b"),
+    ):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    clients.forget()
+    try:
+        links = S3Links(clients.s3_links(), "a-bucket")
+        for url in (links.upload(KEY, "u", 2, expires_s=60), links.download(KEY, filename="a", expires_s=60)):
+            parts = urlsplit(url)
+            query = parse_qs(parts.query)
+            assert parts.netloc.startswith(f"a-bucket.{host}")
+            assert query["X-Amz-SignedHeaders"] == ["host"]
+            assert query["X-Amz-Expires"] == ["60"]
+            assert not [name for name in query if "checksum" in name.lower()]
+    finally:
+        clients.forget()

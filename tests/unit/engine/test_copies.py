@@ -10,10 +10,12 @@ import pytest
 from tests.driving import TENANT, content, damage, delete, key, live, packs, put, run_restore, run_transfer
 from tests.fakes import ManualClock, MemoryPayloads, MemoryWorkflows, Started
 from tests.unit.engine.disturbed import KEYS, Counter, Death, days_pass, numbered, world
-from tidemark.domain.snapshot import Snapshot, SnapshotStatus, Trigger
+from tidemark.domain.snapshot import CaptureId, Snapshot, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
+from tidemark.engine.transfer import copies
 from tidemark.errors import (
+    PackCorrupt,
     SnapshotInUse,
     SnapshotNotCopyable,
     SnapshotNotFound,
@@ -64,6 +66,29 @@ def end(ports: Ports) -> None:
     execution = started(ports)
     assert isinstance(ports.workflows, MemoryWorkflows)
     ports.workflows.end(execution.tenant, execution.subject, attempt=execution.attempt)
+
+
+def collecting(ports: Ports, *tenants: Tenant) -> Ports:
+    """The ports, where a collection follows each call that stores an object."""
+
+    class Collected(MemoryPayloads):
+        def put(self, key: str, body: bytes) -> None:
+            ports.payloads.put(key, body)
+            collect()
+
+        def copy(self, source_key: str, key: str) -> None:
+            ports.payloads.copy(source_key, key)
+            collect()
+
+        def __getattribute__(self, name: str) -> Any:
+            return object.__getattribute__(self if name in {"put", "copy"} else ports.payloads, name)
+
+    def collect() -> None:
+        for tenant in tenants:
+            report = collect_garbage(ports, tenant)
+            assert (report.problems, report.done) == ((), True)
+
+    return replace(ports, payloads=Collected())
 
 
 def copied(ports: Ports, source: Snapshot, target: Tenant = STAGING) -> Snapshot:
@@ -180,6 +205,19 @@ def test_copy_fails_and_says_why_when_a_pack_is_damaged_or_missing() -> None:
         assert users(ports, source) == frozenset()
 
 
+def test_shard_with_a_damaged_pack_is_not_noted_as_copied() -> None:
+    ports = world()
+    source = layered(ports)
+    assert source.manifest is not None
+    [shard, *_] = manifests.read(ports.payloads, source.manifest).shards
+    damage(ports, shard.layers[-1].packs[0].key)
+    job = copies.ShardCopy(shard, STAGING, CaptureId("c" * 32))
+    with pytest.raises(PackCorrupt, match="staging/packs/"):
+        copies.copy_packs(ports.payloads, job, lambda: None)
+    assert isinstance(ports.payloads, MemoryPayloads)
+    assert not [one for one in ports.payloads.objects if one.startswith("staging/") and one.endswith(".json")]
+
+
 def test_copy_goes_on_after_the_packs_that_are_there_when_it_is_driven_again() -> None:
     ports = world()
     source = layered(ports)
@@ -201,23 +239,11 @@ def test_copy_goes_on_after_the_packs_that_are_there_when_it_is_driven_again() -
 def test_collection_keeps_what_a_running_copy_has_stored() -> None:
     ports = world()
     source = layered(ports)
-    copy_snapshot(ports, TENANT, source.id, STAGING)
-    execution = started(ports)
-    calls = Counter()
-    run_transfer(numbered(ports, calls), execution)
-    for stop in range(1, calls.calls + 1):
-        ports = world()
-        source = layered(ports)
-        copy = copy_snapshot(ports, TENANT, source.id, STAGING)
-        execution = started(ports)
-        with pytest.raises(Death):
-            run_transfer(numbered(ports, Counter(stop, after=True)), execution)
-        for tenant in (STAGING, TENANT):
-            assert collect_garbage(ports, tenant).problems == ()
-        run_transfer(ports, execution)
-        finished = ports.catalog.snapshot(STAGING, copy.id)
-        assert finished.status is SnapshotStatus.COMPLETED, (stop, finished.failure)
-        assert content(ports, copy.id, STAGING) == content(ports, source.id)
+    copy = copy_snapshot(ports, TENANT, source.id, STAGING)
+    run_transfer(collecting(ports, STAGING, TENANT), started(ports))
+    finished = ports.catalog.snapshot(STAGING, copy.id)
+    assert finished.status is SnapshotStatus.COMPLETED, finished.failure
+    assert content(ports, copy.id, STAGING) == content(ports, source.id)
 
 
 def _copy(ports: Ports) -> None:

@@ -101,6 +101,7 @@ def test_digest_is_that_of_the_same_entities_in_one_layer() -> None:
     snapshot = layered(ports)
     layers = exported(ports, snapshot)
     copy = copied(ports, snapshot, Tenant("staging"))
+    assert copy.digest == layers.digest
     assert exported(ports, copy, Tenant("staging")).digest == layers.digest
     fresh = world()
     for key, doc in content(ports, snapshot.id).items():

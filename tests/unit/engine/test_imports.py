@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.driving import TENANT, content, delete, key, live, put, run_restore, run_transfer
 from tests.fakes import ManualClock, MemoryLinks, MemoryPayloads, MemoryWorkflows
 from tests.unit.engine.disturbed import Counter, Death, numbered, world
-from tests.unit.engine.test_copies import end, finish, layered, started
+from tests.unit.engine.test_copies import collecting, end, finish, layered, started
 from tests.unit.engine.test_exports import exported
 from tidemark.dialects.ngsi import exports, imports
 from tidemark.dialects.wire import Request
@@ -384,6 +384,18 @@ def test_import_is_whole_or_ended_when_its_execution_dies_at_any_call(after: boo
         whole = ports.catalog.snapshot(ELSEWHERE, snapshot.id)
         assert (whole.status, whole.entity_count) == (SnapshotStatus.COMPLETED, 16), (fatal, whole.failure)
         assert len(content(ports, snapshot.id, ELSEWHERE)) == 16
+
+
+@pytest.mark.usefixtures("small_runs")
+def test_collection_keeps_what_a_running_import_has_stored() -> None:
+    files = many()
+    ports = world()
+    snapshot = opened(ports, of_files(*files), files)
+    start_import(ports, ELSEWHERE, snapshot.id)
+    run_transfer(collecting(ports, ELSEWHERE), started(ports))
+    whole = ports.catalog.snapshot(ELSEWHERE, snapshot.id)
+    assert (whole.status, whole.entity_count) == (SnapshotStatus.COMPLETED, 16), whole.failure
+    assert len(content(ports, snapshot.id, ELSEWHERE)) == 16
 
 
 @pytest.mark.usefixtures("small_runs")

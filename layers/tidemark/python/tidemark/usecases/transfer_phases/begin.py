@@ -46,12 +46,15 @@ def _begin_copy(ports: Ports, copy: Snapshot, origin: Origin) -> list[int]:
     user = copy_user(copy.tenant, copy.id)
     # Again: the request may have died before it did so.
     source = amend_snapshot(ports.catalog, tenant, identity, lambda record: copyable(record).using(user))
-    return _note_shards(ports, copy, len(verification.check_manifest(ports.payloads, source).shards))
+    shards = len(verification.check_manifest(ports.payloads, source).shards)
+    return _note_shards(ports, copy, shards, source.digest)
 
 
-def _note_shards(ports: Ports, snapshot: Snapshot, shards: int) -> list[int]:
+def _note_shards(ports: Ports, snapshot: Snapshot, shards: int, digest: str | None = None) -> list[int]:
     def note(record: Snapshot) -> Snapshot:
-        return record if record.origin is None else replace(record, origin=replace(record.origin, shards=shards))
+        if record.origin is None:
+            return record
+        return replace(record, origin=replace(record.origin, shards=shards), digest=digest)
 
     amend_snapshot(ports.catalog, snapshot.tenant, snapshot.id, note)
     return list(range(shards))
