@@ -205,7 +205,7 @@ def _stored(
 
 
 def _key(tenant: Tenant, plan_id: str) -> str:
-    return f"work/{tenant}/{plan_id}.json"
+    return f"work-lists/{tenant}/{plan_id}.json"
 
 
 def _manifest_of(ports: Ports, snapshot: Snapshot) -> Manifest:
