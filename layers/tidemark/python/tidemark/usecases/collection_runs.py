@@ -1,7 +1,7 @@
 """One run of the collector over all tenants: the list of them, what was reported of each, and the sum.
 
-Both are stored as objects under `work-lists/`, which expire: a state machine passes no more than 256 KiB on, whatever the
-number of tenants.
+Both are stored as objects under `work-lists/`, which expire: a state machine passes no more than 256 KiB on, whatever
+the number of tenants.
 """
 
 import re
