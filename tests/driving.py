@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
+from tests.fakes import Started
+from tidemark.dialects.ngsi.imports import read_entity
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.restore import Part, Phase
 from tidemark.domain.snapshot import Failure
@@ -12,9 +14,10 @@ from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
 from tidemark.engine.live.writes import Decide, Documents
 from tidemark.engine.merge import read_shard
+from tidemark.engine.transfer.sorting import Progress
 from tidemark.errors import RestoreNotFound, SnapshotNotFound, TidemarkError, Unavailable
 from tidemark.ports import Ports
-from tidemark.usecases import capture_phases, entities, restore_phases
+from tidemark.usecases import capture_phases, entities, restore_phases, transfer_phases
 
 TENANT = Tenant("smartcity")
 
@@ -100,6 +103,50 @@ def trying(tries: int) -> Invoke:
         return retried(tries, phase)
 
     return invoke
+
+
+def run_transfer(ports: Ports, started: Started, tries: int = 1) -> None:
+    """Run the phases of a transfer as its state machine does, each up to `tries` times."""
+    tenant, name, transfer, attempt = started.tenant, started.snapshot_id or "", started.subject, started.attempt
+    told: dict[str, Any] = {"attempt": attempt}
+    try:
+        begun = retried(tries, lambda: transfer_phases.begin(ports, tenant, name, transfer, **told))
+        shard_phase = {
+            "copy": transfer_phases.copy_packs,
+            "export": transfer_phases.merge_shard,
+            "import": transfer_phases.build_shard,
+        }[begun.kind]
+        for file in begun.files:
+            _sort_file(ports, started, file, tries)
+        for shard in begun.shards:
+            retried(tries, lambda: shard_phase(ports, tenant, name, transfer, **told, shard=shard))  # noqa: B023
+        if begun.kind == "export" and not begun.over:
+            retried(tries, lambda: transfer_phases.publish(ports, tenant, name, transfer, **told))
+        elif not begun.over:
+            retried(tries, lambda: transfer_phases.seal(ports, tenant, name, transfer, **told))
+    except TidemarkError as error:
+        failure = Failure(error.code, error.message)
+        retried(tries, lambda: transfer_phases.abort(ports, tenant, name, transfer, **told, failure=failure))
+
+
+def _sort_file(ports: Ports, started: Started, file: int, tries: int) -> None:
+    place: Progress | None = None
+
+    def some(place: Progress | None) -> Progress | None:
+        return transfer_phases.sort_file(
+            ports,
+            started.tenant,
+            started.snapshot_id or "",
+            started.subject,
+            read_entity,
+            attempt=started.attempt,
+            file=file,
+            progress=place,
+            budget_s=0,
+        )
+
+    while (place := retried(tries, partial(some, place))) is not None:
+        pass
 
 
 def retried[T](tries: int, phase: Callable[[], T]) -> T:

@@ -28,6 +28,7 @@ OUTPUTS = {
     "CaptureStateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:capture",
     "RestoreStateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:restore",
     "VerifyStateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:verify",
+    "TransferStateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:transfer",
 }
 
 

@@ -32,6 +32,8 @@ BODIES: dict[str, Any] = {
     "PATCH /v2/snapshots/{snapshotId}": {"description": "changed by a stranger"},
     "POST /v2/op/update": {"actionType": "append", "entities": [{"id": "mine", "type": "Room"}]},
     "POST /v2/op/query": {"entities": [{"idPattern": ".*"}]},
+    "POST /v2/snapshots/import": {"sizeBytes": 1},
+    "POST /v2/snapshots/{snapshotId}/copy": {"service": "stranger"},
 }
 OPEN_TO_STRANGERS = {200, 201, 204, 501}
 """What a route answers to somebody about their own, empty tenant where it names no thing of the owner's."""

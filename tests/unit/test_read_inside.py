@@ -17,7 +17,7 @@ from tidemark.domain.live import Layout
 from tidemark.domain.snapshot import Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests, tables
-from tidemark.errors import AnswerTooSlow, ManifestCorrupt, PackCorrupt, SnapshotNotFound, SnapshotNotReadable
+from tidemark.errors import AnswerTooSlow, ManifestCorrupt, PackCorrupt, SnapshotNotCompleted, SnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
@@ -185,7 +185,7 @@ def test_snapshot_that_is_not_completed_is_not_read_and_it_is_said_why(status: S
     snapshot = create_snapshot(ports, TENANT)
     ports.catalog.replace_snapshot(replace(ports.catalog.snapshot(TENANT, snapshot.id), status=status))
     said = "still being made" if status is SnapshotStatus.CREATING else "failed"
-    with pytest.raises(SnapshotNotReadable, match=f"{snapshot.id}.*{said}"):
+    with pytest.raises(SnapshotNotCompleted, match=f"{snapshot.id}.*{said}"):
         inside(ports, TENANT, snapshot.id)
     assert history(ports, ROOM.id) == []
 

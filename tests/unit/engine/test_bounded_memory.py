@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 CEILING_MB = 64
+# It holds and sorts 24 MiB of text at once, and merges up to 32 runs by their packs.
+IMPORT_CEILING_MB = 96
 
 
 def test_capture_and_restore_stay_below_the_ceiling_with_200_000_entities() -> None:
@@ -20,3 +22,18 @@ def test_capture_and_restore_stay_below_the_ceiling_with_200_000_entities() -> N
     raw_bytes, peak_mb = done.stdout.split()
     assert int(raw_bytes) > 350_000_000, "the entities are smaller than meant"
     assert float(peak_mb) < CEILING_MB
+
+
+def test_import_stays_below_its_ceiling_with_100_000_unsorted_entities() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.unit.engine.bounded_import", "100000"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+        env={"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert done.returncode == 0, done.stderr
+    raw_bytes, peak_mb = done.stdout.split()
+    assert int(raw_bytes) > 180_000_000, "the entities are smaller than meant"
+    assert float(peak_mb) < IMPORT_CEILING_MB

@@ -108,7 +108,7 @@ def restoring() -> tuple[Ports, str, int]:
 def zombies(ports: Ports, restore_id: str, token: int) -> dict[str, Callable[[], object]]:
     """What a worker of attempt 1 may still do."""
     failure = Failure("LeaseLost", "late")
-    part = work(ports, f"work/{TENANT}/{restore_id}.json")[0]
+    part = work(ports, f"work-lists/{TENANT}/{restore_id}.json")[0]
     return {
         "plan": lambda: restore_phases.plan(ports, TENANT, restore_id, attempt=1),
         "stage": lambda: restore_phases.stage(ports, TENANT, restore_id, token=token, part=part),

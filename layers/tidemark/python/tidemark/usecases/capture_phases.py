@@ -3,14 +3,13 @@
 Each can be repeated, run late, or run by a worker that has lost its lease: then it changes nothing.
 """
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from tidemark.domain.live import Base, FencingToken
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.restore import Phase
-from tidemark.domain.snapshot import Failure, ManifestRef, Snapshot, SnapshotId, SnapshotStatus
+from tidemark.domain.snapshot import Failure, Snapshot, SnapshotId, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import copying, manifests
 from tidemark.engine.copying import check_pack, read_note
@@ -22,7 +21,6 @@ from tidemark.errors import (
     Corrupt,
     LeaseLost,
     ManifestCorrupt,
-    ObjectExists,
     PackCorrupt,
     SnapshotNotFound,
 )
@@ -221,7 +219,7 @@ def _complete(ports: Ports, snapshot: Snapshot, shards: int) -> Snapshot:
         shards=tuple(copied),
     )
     ports.parallel.map(lambda pack: check_pack(ports.payloads, pack), manifest.packs)
-    reference = _store_manifest(ports, manifest)
+    reference = manifests.store(ports.payloads, manifest)
     stored_bytes = sum(pack.size_bytes for pack in manifest.packs)
     new_bytes = sum(
         layer.stored_bytes for shard in copied for layer in shard.layers if layer.capture_id == snapshot.capture_id
@@ -240,20 +238,11 @@ def _complete(ports: Ports, snapshot: Snapshot, shards: int) -> Snapshot:
             stored_bytes=stored_bytes,
             new_bytes=new_bytes,
             manifest=reference,
+            digest=manifest.digest,
             completed_at=ports.clock.now(),
         )
 
     return amend_snapshot(ports.catalog, snapshot.tenant, snapshot.id, complete)
-
-
-def _store_manifest(ports: Ports, manifest: Manifest) -> ManifestRef:
-    """Store the manifest, or find it stored by an earlier run, and read it back."""
-    reference, body = manifests.encode(manifest)
-    with suppress(ObjectExists):
-        ports.payloads.put(reference.key, body)
-    if manifests.read(ports.payloads, reference) != manifest:
-        raise ManifestCorrupt(f"manifest {reference.key} does not read back as it was written")
-    return reference
 
 
 def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot | None) -> None:

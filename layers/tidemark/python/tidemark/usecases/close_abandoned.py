@@ -37,7 +37,8 @@ def close_abandoned(ports: Ports, records: Records) -> int:
 
 def _closed(snapshot: Snapshot, owner: str | None, running: set[str], restores: tuple[Restore, ...]) -> Snapshot:
     driven = snapshot.capture_id == owner if snapshot.restore_id is None else snapshot.restore_id in running
-    if snapshot.status is SnapshotStatus.CREATING and not driven:
+    # Copies and imports hold no lease; who drives those is asked by `end_transfers`.
+    if snapshot.status is SnapshotStatus.CREATING and not driven and snapshot.origin is None:
         snapshot = replace(snapshot, status=SnapshotStatus.FAILED, failure=_GIVEN_UP)
     over = {restore.id for restore in restores} - running
     return replace(snapshot, used_by=snapshot.used_by - over)

@@ -13,6 +13,7 @@ from tidemark.engine.live import generations
 from tidemark.ports import Ports, StoredObject
 from tidemark.usecases.close_abandoned import close_abandoned
 from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS
+from tidemark.usecases.end_transfers import end_transfers
 from tidemark.usecases.records import amend_restore
 
 # Sweeping gets this much even where the objects took the whole budget, so that every call comes further.
@@ -33,6 +34,8 @@ def collect_garbage(
     once. `dry_run` deletes and changes nothing and reports what would be.
     """
     until_s = ports.clock.monotonic_s() + budget_s
+    if not dry_run:
+        end_transfers(ports, tenant)
     listed = collect.list_objects(ports, tenant)
     records = collect.read_records(ports, tenant)
     if records is None:

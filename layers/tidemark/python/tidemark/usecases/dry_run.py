@@ -52,7 +52,7 @@ def dry_run(
 ) -> RestorePlan:
     """What the restore would do to live data as of now; the plan is stored under its id.
 
-    Raises SnapshotNotFound, SnapshotNotRestorable, CaptureInProgress, RestoreInProgress, Corrupt ones, and
+    Raises SnapshotNotFound, SnapshotNotCompleted, CaptureInProgress, RestoreInProgress, Corrupt ones, and
     DryRunTooLong when it takes more than `budget_s`.
     """
     snapshot = restorable(get_snapshot(ports, tenant, snapshot_id))
@@ -114,7 +114,7 @@ def require_selected(ports: Ports, tenant: Tenant, snapshot_id: str, wish: Wish,
     """Raises NothingSelected when the filter selects no entity at all. A filter whose first hit is not found within
     `budget_s` is let pass.
 
-    Raises SnapshotNotFound, SnapshotNotRestorable, Corrupt ones.
+    Raises SnapshotNotFound, SnapshotNotCompleted, Corrupt ones.
     """
     if wish.selection is None:
         return
@@ -205,7 +205,7 @@ def _stored(
 
 
 def _key(tenant: Tenant, plan_id: str) -> str:
-    return f"work/{tenant}/{plan_id}.json"
+    return f"work-lists/{tenant}/{plan_id}.json"
 
 
 def _manifest_of(ports: Ports, snapshot: Snapshot) -> Manifest:

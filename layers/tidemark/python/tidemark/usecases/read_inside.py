@@ -19,7 +19,7 @@ from tidemark.engine.lookup import Proceed, find_id, shard_with
 from tidemark.engine.recent import Recent
 from tidemark.engine.records import Record
 from tidemark.engine.scan import scan_shard
-from tidemark.errors import AnswerTooSlow, SnapshotNotReadable
+from tidemark.errors import AnswerTooSlow, SnapshotNotCompleted
 from tidemark.ports import Ports
 from tidemark.usecases.entities import StoredEntity
 from tidemark.usecases.read_snapshots import get_snapshot
@@ -85,12 +85,12 @@ class Inside:
 def inside(ports: Ports, tenant: Tenant, snapshot_id: str, *, budget_s: float = READ_BUDGET_S) -> Inside:
     """The entities of a snapshot, to be read within `budget_s` from now.
 
-    Raises SnapshotNotFound, SnapshotNotReadable, ManifestCorrupt.
+    Raises SnapshotNotFound, SnapshotNotCompleted, ManifestCorrupt.
     """
     until_s = ports.clock.monotonic_s() + budget_s
     snapshot = get_snapshot(ports, tenant, snapshot_id)
     if snapshot.status is not SnapshotStatus.COMPLETED or snapshot.manifest is None:
-        raise SnapshotNotReadable(_why_not(snapshot))
+        raise SnapshotNotCompleted(_why_not(snapshot))
     return Inside(ports, snapshot, kept_manifest(ports, snapshot.manifest), until_s)
 
 

@@ -50,7 +50,7 @@ def restore_snapshot(
     """The restore, accepted and started. What was `asked` for before, by a request that died, is not begun again: the
     restore is the one that it began.
 
-    Raises SnapshotNotFound, SnapshotNotRestorable, CaptureInProgress, RestoreInProgress, KeyReused.
+    Raises SnapshotNotFound, SnapshotNotCompleted, CaptureInProgress, RestoreInProgress, KeyReused.
     """
     if asked is not None:
         begun = restore_asked_for(ports, wish.target or tenant, asked, inline_limit_s=inline_limit_s)

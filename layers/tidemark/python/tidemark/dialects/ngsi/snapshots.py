@@ -9,9 +9,10 @@ from typing import Any, Final, NamedTuple
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.dialects.ngsi.errors import stored_failure
 from tidemark.dialects.ngsi.parameters import json_type, members
+from tidemark.dialects.ngsi.snapshot_metadata import description_in
 from tidemark.dialects.wire import Request
 from tidemark.domain.restore import Mode, Restore
-from tidemark.domain.snapshot import DamagedSnapshot, Snapshot, SnapshotId, Verification, parse_snapshot_id
+from tidemark.domain.snapshot import DamagedSnapshot, Origin, Snapshot, SnapshotId, Verification, parse_snapshot_id
 from tidemark.domain.tenant import Tenant, parse_tenant
 from tidemark.errors import InvalidRequest
 from tidemark.usecases.restore_snapshot import Wish
@@ -32,6 +33,13 @@ class RestoreWanted(NamedTuple):
     plan: str | None = None
 
 
+class CopyWanted(NamedTuple):
+    """What a copy request asks for: whose the copy will be, and a description, or that of its source."""
+
+    tenant: Tenant
+    description: str
+
+
 def named(request: Request) -> SnapshotId:
     """The snapshot in the path. Raises SnapshotNotFound at once where no snapshot can have such an id."""
     text = request.path_parameter("snapshotId")
@@ -42,6 +50,18 @@ def named(request: Request) -> SnapshotId:
 def parse_bare(document: object) -> None:
     """The body of a request that takes no members. Raises InvalidRequest naming one that is there."""
     members(document, ())
+
+
+def parse_copy(document: object) -> CopyWanted:
+    """The body of a copy request. Raises InvalidRequest naming the member that is wrong."""
+    wanted = members(document, ("service", "description"))
+    service = wanted.get("service")
+    if not isinstance(service, str) or not service:
+        raise InvalidRequest(
+            "the member 'service' must name the tenant that is to have the copy; "
+            + (f"it is {json_type(service)}" if "service" in wanted else "it is missing")
+        )
+    return CopyWanted(parse_tenant(service), description_in(wanted))
 
 
 def parse_restore(document: object) -> RestoreWanted:
@@ -129,15 +149,22 @@ def detail(snapshot: Snapshot) -> dict[str, Any]:
         "sizeBytes": snapshot.stored_bytes,
         "newBytes": snapshot.new_bytes,
         "rawBytes": snapshot.raw_bytes,
-        "cut": snapshot.cut,
+        "digest": snapshot.digest,
+        "cut": snapshot.cut or None,
         "parentId": snapshot.parent_id,
         "completedAt": milliseconds(snapshot.completed_at),
         "restoreId": snapshot.restore_id,
+        "copiedFrom": snapshot.origin and _source(snapshot.origin),
         "usedBy": sorted(snapshot.used_by) or None,
         "error": snapshot.failure and stored_failure(snapshot.failure),
         "verification": snapshot.verification and _verification(snapshot.verification),
     }
     return {**summary(snapshot), **{name: value for name, value in more.items() if value is not None}}
+
+
+def _source(origin: Origin) -> dict[str, Any] | None:
+    """Which snapshot a copy was made of."""
+    return None if origin.tenant is None else {"service": origin.tenant, "id": origin.snapshot_id}
 
 
 def _verification(found: Verification) -> dict[str, Any]:

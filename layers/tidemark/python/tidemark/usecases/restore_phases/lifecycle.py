@@ -15,8 +15,8 @@ from tidemark.errors import (
     LeaseLost,
     ManifestCorrupt,
     RestoreCancelled,
+    SnapshotNotCompleted,
     SnapshotNotFound,
-    SnapshotNotRestorable,
 )
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_restore, amend_snapshot
@@ -63,7 +63,7 @@ def manifest_of(ports: Ports, restore: Restore) -> Manifest:
 def use(ports: Ports, restore: Restore) -> None:
     """Mark the snapshot as in use by the restore, so that nobody deletes it. Can be repeated.
 
-    Raises SnapshotNotFound, SnapshotNotRestorable.
+    Raises SnapshotNotFound, SnapshotNotCompleted.
     """
     amend_snapshot(
         ports.catalog, restore.source, restore.snapshot_id, lambda record: restorable(record).using(restore.user)
@@ -71,9 +71,9 @@ def use(ports: Ports, restore: Restore) -> None:
 
 
 def restorable(snapshot: Snapshot) -> Snapshot:
-    """The snapshot, if it can be restored. Raises SnapshotNotRestorable."""
+    """The snapshot, if it can be restored. Raises SnapshotNotCompleted."""
     if snapshot.status is not SnapshotStatus.COMPLETED:
-        raise SnapshotNotRestorable(
+        raise SnapshotNotCompleted(
             f"snapshot {snapshot.id} is {snapshot.status}; only a completed snapshot can be restored"
         )
     return snapshot

@@ -50,7 +50,7 @@ def plan(ports: Ports, tenant: Tenant, restore_id: str, *, attempt: int) -> Plan
     state = leases.take_over(ports, tenant, owner=restore.owner, subject=restore_id, attempt=attempt)
     token = leases.token_of(state)
     shards = list(range(state.shards))
-    work_key = f"work/{tenant}/{restore_id}.json"
+    work_key = f"work-lists/{tenant}/{restore_id}.json"
     if state.generation == restore.generation:
         return Planned(token, Phase.CUTOVER, work_key, restore.parts or 0, shards, restore.partial)
     refuse_cancelled(restore)
