@@ -168,7 +168,7 @@ def _store_layer(
         stored = _adopted(ports.payloads, key)
         if stored is None:
             records = records or source(packs[-1].last_key if packs else None)
-            stored = _store_next(ports.payloads, key, records, kind)
+            stored = _store_next(ports.payloads, key, records)
         if stored is None:
             break
         if stored.adopted:
@@ -239,11 +239,11 @@ def _adopted(payloads: PayloadStore, key: str) -> _StoredPack | None:
     return _StoredPack(body, digest, adopted=True)
 
 
-def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record], kind: LayerKind) -> _StoredPack | None:
+def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record]) -> _StoredPack | None:
     """Store a pack of the next records under `key`, or adopt the one that came to be there meanwhile; None when no
     records are left.
     """
-    built = build_pack(records, kind)
+    built = build_pack(records)
     if built is None:
         return None
     try:
