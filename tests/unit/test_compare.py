@@ -14,15 +14,18 @@ from hypothesis import strategies as st
 from tests.driving import TENANT, content, damage, delete, doc, key, live, packs, put, run_restore
 from tests.fakes import ManualClock, MemoryPayloads, memory_ports
 from tidemark.dialects.ngsi import restore_filter
+from tidemark.domain.fingerprint import fingerprint
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Layout
 from tidemark.domain.snapshot import SnapshotId
 from tidemark.engine import copying
-from tidemark.engine.differences import Change
+from tidemark.engine.differences import Change, Lines, Sides, differences
 from tidemark.engine.live import gates
-from tidemark.errors import AnswerTooSlow, Corrupt, LeaseLost, SnapshotNotFound, SnapshotNotReadable
+from tidemark.engine.records import Record, record
+from tidemark.errors import AnswerTooSlow, Corrupt, LeaseLost, PackCorrupt, SnapshotNotFound, SnapshotNotReadable
 from tidemark.ports import Ports
 from tidemark.usecases import capture_phases, entities, read_inside
+from tidemark.usecases import compare as compare_module
 from tidemark.usecases.compare import LIVE, Comparison, Differing, Wanted, compare
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
@@ -348,3 +351,31 @@ def test_snapshot_of_another_number_of_shards_is_compared_in_full(shards: int) -
     put(other, dict.fromkeys(KEYS, 1))
     there = replace(ports, table=other.table, placements={})
     assert_compared(compare(there, TENANT, first.id, LIVE, ALL), expected(content(ports, first.id), live(there)))
+
+
+# --- layers that can't all be true
+
+
+def lines(*records: Record) -> Lines:
+    return Lines(lambda _from, _to: iter(records))
+
+
+def test_comparison_is_refused_when_both_sides_say_different_things_of_what_they_have_in_common() -> None:
+    a, b = fingerprint("a"), fingerprint("b")
+    one, other = lines(record("k", "{}", was=a)), lines(record("k", '{"n":1}', was=b))
+    with pytest.raises(PackCorrupt, match="'k'"):
+        list(differences(MemoryPayloads(), Sides((), [one], [other])))
+
+
+def test_comparison_is_refused_when_the_layers_below_do_not_have_what_a_delta_says() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(KEYS, 1))
+    first = create_snapshot(ports, TENANT)
+    put(ports, {KEYS[0]: 2})
+    second = create_snapshot(ports, TENANT)
+    for found in ([], [record(KEYS[0].sort_key, doc(KEYS[0], 9))]):
+        with (
+            patch.object(compare_module, "read_keys_of_layers", return_value=iter(found)),
+            pytest.raises(PackCorrupt, match="something else lies below"),
+        ):
+            compare(ports, TENANT, first.id, second.id, ALL)

@@ -16,7 +16,7 @@ from tidemark.domain.tenant import Tenant
 from tidemark.engine.changes import changed_keys
 from tidemark.engine.differences import Lines, Run
 from tidemark.engine.live import generations
-from tidemark.engine.live.versions import fingerprint_at
+from tidemark.engine.live.versions import change_between
 from tidemark.engine.lookup import Proceed
 from tidemark.engine.records import Record, record
 from tidemark.errors import CutViolated, GenerationMoved, SnapshotNotFound
@@ -25,6 +25,8 @@ from tidemark.usecases.read_inside import kept_manifest
 
 _ITEMS_AT_ONCE: Final = 200
 _PAUSE_S: Final = 0.2
+# Behind all cuts: items as they are, whenever they were written.
+_NOW: Final = Cut(2**62)
 
 type Shards = Sequence[Sequence[Run]]
 """The layers of each shard, base first."""
@@ -66,11 +68,16 @@ def _settled(ports: Ports, before: TenantState) -> bool:
 
 
 def _shards(ports: Ports, state: TenantState, proceed: Proceed) -> Shards:
+    return on_base(ports, state, proceed) or [[_all(ports, state, shard)] for shard in range(state.shards)]
+
+
+def on_base(ports: Ports, state: TenantState, proceed: Proceed, cut: Cut = _NOW) -> Shards | None:
+    """Live data as of the end of `cut`, which must be the one being captured, on its base; None where it has none."""
     base = _base(ports, state)
     if base is None or state.base is None:
-        return [[_all(ports, state, shard)] for shard in range(state.shards)]
+        return None
     since = state.base.cut
-    tops = ports.parallel.map(lambda shard: _since(ports, state, shard, since, proceed), range(state.shards))
+    tops = ports.parallel.map(lambda shard: _between(ports, state, shard, since, cut, proceed), range(state.shards))
     return [[*below.layers, top] for below, top in zip(base.shards, tops, strict=True)]
 
 
@@ -86,8 +93,8 @@ def _base(ports: Ports, state: TenantState) -> Manifest | None:
     return base if base is not None and len(base.shards) == state.shards else None
 
 
-def _since(ports: Ports, state: TenantState, shard: int, since: Cut, proceed: Proceed) -> Lines:
-    """What was written to a shard in cuts after `since`."""
+def _between(ports: Ports, state: TenantState, shard: int, since: Cut, cut: Cut, proceed: Proceed) -> Lines:
+    """What differs at the end of `cut` from the end of `since`."""
     keys: set[str] = set()
     for found in changed_keys(ports, state.tenant, state.generation, shard, since):
         proceed()
@@ -100,9 +107,9 @@ def _since(ports: Ports, state: TenantState, shard: int, since: Cut, proceed: Pr
         for some in batched(sort_keys[start:stop], _ITEMS_AT_ONCE, strict=False):
             proceed()
             for item in _loaded(ports, state, shard, some):
-                was = fingerprint_at(item, since)
-                if item.doc is not None or was is not None:
-                    yield record(item.key.sort_key, item.doc, was=was)
+                change = change_between(item, since, cut)
+                if change is not None:
+                    yield record(item.key.sort_key, change.doc, was=change.was)
 
     return Lines(read)
 

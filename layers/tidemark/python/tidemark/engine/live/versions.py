@@ -83,14 +83,11 @@ def _anchors(gate: Gate, current: Item | None) -> Iterator[Anchor]:
 def change_between(item: Item, base: Cut, cut: Cut) -> Change | None:
     """What a delta from the end of `base` to the end of `cut` says of the item; None when it was the same at both."""
     doc = doc_at(item, cut)
-    was = fingerprint_at(item, base)
+    was = _fingerprint_at(item, base)
     return None if fingerprint(doc) == was else Change(doc, was)
 
 
-def fingerprint_at(item: Item, cut: Cut) -> str | None:
-    """The fingerprint of what the item was at the end of `cut`, the base's or the one being captured; None where it did
-    not exist then.
-    """
+def _fingerprint_at(item: Item, cut: Cut) -> str | None:
     if (item.changed or STAGED) <= cut:
         return fingerprint(item.doc)
     for anchor in item.anchors:
