@@ -32,6 +32,7 @@ OTHER = Tenant("staging")
 # These read objects by name and would be told so if one were missing, which does not happen in the story.
 MISSABLE = (
     *("Plan", "Stage", "Verify", "CatchUp", "Cutover", "Seal", "GetPlan", "RestoreSnapshot", "ReadInside"),
+    "DiffSnapshot",
     *("VerifySnapshot", "ListPacks", "VerifyShard", "Scrub"),
     *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "StartImport"),
     *("BeginTransfer", "CopyPacks", "SealTransfer"),
@@ -72,6 +73,12 @@ class Story:
         assert self._http("GET", f"/v2/snapshots/{snapshot_id}/entities/room-1", 200)["id"] == "room-1"
         history = self._http("GET", "/v2/entities/room-1/history", 200)
         assert (history[-1]["snapshotId"], history[-1]["change"]) == (snapshot_id, "created")
+
+    def compared(self, snapshot_id: str, other: str, **counts: int) -> None:
+        """What became of the entities of a snapshot, told with all of them on one page."""
+        found = self._http("GET", f"/v2/snapshots/{snapshot_id}/diff?with={other}&limit=100", 200)
+        assert found["counts"] == {"created": 0, "updated": 0, "deleted": 0, **counts}
+        assert len(found["entities"]) == sum(counts.values())
 
     def said_twice(self, snapshot_id: str) -> None:
         """Requests with a key: one that is obeyed and answered again, and one that is refused."""
@@ -292,6 +299,7 @@ def needs(stack: LocalStack) -> set[Need]:
         story.entities()
         first = story.snapshot()
         story.read_inside(first)
+        story.compared(first, "live")
         assert story.restore(first) == "completed"
         story.said_twice(first)
         story.requests_that_meet_what_was_never_started(first)
@@ -302,8 +310,10 @@ def needs(stack: LocalStack) -> set[Need]:
         story.copy(first)
         story.copy_that_is_aborted(first)
         story.without("room-7")
+        story.compared(first, "live", updated=1, deleted=1)
         second = story.snapshot()
         story.export(second)
+        story.compared(first, second, updated=1, deleted=1)
         story.damage(second)
         assert story.restore(second) == "failed"
         story.scrub(second)

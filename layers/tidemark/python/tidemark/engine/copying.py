@@ -160,7 +160,7 @@ def _store_layer(
     `name`, in the objects' names, is that of the kind unless it is given.
     """
     prefix = f"{pack_prefix(job.tenant, job.capture_id, job.shard)}-{name or kind}"
-    packs, digest = store_run(ports.payloads, prefix, source, proceed, kind)
+    packs, digest = store_run(ports.payloads, prefix, source, proceed)
     if not packs:
         return None, digest
     return layer_of(kind, job.capture_id, job.cut, packs), digest
@@ -177,10 +177,9 @@ def store_run(
     prefix: str,
     source: Callable[[str | None], Iterator[Record]],
     proceed: Callable[[], None],
-    kind: LayerKind = LayerKind.BASE,
 ) -> tuple[list[PackRef], SetDigest]:
-    """Store the records that `source` gives after a key as packs `{prefix}-00000.pack`, ... of a layer of this kind:
-    their references, and the digest of their lines.
+    """Store the records that `source` gives after a key as packs `{prefix}-00000.pack`, ...: their references, and the
+    digest of their lines.
 
     Goes on after the packs that are there. `proceed` is called before each pack and may raise to stop.
     """
@@ -193,7 +192,7 @@ def store_run(
         stored = _adopted(payloads, key)
         if stored is None:
             records = records or source(packs[-1].last_key if packs else None)
-            stored = _store_next(payloads, key, records, kind)
+            stored = _store_next(payloads, key, records)
         if stored is None:
             break
         if stored.adopted:
@@ -264,11 +263,11 @@ def _adopted(payloads: PayloadStore, key: str) -> _StoredPack | None:
     return _StoredPack(body, digest, adopted=True)
 
 
-def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record], kind: LayerKind) -> _StoredPack | None:
+def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record]) -> _StoredPack | None:
     """Store a pack of the next records under `key`, or adopt the one that came to be there meanwhile; None when no
     records are left.
     """
-    built = build_pack(records, kind)
+    built = build_pack(records)
     if built is None:
         return None
     try:

@@ -64,7 +64,7 @@ class Inside:
             )
 
         proceed = self._in_time(advice)
-        for from_key, to_key in [(None, None)] if types is None else map(_span, sorted(set(types))):
+        for from_key, to_key in [(None, None)] if types is None else map(span_of_type, sorted(set(types))):
             for found in self._records(from_key, to_key, proceed):
                 proceed()
                 passed += 1
@@ -75,7 +75,7 @@ class Inside:
             scan_shard(self.ports.payloads, shard, from_key=from_key, to_key=to_key, proceed=proceed)
             for shard in self.manifest.shards
         ]
-        return merge(*self.ports.parallel.map(_begun, shards), key=lambda found: found.key)
+        return merge(*self.ports.parallel.map(begun, shards), key=lambda found: found.key)
 
     def _in_time(self, advice: Callable[[], str]) -> Proceed:
         doing = f"reading snapshot {self.snapshot.id}"
@@ -121,12 +121,13 @@ def _why_not(snapshot: Snapshot) -> str:
     return f"the capture of snapshot {snapshot.id} failed{why}, so it holds nothing to read: choose another one"
 
 
-def _begun[T](records: Iterator[T]) -> Iterator[T]:
+def begun[T](records: Iterator[T]) -> Iterator[T]:
     """The same records, after the first has been read: the shards begin side by side."""
     return chain([first], records) if (first := next(records, None)) is not None else iter(())
 
 
-def _span(type_: str) -> tuple[str, str]:
+def span_of_type(type_: str) -> tuple[str, str]:
+    """Between which keys the entities of a type stand: the first inclusive, the second exclusive."""
     return type_ + SEPARATOR, type_ + _BEHIND_TYPE
 
 

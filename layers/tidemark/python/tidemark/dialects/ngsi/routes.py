@@ -32,6 +32,7 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     "/v2/plans/{planId}": ("GET",),
     "/v2/snapshots/{snapshotId}/entities": ("GET",),
     "/v2/snapshots/{snapshotId}/entities/{entityId}": ("GET",),
+    "/v2/snapshots/{snapshotId}/diff": ("GET",),
     "/v2/restores": ("GET",),
     "/v2/restores/{restoreId}": ("GET", "DELETE"),
 }
