@@ -138,6 +138,11 @@ class MemoryCatalog:
         with self._lock:
             return self._keys.get(key_id, key_id)
 
+    def keys(self) -> Iterator[ApiKey]:
+        with self._lock:
+            found = list(self._keys.records.values())
+        yield from found
+
     def replace_key(self, key: ApiKey) -> ApiKey:
         with self._lock:
             return self._keys.replace(key.id, key)

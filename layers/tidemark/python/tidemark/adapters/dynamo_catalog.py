@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _SNAPSHOT: Final = "SNAPSHOT#"
 _RESTORE: Final = "RESTORE#"
 _PART: Final = "PART#"
+_KEY: Final = "KEY"
 # Sorts behind the key of every snapshot.
 _PAST_SNAPSHOTS: Final = "SNAPSHOT$"
 _TENANTS: Final = "TENANTS"
@@ -145,6 +146,19 @@ class DynamoCatalog:
 
     def key(self, key_id: str) -> ApiKey:
         return self._get(_KEYS, _api_key_key(key_id), key_id)
+
+    def keys(self) -> Iterator[ApiKey]:
+        # Keys are few and are listed by operators alone, so they have no partition in common: the whole table is read.
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            ConsistentRead=True,
+            FilterExpression="sk = :key",
+            ExpressionAttributeValues={":key": text(_KEY)},
+        )
+        with named("listing API keys"):
+            for page in pages:
+                for row in page["Items"]:
+                    yield _decode(row, ApiKey)
 
     def replace_key(self, key: ApiKey) -> ApiKey:
         return self._replace(_KEYS, _api_key_key(key.id), key)
@@ -293,4 +307,4 @@ def _parts_of(tenant: Tenant, restore_id: str) -> str:
 
 
 def _api_key_key(key_id: str) -> Row:
-    return {"pk": text(f"KEY#{key_id}"), "sk": text("KEY")}
+    return {"pk": text(f"KEY#{key_id}"), "sk": text(_KEY)}

@@ -93,6 +93,10 @@ class Catalog(Protocol):
         """One API key. Raises KeyNotFound."""
         ...
 
+    def keys(self) -> Iterator[ApiKey]:
+        """Every API key, in any order."""
+        ...
+
     def replace_key(self, key: ApiKey) -> ApiKey:
         """Store a changed API key."""
         ...
