@@ -22,7 +22,7 @@ from tidemark.engine import copying
 from tidemark.engine.differences import Change, Lines, Sides, differences
 from tidemark.engine.live import gates
 from tidemark.engine.records import Record, record
-from tidemark.errors import AnswerTooSlow, Corrupt, LeaseLost, PackCorrupt, SnapshotNotFound, SnapshotNotCompleted
+from tidemark.errors import AnswerTooSlow, Corrupt, LeaseLost, PackCorrupt, SnapshotNotCompleted, SnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.usecases import capture_phases, entities, read_inside
 from tidemark.usecases import compare as compare_module

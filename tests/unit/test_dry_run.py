@@ -109,6 +109,34 @@ def test_dry_run_of_a_snapshot_that_live_data_builds_on_reads_what_differs(mode:
     assert (plan.created, plan.updated, plan.deleted) == ((key(3),), (key(1), key(4)), (key(500),) * gone)
 
 
+@pytest.mark.parametrize("wanted", [{}, {"type": "Room"}], ids=["told from layers", "read in full"])
+def test_dry_run_is_of_one_moment_and_knows_that_something_was_written_meanwhile(wanted: dict[str, str]) -> None:
+    ports = world()
+    put(ports, dict.fromkeys(KEYS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    put(ports, {KEYS[3]: 2})
+    wish = Wish(selection=restore_filter.accept(wanted) if wanted else None)
+    meddled = Meddled(ports.table, lambda: rewrite(ports, {KEYS[3]: 1, KEYS[4]: 2, KEYS[5]: None, key(9): 1}))
+    plan = dry_run(replace(ports, table=meddled), TENANT, snapshot.id, wish)
+    assert not meddled.waiting
+    assert plan.changes == Changes(updated=1, unchanged=len(KEYS) - 1)
+    with pytest.raises(PlanOutdated, match="entities were written"):
+        check_plan(ports, plan)
+
+
+class Meddled:
+    """An entity table in which something is written before a shard is first looked through."""
+
+    def __init__(self, table: object, write: Callable[[], None]) -> None:
+        self._table = table
+        self.waiting = [write]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"page", "changed_keys"} and self.waiting:
+            self.waiting.pop()()
+        return getattr(self._table, name)
+
+
 @pytest.mark.parametrize("damaged", ["delta", "manifest"])
 def test_dry_run_does_without_what_live_data_builds_on_where_that_is_damaged(damaged: str) -> None:
     ports = world()

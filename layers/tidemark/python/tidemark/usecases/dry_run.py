@@ -177,7 +177,7 @@ def _compared_by_layers(ports: Ports, job: Job, state: TenantState, until_s: flo
         live = on_base(ports, state, proceed, job.baseline)
         if live is None or len(live) != len(job.manifest.shards):
             return None
-        shards = [sides(now, was.layers) for now, was in zip(live, job.manifest.shards, strict=True)]
+        shards = [sides(one, held.layers) for one, held in zip(live, job.manifest.shards, strict=True)]
         if not any(shard.common for shard in shards):
             return None
         found = _summed(ports.parallel.map(lambda shard: _differing(ports, shard, proceed), shards))
