@@ -7,7 +7,6 @@ import pytest
 from tests.cli.running import CommandLine, Said
 from tests.e2e import walk
 from tests.e2e.served import Caller, Served
-from tidemark.dialects.ngsi.routes import METHODS
 from tidemark_cli.sending import HttpSender
 
 
@@ -134,7 +133,6 @@ def test_read_shows_entities_as_they_were(city: City) -> None:
     assert city.tidemark("snapshots", "read", snapshot, "urn:none").code == 3
 
 
-@pytest.mark.skipif("/v2/snapshots/{snapshotId}/diff" not in METHODS, reason="the service has no route that compares")
 def test_diff_tells_what_became_of_entities(city: City) -> None:
     city.rooms(2, 1)
     snapshot = city.snapshot()

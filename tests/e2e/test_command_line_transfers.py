@@ -9,12 +9,7 @@ import pytest
 from tests.cli.running import CommandLine, Said
 from tests.e2e import walk
 from tests.e2e.served import Caller, Served
-from tidemark.dialects.ngsi.routes import METHODS
 from tidemark_cli.sending import HttpSender
-
-pytestmark = pytest.mark.skipif(
-    "/v2/snapshots/import" not in METHODS, reason="the service has no route that copies, exports or imports"
-)
 
 
 class City(NamedTuple):

@@ -120,5 +120,6 @@ def test_production_data_is_tested_with_in_another_tenant(city: Caller, tmp_path
 def test_migration_is_undone_where_it_touched_something(city: Caller, tmp_path: Path) -> None:
     done = run(USES[2], city, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "3 updated" in done.stdout
+    assert "0 created, 3 updated, 0 deleted" in done.stdout
+    assert re.search(r"updated +Room +urn:ngsi-ld:Room:0002 +temperature +21\.5 +-1 *\n", done.stdout)
     assert temperatures(city) == [None, 21.5, 21.5, 21.5]
