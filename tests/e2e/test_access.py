@@ -16,12 +16,14 @@ ANYTHING = {
     "typeName": "x",
     "snapshotId": "x",
     "restoreId": "x",
+    "planId": "x",
     "proxy": "no/such/path",
 }
 SECRET = "only-the-owner-may-read-this"
 ACTIONS = {"read", "write", "snapshot", "restore"}
 ATTRIBUTE = {"type": "Text", "value": "changed by a stranger", "metadata": {}}
 # What a request of a stranger carries, where it carries something. A route that is not here is sent `{}`.
+QUERIES = {"/v2/snapshots/{snapshotId}/diff": "?with=live"}
 BODIES: dict[str, Any] = {
     "POST /v2/entities": {"id": "mine", "type": "Room"},
     "POST /v2/entities/{entityId}/attrs": {"note": ATTRIBUTE},
@@ -67,7 +69,15 @@ def owned(served_stack: Served) -> Owned:
     assert call("POST", "/v2/entities", {"id": "vault", "type": "Vault", "note": note}).status == 201
     snapshot = walk.create(call, SECRET)["id"]
     restore = walk.restore(call, snapshot)["id"]
-    names = {"entityId": "vault", "attrName": "note", "typeName": "Vault", "snapshotId": snapshot, "restoreId": restore}
+    plan = call("POST", f"/v2/snapshots/{snapshot}/restore", {"dryRun": True}).json()["plan"]
+    names = {
+        "entityId": "vault",
+        "attrName": "note",
+        "typeName": "Vault",
+        "snapshotId": snapshot,
+        "restoreId": restore,
+        "planId": plan,
+    }
     return Owned(call, names)
 
 
@@ -111,7 +121,7 @@ def test_route_refuses_a_key_when_it_is_for_other_actions(served_stack: Served, 
 def test_route_shows_a_stranger_nothing_of_a_tenant(stranger: Caller, owned: Owned, route: Route) -> None:
     before = owned.everything()
     document = None if route.method in {"GET", "DELETE"} else BODIES.get(str(route), {})
-    answer = stranger(route.method, route.filled(owned.ids), document)
+    answer = stranger(route.method, route.filled(owned.ids) + QUERIES.get(route.path, ""), document)
     assert SECRET not in answer.text
     if route.variables:
         walk.assert_error(answer, 404, "NotFound")

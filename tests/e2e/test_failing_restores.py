@@ -23,7 +23,7 @@ UP_TO = {
     "Plan": ["Plan"],
     "Stage": ["Plan", "Resume", "Stage"],
     "Verify": ["Plan", "Resume", "Stage", "Verify"],
-    "Cutover": ["Plan", "Resume", "Stage", "Verify", "Cutover"],
+    "Cutover": ["Plan", "Resume", "Stage", "Verify", "KeepsOthers", "Cutover"],
 }
 ROLLED_BACK = ["Rollback", "Outcome", "RolledBack"]
 ROOMS = 12

@@ -20,7 +20,7 @@ RESTORE_ID = re.compile(r"restore_\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-[2-9]|-[1-9]\
 SECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 MILLISECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 SUMMARY = ["id", "description", "createdAt", "entityCount", "status"]
-RESTORE_MEMBERS = ["id", "snapshotId", "status", "phase", "done", "total", "percent", "createdAt", "phases"]
+RESTORE_MEMBERS = ["id", "snapshotId", "status", "mode", "phase", "done", "total", "percent", "createdAt", "phases"]
 _TIMEOUT_S = 60
 _POLL_INTERVAL_S = 0.05
 
