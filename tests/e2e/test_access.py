@@ -22,8 +22,8 @@ ANYTHING = {
 SECRET = "only-the-owner-may-read-this"
 ACTIONS = {"read", "write", "snapshot", "restore"}
 ATTRIBUTE = {"type": "Text", "value": "changed by a stranger", "metadata": {}}
-# What a request of a stranger carries, where it carries something. A route that is not here is sent `{}`.
 QUERIES = {"/v2/snapshots/{snapshotId}/diff": "?with=live"}
+# What a request of a stranger carries, where it carries something. A route that is not here is sent `{}`.
 BODIES: dict[str, Any] = {
     "POST /v2/entities": {"id": "mine", "type": "Room"},
     "POST /v2/entities/{entityId}/attrs": {"note": ATTRIBUTE},
