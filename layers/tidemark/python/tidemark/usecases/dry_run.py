@@ -21,7 +21,7 @@ from tidemark.domain.restore import Changes, Mode
 from tidemark.domain.restore_plan import NAMED, PlanId, RestorePlan
 from tidemark.domain.snapshot import Snapshot
 from tidemark.domain.tenant import Tenant
-from tidemark.engine import manifests, overlaying
+from tidemark.engine import overlaying
 from tidemark.engine.changes import changed_keys
 from tidemark.engine.differences import Sides, differences, sides
 from tidemark.engine.joining import Pair
@@ -41,7 +41,7 @@ from tidemark.ports import Ports
 from tidemark.usecases.contention import acquire
 from tidemark.usecases.live_layers import on_base
 from tidemark.usecases.read_snapshots import get_snapshot
-from tidemark.usecases.restore_phases.lifecycle import restorable
+from tidemark.usecases.restore_phases.lifecycle import manifest_of_snapshot, restorable
 from tidemark.usecases.restore_snapshot import Wish
 
 _ID: Final = re.compile(r"plan_[0-9a-f]{32}")
@@ -69,7 +69,7 @@ def dry_run(
     snapshot = restorable(get_snapshot(ports, tenant, snapshot_id))
     target, until_s = wish.target or tenant, ports.clock.monotonic_s() + budget_s
     plan_id = PlanId(f"plan_{ports.entropy.token_bytes(16).hex()}")
-    manifest = _manifest_of(ports, snapshot)
+    manifest = manifest_of_snapshot(ports, snapshot)
     overlay = Overlay(wish.mode, None if wish.selection is None else ports.select(wish.selection))
     if ports.table.load(target).state is None:
         found = _compared(ports, _job(target, manifest, overlay, None, ports.layout.shards, Cut(0)), until_s)
@@ -134,7 +134,7 @@ def require_selected(ports: Ports, tenant: Tenant, snapshot_id: str, wish: Wish,
     snapshot, target = restorable(get_snapshot(ports, tenant, snapshot_id)), wish.target or tenant
     state = ports.table.load(target).state
     shards = state.shards if state else ports.layout.shards
-    job = _job(target, _manifest_of(ports, snapshot), Overlay(wish.mode, selection), state, shards, _NEVER)
+    job = _job(target, manifest_of_snapshot(ports, snapshot), Overlay(wish.mode, selection), state, shards, _NEVER)
     for shard in range(shards):
         for pair in overlaying.pairs(ports, job, shard):
             was, now = overlaying.text_of(pair.was), pair.now.doc if pair.now else None
@@ -265,9 +265,3 @@ def _stored(
 
 def _key(tenant: Tenant, plan_id: str) -> str:
     return f"work-lists/{tenant}/{plan_id}.json"
-
-
-def _manifest_of(ports: Ports, snapshot: Snapshot) -> Manifest:
-    if snapshot.manifest is None:
-        raise ManifestCorrupt(f"snapshot {snapshot.id} names no manifest")
-    return manifests.read(ports.payloads, snapshot.manifest)

@@ -54,7 +54,11 @@ def enter_rollback(ports: Ports, restore: Restore, token: FencingToken) -> Resto
 
 def manifest_of(ports: Ports, restore: Restore) -> Manifest:
     """The manifest of the snapshot that is being restored. Raises ManifestCorrupt."""
-    snapshot = ports.catalog.snapshot(restore.source, restore.snapshot_id)
+    return manifest_of_snapshot(ports, ports.catalog.snapshot(restore.source, restore.snapshot_id))
+
+
+def manifest_of_snapshot(ports: Ports, snapshot: Snapshot) -> Manifest:
+    """What a snapshot that can be restored consists of. Raises ManifestCorrupt."""
     if snapshot.manifest is None:
         raise ManifestCorrupt(f"snapshot {snapshot.id} names no manifest")
     return manifests.read(ports.payloads, snapshot.manifest)
