@@ -2,8 +2,8 @@
 
 Usage: python -m tests.benchmarks.worker STEP DATASET ENTITIES SHARDS STORE WORKER WORKERS. Steps: `first` and `second`
 copy shards into packs, `seal` ends the first, `restore` stages them, `check` stages them and compares every entity with
-the data set. Prints JSON: seconds (elapsed, and of one core) and requests. Engine and adapters are the product's own, on
-`aws_stub`.
+the data set. Prints JSON: seconds (elapsed, and of one core) and requests. Engine and adapters are the product's own,
+on `aws_stub`.
 """
 
 import json
