@@ -11,7 +11,7 @@ from typing import Any, Final
 from tidemark.dialects.ngsi.batch import carry_out, parse_update
 from tidemark.dialects.ngsi.entities import body_object
 from tidemark.dialects.ngsi.entity_routes import NO_CONTENT, Route
-from tidemark.dialects.ngsi.entity_types import list_names, list_types
+from tidemark.dialects.ngsi.entity_types import TypeDetail, list_names, list_types
 from tidemark.dialects.ngsi.listing import list_entities
 from tidemark.dialects.ngsi.options import (
     KEY_VALUES,
@@ -78,7 +78,7 @@ def read_type_route(ports: Ports, request: Request) -> Response:
     found = list_types(ports, request.tenant, read_scope(request), only=name, detail=detail)
     if not found:
         raise NotFound(f"Entity type not found: no entity has the type {name}")
-    return json_response(HTTPStatus.OK, {"attrs": found[0]["attrs"], "count": found[0]["count"]})
+    return json_response(HTTPStatus.OK, TypeDetail(found[0].attrs, found[0].count))
 
 
 def entry_points_route(ports: Ports, request: Request) -> Response:

@@ -15,8 +15,7 @@ from tidemark.domain.snapshot import (
     MAX_LABEL_KEY_CHARS,
     MAX_LABEL_VALUE_CHARS,
     MAX_LABELS,
-    RESTORING,
-    SnapshotStatus,
+    STANDINGS,
     Trigger,
 )
 from tidemark.errors import InvalidRequest
@@ -28,7 +27,6 @@ _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _LABEL_KEY: Final = re.compile(rf"[A-Za-z0-9_.:/+@-]{{1,{MAX_LABEL_KEY_CHARS}}}")
 _CREATE_MEMBERS: Final = ("description", "expiresIn", "labels")
 _UPDATE_MEMBERS: Final = ("description", "expiresAt", "expiresIn", "labels")
-_STANDINGS: Final = (*(status.value for status in SnapshotStatus if status is not SnapshotStatus.PURGING), RESTORING)
 _TRIGGERS: Final = tuple(trigger.value for trigger in Trigger)
 
 
@@ -82,7 +80,7 @@ def parse_wanted(request: Request) -> SnapshotsWanted:
     if since is not None and before is not None and since >= before:
         raise InvalidRequest("the parameter from must be earlier than the parameter to, which is not included")
     return SnapshotsWanted(
-        standing=_one_of(request, "status", _STANDINGS),
+        standing=_one_of(request, "status", STANDINGS),
         labels=_labels_wanted(query["label"]) if "label" in query else {},
         trigger=None if trigger is None else Trigger(trigger),
         since=since,
