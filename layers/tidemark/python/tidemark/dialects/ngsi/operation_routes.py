@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from tidemark import VERSION
 from tidemark.dialects.ngsi.batch import carry_out, parse_update
 from tidemark.dialects.ngsi.entities import body_object
 from tidemark.dialects.ngsi.entity_routes import NO_CONTENT, Route
@@ -33,7 +34,6 @@ from tidemark.usecases.entities import Live
 
 # Clients read the Orion version to know what they may send: it is the one whose NGSIv2 this is modelled on.
 ORION_VERSION: Final = "3.10.1"
-VERSION: Final = "0.1.0"
 _ENTRY_POINTS: Final = {
     f"{name}_url": f"/v2/{name}"
     for name in ("entities", "types", "subscriptions", "registrations", "snapshots", "restores")

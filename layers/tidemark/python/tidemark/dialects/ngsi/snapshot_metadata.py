@@ -22,9 +22,11 @@ from tidemark.errors import InvalidRequest
 from tidemark.usecases.read_snapshots import SnapshotsWanted
 from tidemark.usecases.update_snapshot import UNSAID, SnapshotChange, Unsaid
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+CONTROL_CHARS: Final = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029"
 # As tags of AWS, but without the equals sign, which parts key and value in the query parameter.
-_LABEL_KEY: Final = re.compile(rf"[A-Za-z0-9_.:/+@-]{{1,{MAX_LABEL_KEY_CHARS}}}")
+LABEL_KEY: Final = f"[A-Za-z0-9_.:/+@-]{{1,{MAX_LABEL_KEY_CHARS}}}"
+_CONTROL: Final = re.compile(f"[{CONTROL_CHARS}]")
+_LABEL_KEY: Final = re.compile(LABEL_KEY)
 _CREATE_MEMBERS: Final = ("description", "expiresIn", "labels")
 _UPDATE_MEMBERS: Final = ("description", "expiresAt", "expiresIn", "labels")
 _TRIGGERS: Final = tuple(trigger.value for trigger in Trigger)

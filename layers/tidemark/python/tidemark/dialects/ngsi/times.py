@@ -8,12 +8,14 @@ from tidemark.dialects.ngsi.parameters import json_type
 from tidemark.domain.snapshot import MAX_LIFETIME, MIN_LIFETIME
 from tidemark.errors import InvalidRequest
 
-_INSTANT: Final = re.compile(
+INSTANT_PATTERN: Final = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[+-][0-9]{2}:[0-9]{2}))?"
 )
-_DURATION: Final = re.compile(
+DURATION_PATTERN: Final = (
     r"P(?=.)(?:([0-9]{1,9})W)?(?:([0-9]{1,9})D)?(?:T(?=.)(?:([0-9]{1,9})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,9})S)?)?"
 )
+_INSTANT: Final = re.compile(INSTANT_PATTERN)
+_DURATION: Final = re.compile(DURATION_PATTERN)
 _UNITS_S: Final = (604_800, 86_400, 3_600, 60, 1)
 # No moment of any zone in these years is out of what a computer's calendar holds.
 _YEARS: Final = range(1970, 9999)
