@@ -18,6 +18,8 @@ _STEP: Final = "(/[A-Za-z0-9_]{1,50}){1,10}/?"
 _PATH: Final = f"(/|{_STEP})"
 _SCOPE: Final = f"({_PATH}|({_STEP})?/#)"
 _PATHS: Final = f"{_SCOPE}( *, *{_SCOPE}){{0,{MAX_SCOPES - 1}}}"
+_STAMP: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z(-[1-9][0-9]{0,5})?"
+_SNAPSHOT, _RESTORE, _PLAN = f"snapshot_{_STAMP}", f"restore_{_STAMP}", "plan_[0-9a-f]{32}"
 _FREE: Final = "^[^<>\"'=;()]+$"
 
 
@@ -133,9 +135,9 @@ SELECTION: Final = (
 IN_PATH: Final = {
     one.name: one
     for one in (
-        Parameter("SnapshotId", "snapshotId", "path", text(), "A snapshot's id.", "snapshot_2026-01-15T10-00-00Z"),
-        Parameter("RestoreId", "restoreId", "path", text(), "A restore's id.", "restore_2026-01-15T10-05-00Z"),
-        Parameter("PlanId", "planId", "path", text(), "A plan's id.", "plan_0123456789abcdef0123456789abcdef"),
+        Parameter("SnapshotId", "snapshotId", "path", text(_SNAPSHOT), "A snapshot's id.", "snapshot_2026-01-15T10-00-00Z"),
+        Parameter("RestoreId", "restoreId", "path", text(_RESTORE), "A restore's id.", "restore_2026-01-15T10-05-00Z"),
+        Parameter("PlanId", "planId", "path", text(_PLAN), "A plan's id.", "plan_0123456789abcdef0123456789abcdef"),
         Parameter("EntityId", "entityId", "path", IDENTIFIER, "An entity's id, percent-encoded.", "Room1"),
         Parameter("AttrName", "attrName", "path", IDENTIFIER, "An attribute's name.", "temperature"),
         Parameter("TypeName", "typeName", "path", IDENTIFIER, "An entity type.", "Room"),
