@@ -66,7 +66,7 @@ class _Form(NamedTuple):
 
 _INTERNAL: Final = _Form(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalServerError")
 # The nearest class in an error's ancestry decides. What is about stored records and objects never concerns a caller.
-_FORMS: Final[dict[type[TidemarkError], _Form]] = {
+FORMS: Final[dict[type[TidemarkError], _Form]] = {
     InvalidRequest: _Form(HTTPStatus.BAD_REQUEST, "BadRequest"),
     MalformedBody: _Form(HTTPStatus.BAD_REQUEST, "ParseError"),
     Unauthorized: _Form(HTTPStatus.UNAUTHORIZED, "Unauthorized"),
@@ -115,7 +115,7 @@ def stored_failure(failure: Failure) -> FailureBody:
 
 
 def _form(error: Exception) -> _Form:
-    return next((_FORMS[kind] for kind in type(error).__mro__ if kind in _FORMS), _INTERNAL)
+    return next((FORMS[kind] for kind in type(error).__mro__ if kind in FORMS), _INTERNAL)
 
 
 def _description(error: Exception, form: _Form, correlation_id: str) -> str:

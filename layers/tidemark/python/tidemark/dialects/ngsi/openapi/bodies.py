@@ -40,6 +40,7 @@ Lifetime = Annotated[
 Identifier = Annotated[str, Meta(extra_json_schema=IDENTIFIER)]
 Pattern = Annotated[str, Meta(extra_json_schema=PATTERN)]
 Query = Annotated[str, Meta(extra_json_schema=QUERY)]
+AnyEntity = Annotated[dict[str, Any], Meta(extra_json_schema={"anyOf": [ref("Entity"), ref("EntityValues")]})]
 AttributeName = Annotated[str, Meta(extra_json_schema=ATTRIBUTE_NAME)]
 
 
@@ -102,14 +103,7 @@ class BatchUpdate(msgspec.Struct, frozen=True, kw_only=True, rename="camel", for
     """One action on many entities."""
 
     action_type: Annotated[str, Meta(extra_json_schema={"enum": list(ACTIONS)})]
-    entities: Annotated[
-        list[dict[str, Any]],
-        Meta(
-            min_length=1,
-            max_length=MAX_ENTITIES,
-            extra_json_schema={"items": {"anyOf": [ref("Entity"), ref("EntityValues")]}},
-        ),
-    ]
+    entities: Annotated[list[AnyEntity], Meta(min_length=1, max_length=MAX_ENTITIES)]
 
 
 class EntitiesWanted(_Request, frozen=True):

@@ -135,9 +135,9 @@ SELECTION: Final = (
 IN_PATH: Final = {
     one.name: one
     for one in (
-        Parameter("SnapshotId", "snapshotId", "path", text(_SNAPSHOT), "A snapshot's id.", "snapshot_2026-01-15T10-00-00Z"),
-        Parameter("RestoreId", "restoreId", "path", text(_RESTORE), "A restore's id.", "restore_2026-01-15T10-05-00Z"),
-        Parameter("PlanId", "planId", "path", text(_PLAN), "A plan's id.", "plan_0123456789abcdef0123456789abcdef"),
+        Parameter("SnapshotId", "snapshotId", "path", text(_SNAPSHOT), "A snapshot.", "snapshot_2026-01-15T10-00-00Z"),
+        Parameter("RestoreId", "restoreId", "path", text(_RESTORE), "A restore.", "restore_2026-01-15T10-05-00Z"),
+        Parameter("PlanId", "planId", "path", text(_PLAN), "A plan.", "plan_0123456789abcdef0123456789abcdef"),
         Parameter("EntityId", "entityId", "path", IDENTIFIER, "An entity's id, percent-encoded.", "Room1"),
         Parameter("AttrName", "attrName", "path", IDENTIFIER, "An attribute's name.", "temperature"),
         Parameter("TypeName", "typeName", "path", IDENTIFIER, "An entity type.", "Room"),
