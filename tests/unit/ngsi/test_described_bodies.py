@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from jsonschema import Draft202012Validator
+from openapi_schema_validator import OAS31Validator
 
 from tidemark.dialects.ngsi.attributes import parse_attribute
 from tidemark.dialects.ngsi.batch import parse_update as parse_batch
@@ -129,8 +129,8 @@ CASES: dict[str, tuple[Parse, Documents]] = {
 
 
 @cache
-def _validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator({"$ref": f"#/components/schemas/{name}", "components": build()["components"]})
+def _validator(name: str) -> OAS31Validator:
+    return OAS31Validator({"$ref": f"#/components/schemas/{name}", "components": build()["components"]})
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -164,7 +164,7 @@ def test_examples_fit_their_descriptions(route: str) -> None:
     method, path = route.split(" ")
     document = build()
     content = document["paths"][path][method.lower()]["requestBody"]["content"]["application/json"]
-    validator = Draft202012Validator({**content["schema"], "components": document["components"]})
+    validator = OAS31Validator({**content["schema"], "components": document["components"]})
     assert content["examples"]
     for example in content["examples"].values():
         assert [error.message for error in validator.iter_errors(example["value"])] == []

@@ -152,8 +152,11 @@ def _flag(wanted: dict[str, Any], name: str, *, default: bool) -> bool:
 
 
 def _target(given: object) -> Tenant:
-    if not isinstance(given, dict) or list(given) != ["service"] or not isinstance(given["service"], str):
+    # An empty name would mean the default tenant, which nobody restores into by leaving a name out.
+    if not isinstance(given, dict) or list(given) != ["service"] or not given["service"]:
         raise InvalidRequest("the member 'target' must be an object with the member 'service', the name of a tenant")
+    if not isinstance(given["service"], str):
+        raise InvalidRequest(f"the member 'service' must be the name of a tenant; it is {json_type(given['service'])}")
     return parse_tenant(given["service"])
 
 
