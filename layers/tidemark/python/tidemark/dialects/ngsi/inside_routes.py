@@ -15,12 +15,13 @@ from tidemark.dialects.ngsi.attributes import Attributes
 from tidemark.dialects.ngsi.entities import attributes_of
 from tidemark.dialects.ngsi.entity_routes import Route
 from tidemark.dialects.ngsi.listing import fitting
-from tidemark.dialects.ngsi.parameters import moment, page_wanted
+from tidemark.dialects.ngsi.parameters import page_wanted
 from tidemark.dialects.ngsi.reading import Opened, entity_id_of, list_answer, one_answer, type_of
 from tidemark.dialects.ngsi.rendering import Rendering, rendering_of
 from tidemark.dialects.ngsi.service_path import read_scope
 from tidemark.dialects.ngsi.snapshots import Seconds, SnapshotName, named, seconds
 from tidemark.dialects.ngsi.syntax import shown
+from tidemark.dialects.ngsi.times import moment
 from tidemark.dialects.wire import Request, Response, json_response
 from tidemark.errors import EntityNotFound
 from tidemark.ports import Ports

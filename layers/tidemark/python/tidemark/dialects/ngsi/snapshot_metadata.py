@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from tidemark.dialects.ngsi.parameters import json_type, members
-from tidemark.dialects.ngsi.times import parse_instant, parse_lifetime
+from tidemark.dialects.ngsi.times import moment, parse_instant, parse_lifetime
 from tidemark.dialects.wire import Request
 from tidemark.domain.snapshot import (
     MAX_DESCRIPTION_CHARS,
@@ -76,9 +76,7 @@ def parse_update(document: object) -> SnapshotChange:
 def parse_wanted(request: Request) -> SnapshotsWanted:
     """The query parameters `status`, `label`, `trigger`, `from` and `to`. Raises InvalidRequest naming a wrong one."""
     trigger = _one_of(request, "trigger", _TRIGGERS)
-    query = request.query
-    since = parse_instant(query["from"], "the parameter from") if "from" in query else None
-    before = parse_instant(query["to"], "the parameter to") if "to" in query else None
+    query, since, before = request.query, moment(request, "from"), moment(request, "to")
     if since is not None and before is not None and since >= before:
         raise InvalidRequest("the parameter from must be earlier than the parameter to, which is not included")
     return SnapshotsWanted(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from tidemark.dialects.ngsi.parameters import json_type
+from tidemark.dialects.wire import Request
 from tidemark.domain.snapshot import MAX_LIFETIME, MIN_LIFETIME
 from tidemark.errors import InvalidRequest
 
@@ -36,6 +37,11 @@ def parse_instant(text: str, name: str) -> datetime:
             f"or a date; it is {text[:40]!r}"
         )
     return moment.replace(tzinfo=UTC) if "T" not in text else moment.astimezone(UTC)
+
+
+def moment(request: Request, name: str) -> datetime | None:
+    """A query parameter that is a moment; None where it is left out. Raises InvalidRequest."""
+    return parse_instant(request.query[name], f"the parameter {name}") if name in request.query else None
 
 
 def parse_lifetime(value: Any, name: str) -> timedelta:  # noqa: ANN401 - whatever the JSON holds
