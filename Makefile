@@ -116,7 +116,7 @@ types: $(DEV_STAMP) ## Check the types, strictly
 
 .PHONY: contracts
 contracts: $(DEV_STAMP) ## Check which part may import which
-	PYTHONPATH=layers/tidemark/python:. $(BIN)/lint-imports --no-cache
+	PYTHONPATH=layers/tidemark/python:layers/cli/python:. $(BIN)/lint-imports --no-cache
 
 .PHONY: openapi
 openapi: $(DEV_STAMP) ## Write the API's description anew from the routes' entries and models
@@ -134,8 +134,8 @@ build: $(SAM_STAMP) ## Build the deployable artifacts into .aws-sam
 	$(SAM) build
 
 .PHONY: key
-key: $(DEV_STAMP) ## Make or revoke an API key of a deployed stack (ARGS="create-key --help")
-	@PYTHONPATH=layers/tidemark/python $(BIN)/python -m tidemark $(ARGS)
+key: $(DEV_STAMP) ## Make, list or revoke API keys of a deployed stack (ARGS="make --help")
+	@PYTHONPATH=layers/tidemark/python:layers/cli/python $(BIN)/python -m tidemark_cli keys $(ARGS)
 
 .PHONY: clean
 clean: ## Remove everything that make made

@@ -5,14 +5,13 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import tally
+from tests import endpoints, tally
 
 # boto3 looks for credentials wherever it can, so every way to real ones is closed before any client exists.
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]
 os.environ.update(
-    AWS_ACCESS_KEY_ID="testing",
-    AWS_SECRET_ACCESS_KEY="testing",
+    **endpoints.credentials(),
     AWS_DEFAULT_REGION="eu-west-1",
     AWS_REGION="eu-west-1",
     AWS_EC2_METADATA_DISABLED="true",

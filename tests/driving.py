@@ -2,7 +2,11 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from typing import Any, Protocol
 
+from tests.fakes import Started
+from tidemark.dialects.ngsi.imports import read_entity
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.restore import Part, Phase
 from tidemark.domain.snapshot import Failure
@@ -10,9 +14,10 @@ from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
 from tidemark.engine.live.writes import Decide, Documents
 from tidemark.engine.merge import read_shard
+from tidemark.engine.transfer.sorting import Progress
 from tidemark.errors import RestoreNotFound, SnapshotNotFound, TidemarkError, Unavailable
 from tidemark.ports import Ports
-from tidemark.usecases import capture_phases, entities, restore_phases
+from tidemark.usecases import capture_phases, entities, restore_phases, transfer_phases
 
 TENANT = Tenant("smartcity")
 
@@ -58,24 +63,90 @@ def content(ports: Ports, snapshot_id: str, tenant: Tenant = TENANT) -> dict[Ent
     }
 
 
+class Invoke(Protocol):
+    """Runs a phase, as a state machine has a worker do."""
+
+    def __call__[T](self, phase: Callable[[], T]) -> T:
+        """The result of the phase."""
+        ...
+
+
 def run_capture(
-    ports: Ports, snapshot_id: str, capture_id: str, attempt: int = 1, tenant: Tenant = TENANT, tries: int = 1
+    ports: Ports,
+    snapshot_id: str,
+    capture_id: str,
+    attempt: int = 1,
+    tenant: Tenant = TENANT,
+    tries: int = 1,
+    invoke: Invoke | None = None,
 ) -> None:
-    """Run the phases of a capture as its state machine does, each up to `tries` times."""
-    name = snapshot_id
+    """Run the phases of a capture as its state machine does, each up to `tries` times, or by `invoke`."""
+    name, run = snapshot_id, invoke or trying(tries)
     try:
-        begun = retried(tries, lambda: capture_phases.begin(ports, tenant, name, capture_id, attempt=attempt))
+        begun = run(lambda: capture_phases.begin(ports, tenant, name, capture_id, attempt=attempt))
         for shard in begun.shards:
-            retried(tries, lambda: capture_phases.copy_shard(ports, tenant, name, token=begun.token, shard=shard))  # noqa: B023
+            run(partial(capture_phases.copy_shard, ports, tenant, name, token=begun.token, shard=shard))
         if not begun.over:
-            retried(tries, lambda: capture_phases.seal(ports, tenant, name, token=begun.token))
+            run(lambda: capture_phases.seal(ports, tenant, name, token=begun.token))
     except TidemarkError as error:
         failure = Failure(error.code, error.message)
         with suppress(SnapshotNotFound):
-            retried(
-                tries,
+            run(
                 lambda: capture_phases.abort(ports, tenant, name, capture_id, attempt=attempt, failure=failure),
             )
+
+
+def trying(tries: int) -> Invoke:
+    """Has each phase tried again, as `retried` does."""
+
+    def invoke[T](phase: Callable[[], T]) -> T:
+        return retried(tries, phase)
+
+    return invoke
+
+
+def run_transfer(ports: Ports, started: Started, tries: int = 1) -> None:
+    """Run the phases of a transfer as its state machine does, each up to `tries` times."""
+    tenant, name, transfer, attempt = started.tenant, started.snapshot_id or "", started.subject, started.attempt
+    told: dict[str, Any] = {"attempt": attempt}
+    try:
+        begun = retried(tries, lambda: transfer_phases.begin(ports, tenant, name, transfer, **told))
+        shard_phase = {
+            "copy": transfer_phases.copy_packs,
+            "export": transfer_phases.merge_shard,
+            "import": transfer_phases.build_shard,
+        }[begun.kind]
+        for file in begun.files:
+            _sort_file(ports, started, file, tries)
+        for shard in begun.shards:
+            retried(tries, lambda: shard_phase(ports, tenant, name, transfer, **told, shard=shard))  # noqa: B023
+        if begun.kind == "export" and not begun.over:
+            retried(tries, lambda: transfer_phases.publish(ports, tenant, name, transfer, **told))
+        elif not begun.over:
+            retried(tries, lambda: transfer_phases.seal(ports, tenant, name, transfer, **told))
+    except TidemarkError as error:
+        failure = Failure(error.code, error.message)
+        retried(tries, lambda: transfer_phases.abort(ports, tenant, name, transfer, **told, failure=failure))
+
+
+def _sort_file(ports: Ports, started: Started, file: int, tries: int) -> None:
+    place: Progress | None = None
+
+    def some(place: Progress | None) -> Progress | None:
+        return transfer_phases.sort_file(
+            ports,
+            started.tenant,
+            started.snapshot_id or "",
+            started.subject,
+            read_entity,
+            attempt=started.attempt,
+            file=file,
+            progress=place,
+            budget_s=0,
+        )
+
+    while (place := retried(tries, partial(some, place))) is not None:
+        pass
 
 
 def retried[T](tries: int, phase: Callable[[], T]) -> T:
@@ -93,27 +164,27 @@ def run_restore(
     between: Callable[[str], None] = lambda _phase: None,
     tenant: Tenant = TENANT,
     tries: int = 1,
+    invoke: Invoke | None = None,
 ) -> restore_phases.RolledBack | None:
-    """Run the phases of a restore as its state machine does, each up to `tries` times; the result of Rollback when it
-    came to that.
+    """Run the phases of a restore as its state machine does, each up to `tries` times, or by `invoke`; the result of
+    Rollback when it came to that.
 
     `between` is called before each phase.
     """
-    name = restore_id
+    name, run = restore_id, invoke or trying(tries)
     try:
         between("Plan")
-        planned = retried(tries, lambda: restore_phases.plan(ports, tenant, name, attempt=attempt))
+        planned = run(lambda: restore_phases.plan(ports, tenant, name, attempt=attempt))
         token = planned.token
         if planned.resume_at is None:
             return None
-        _before_cutover(ports, tenant, name, planned, between, tries)
+        _before_cutover(ports, tenant, name, planned, between, run)
         between("Cutover")
-        cut_over = retried(tries, lambda: restore_phases.cutover(ports, tenant, name, token=token))
+        cut_over = run(lambda: restore_phases.cutover(ports, tenant, name, token=token))
     except TidemarkError as error:
         failure = Failure(error.code, error.message)
         try:
-            return retried(
-                tries,
+            return run(
                 lambda: restore_phases.rollback(ports, tenant, name, attempt=attempt, failure=failure, budget_s=60),
             )
         except RestoreNotFound:
@@ -122,10 +193,10 @@ def run_restore(
     safety_id = cut_over.safety_snapshot_id
     if safety_id is not None:
         for shard in cut_over.shards:
-            retried(tries, lambda: capture_phases.copy_shard(ports, tenant, safety_id, token=token, shard=shard))  # noqa: B023
-        retried(tries, lambda: capture_phases.seal(ports, tenant, safety_id, token=token))
+            run(partial(capture_phases.copy_shard, ports, tenant, safety_id, token=token, shard=shard))
+        run(lambda: capture_phases.seal(ports, tenant, safety_id, token=token))
     between("Retire")
-    while not retried(tries, lambda: restore_phases.retire(ports, tenant, name, token=token, budget_s=60)):
+    while not run(lambda: restore_phases.retire(ports, tenant, name, token=token, budget_s=60)):
         pass
     return None
 
@@ -133,22 +204,22 @@ def run_restore(
 def _before_cutover(
     ports: Ports,
     tenant: Tenant,
-    restore_id: str,
+    name: str,
     planned: restore_phases.Planned,
     between: Callable[[str], None],
-    tries: int,
+    run: Invoke,
 ) -> None:
-    name, token = restore_id, planned.token
+    token = planned.token
     if planned.resume_at is Phase.STAGE:
         between("Stage")
-        for part in retried(tries, lambda: work(ports, planned.work_key)):
-            retried(tries, lambda: restore_phases.stage(ports, tenant, name, token=token, part=part))  # noqa: B023
+        for part in run(lambda: work(ports, planned.work_key)):
+            run(partial(restore_phases.stage, ports, tenant, name, token=token, part=part))
         between("Verify")
         for shard in planned.shards:
-            retried(tries, lambda: restore_phases.verify(ports, tenant, name, token=token, shard=shard))  # noqa: B023
+            run(partial(restore_phases.verify, ports, tenant, name, token=token, shard=shard))
     if planned.partial and planned.resume_at is not Phase.CUTOVER:
         between("CatchUp")
-        while not retried(tries, lambda: restore_phases.catch_up(ports, tenant, name, token=token, budget_s=60)):
+        while not run(lambda: restore_phases.catch_up(ports, tenant, name, token=token, budget_s=60)):
             pass
 
 

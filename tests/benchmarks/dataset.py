@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tests.local.city import KINDS, SEED, entity, read_again
+from tidemark.domain.fingerprint import fingerprint
 from tidemark.domain.keys import EntityKey, shard_of
 
 SHARDS: Final = 16
@@ -29,6 +30,8 @@ TENANT: Final = "smartcity"
 # What DynamoDB puts into one answer: items of 1 MB together.
 _PAGE_BYTES: Final = 1_000_000
 _RUN: Final = 10_000
+# Moves when the files of the same data get another form.
+_FORM: Final = 2
 # What an entity takes in all files at their largest, the sorted runs included.
 _DISK_BYTES: Final = 9000
 
@@ -90,7 +93,7 @@ def made(folder: Path, entities: int, *, compared: bool = True) -> Dataset:
     """The data set of that many entities: made, unless a complete one is there. The second version as a whole is only
     there for restores to be `compared` with. Raises SystemExit when the disk has too little room.
     """
-    dataset = Dataset(folder / f"{entities}-{SEED}", entities)
+    dataset = Dataset(folder / f"{entities}-{SEED}-{_FORM}", entities)
     if not dataset.index.exists() or (compared and not dataset.second.exists()):
         dataset.folder.mkdir(parents=True, exist_ok=True)
         dataset.index.unlink(missing_ok=True)
@@ -190,17 +193,22 @@ def _run(path: Path) -> Iterator[tuple[str, bytes]]:
             yield sort_key.decode(), doc
 
 
-def _item(pk: str, one: Entity, shard_id: str, cut: int, rev: int) -> bytes:
-    """An item as DynamoDB writes it: each attribute with its type, what is not ASCII left as it is."""
+def _item(pk: str, one: Entity, shard_id: str, before: Entity | None = None) -> bytes:
+    """An item as DynamoDB writes it: each attribute with its type, what is not ASCII left as it is.
+
+    It is of cut 1, or of cut 2 where it was something before.
+    """
+    cut = 1 if before is None else 2
+    anchors = {} if before is None else {"anchors": {"S": f"1:{fingerprint(before.doc)}"}}
     return msgspec.json.encode(
-        {
+        anchors
+        | {
             "sk": {"S": one.sort_key},
             "changed": {"N": str(cut)},
-            "born": {"N": "1"},
             "doc": {"S": one.doc.decode()},
             "id": {"S": shard_id},
             "pk": {"S": pk},
-            "rev": {"N": str(rev)},
+            "rev": {"N": str(cut)},
         }
     )
 
@@ -213,7 +221,7 @@ def _write_changed(dataset: Dataset) -> None:
             one = second_version(number)
             id_ = EntityKey.parse(one.sort_key).id
             shard = shard_of(id_, SHARDS)
-            item = _item(f"{TENANT}#1#{shard}", one, id_, 2, 2)
+            item = _item(f"{TENANT}#1#{shard}", one, id_, first_version(number))
             index.append((shard, one.sort_key, file.tell(), len(item)))
             file.write(item)
     dataset.changed_index.write_text(json.dumps(sorted(index)))
@@ -229,7 +237,7 @@ def _write_pages(dataset: Dataset) -> None:
             one = Entity(sort_key_of(doc), doc)
             id_ = EntityKey.parse(one.sort_key).id
             page = filling[shard_of(id_, SHARDS)]
-            page.items.append(_item(f"{TENANT}#1#{page.shard}", one, id_, 1, 1))
+            page.items.append(_item(f"{TENANT}#1#{page.shard}", one, id_))
             page.size_bytes += len(doc) + 3 * len(id_) + 60
             page.last = one.sort_key
             if page.size_bytes >= _PAGE_BYTES:

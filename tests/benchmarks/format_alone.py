@@ -46,12 +46,13 @@ def _second(dataset: Dataset, first_key: str, last_key: str) -> Iterator[Record]
     )
     for sort_key, offset, length in index:
         if first_key <= sort_key <= last_key:
-            yield record(sort_key, json.loads(items[offset : offset + length])["doc"]["S"])
+            item = json.loads(items[offset : offset + length])
+            yield record(sort_key, item["doc"]["S"], was=item["anchors"]["S"].partition(":")[2])
 
 
 def _stored(payloads: DiskPayloads, kind: LayerKind, name: str, records: Iterator[Record]) -> Layer:
     packs: list[PackRef] = []
-    while (built := build_pack(records, kind)) is not None:
+    while (built := build_pack(records)) is not None:
         key = f"{name}-{kind}-{len(packs):05d}.pack"
         payloads.put(key, built.body)
         stored = payloads.get(key)

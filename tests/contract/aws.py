@@ -1,11 +1,9 @@
 """AWS for the contract tests: moto in this process, or an endpoint that the environment names; and ways to disturb it.
 
-`TIDEMARK_TEST_DYNAMODB_URL` and `TIDEMARK_TEST_S3_URL` name other servers of the two protocols that the adapters are to
-be proved on as well. What a test needs there it creates and removes itself.
+`tests/endpoints.py` says which. What a test needs there it creates and removes itself.
 """
 
 import json
-import os
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +16,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from moto import mock_aws
 
+from tests import endpoints
 from tests.local import moto_dynamodb, moto_s3
 from tidemark.adapters import clients
 
@@ -35,13 +34,13 @@ _WITH_DELETED: "ProjectionTypeDef" = {"ProjectionType": "INCLUDE", "NonKeyAttrib
 _INDEXES: Final = {"byId": ("id", _KEYS_ONLY), "changed": ("changed", _WITH_DELETED)}
 
 
-def lanes(variable: str) -> list[str]:
-    """What a suite runs on: memory, moto and, if the variable names one, an endpoint."""
-    return [MEMORY, MOTO, *filter(None, [os.environ.get(variable)])]
+def lanes(service: str) -> list[str]:
+    """What a suite runs on: memory, moto and, if the environment names one, an endpoint."""
+    return [MEMORY, MOTO, *filter(None, [endpoints.named().get(service)])]
 
 
-DYNAMODB_LANES: Final = lanes("TIDEMARK_TEST_DYNAMODB_URL")
-S3_LANES: Final = lanes("TIDEMARK_TEST_S3_URL")
+DYNAMODB_LANES: Final = lanes("dynamodb")
+S3_LANES: Final = lanes("s3")
 
 
 @contextmanager

@@ -236,6 +236,13 @@ def test_tenants_are_those_that_were_noted_alone(catalog: Catalog) -> None:
     assert list(catalog.tenants()) == []
 
 
+def test_keys_are_listed_whole_and_nothing_else_is(catalog: Catalog) -> None:
+    catalog.add_snapshot(snapshot())
+    catalog.add_restore(restore())
+    stored = [catalog.add_key(replace(api_key(), id=character * 64)) for character in "ab"]
+    assert sorted(catalog.keys(), key=lambda key: key.id) == stored
+
+
 # --- snapshots
 
 

@@ -14,6 +14,7 @@ from tests.tally import TALLY
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.domain.live import Layout
 from tidemark.domain.restore import StagedPart
+from tidemark.domain.snapshot import DamagedSnapshot
 from tidemark.errors import CatalogCorrupt, SnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.create_snapshot import create_snapshot
@@ -124,6 +125,43 @@ def test_record_of_another_tenant_is_corrupt_when_it_is_put_in_its_place(shelf: 
     shelf.store(foreign | {"pk": {"S": "TENANT#acme"}})
     with pytest.raises(CatalogCorrupt, match=PLACE):
         shelf.catalog.snapshot(ACME, snapshot().id)
+
+
+def test_other_snapshots_are_found_when_the_record_of_one_is_damaged(shelf: Shelf) -> None:
+    oldest, middle, newest = (shelf.catalog.add_snapshot(snapshot(second)) for second in range(3))
+    other, row, _ = shelf.rows("SNAPSHOT#")
+    for bad in altered(row, other).values():
+        shelf.store(bad)
+        first, damaged, last = shelf.catalog.found_snapshots(ACME)
+        assert (first, last) == (newest, oldest)
+        assert isinstance(damaged, DamagedSnapshot)
+        assert (damaged.id, damaged.created_at) == (middle.id, middle.created_at.replace(microsecond=0))
+        assert damaged.failure.code == "CatalogCorrupt"
+        assert row["sk"]["S"] in damaged.failure.message
+
+
+@pytest.mark.parametrize("place", ["SNAPSHOT#", "SNAPSHOT#yesterday#000001", "SNAPSHOT#2026-01-15T10-00-00Z#one"])
+def test_damaged_record_has_no_id_when_its_place_is_no_snapshots(shelf: Shelf, place: str) -> None:
+    known = shelf.catalog.add_snapshot(snapshot())
+    [row] = shelf.rows("SNAPSHOT#")
+    shelf.store(row | {"sk": {"S": place}})
+    found = list(shelf.catalog.found_snapshots(ACME))
+    assert known in found
+    [damaged] = [one for one in found if isinstance(one, DamagedSnapshot)]
+    assert (damaged.id, damaged.created_at) == (None, None)
+    assert place in damaged.failure.message
+
+
+def test_scrub_reads_the_other_snapshots_when_the_record_of_one_is_damaged(shelf: Shelf) -> None:
+    ports = world(shelf)
+    first, row = shelf.rows("SNAPSHOT#")
+    shelf.store(altered(row, first)["truncated"])
+    scrubbed = scrub(ports, days=1, budget_s=60)
+    older = ports.catalog.snapshot(TENANT, "snapshot_2026-01-15T10-00-00Z")
+    assert [failure.code for failure in scrubbed.damage] == ["CatalogCorrupt"]
+    assert scrubbed.packs == 1
+    assert older.verification is not None
+    assert older.verification.ok
 
 
 def world(shelf: Shelf) -> Ports:

@@ -8,7 +8,7 @@ from tests.contract.aws import table_on
 from tests.contract.examples import ACME, api_key, item, key, restore, snapshot, state
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_rows import Row, gate_row, item_row, state_row
-from tidemark.domain.live import Base, Cut, FencingToken, Gate, Generation, Item, Lease, LeaseKind, Life
+from tidemark.domain.live import Anchor, Base, Cut, FencingToken, Gate, Generation, Item, Lease, LeaseKind
 from tidemark.domain.snapshot import SnapshotId
 
 if TYPE_CHECKING:
@@ -38,19 +38,18 @@ PLACE = {"pk": {"S": "acme#1#0"}, "sk": {"S": "Room\x1fa\x1f/"}}
             {**PLACE, "rev": {"N": "3"}, "deleted": {"BOOL": True}, "changed": {"N": "4"}},
         ),
         (
-            item("a", changed=Cut(9), born=Cut(9), past=(Life(Cut(2), Cut(4)), Life(Cut(6), Cut(7)))),
+            item("a", changed=Cut(9), anchors=(Anchor(Cut(2), None), Anchor(Cut(6), "9g-_QPEA"))),
             {
                 **PLACE,
                 "rev": {"N": "1"},
                 "doc": {"S": "{}"},
                 "id": {"S": "a"},
                 "changed": {"N": "9"},
-                "born": {"N": "9"},
-                "past": {"S": "2-4 6-7"},
+                "anchors": {"S": "2: 6:9g-_QPEA"},
             },
         ),
     ],
-    ids=["staged", "written", "deleted", "lived before"],
+    ids=["staged", "written", "deleted", "anchored"],
 )
 def test_item_row_has_only_what_the_item_has(stored: Item, row: Row) -> None:
     assert item_row(ACME, stored) == row

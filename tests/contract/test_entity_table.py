@@ -22,6 +22,7 @@ from tests.contract.examples import (
 )
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import (
+    Anchor,
     Base,
     ChangedKey,
     Cut,
@@ -30,7 +31,6 @@ from tidemark.domain.live import (
     Item,
     Lease,
     LeaseKind,
-    Life,
     TenantState,
 )
 from tidemark.domain.snapshot import SnapshotId
@@ -46,7 +46,7 @@ ITEMS = [
     item("caught-staged", "{}", changed=Cut(5), prev="{}", prev_cut=Cut(0)),
     item("caught-new", "{}", changed=Cut(5), prev=None, prev_cut=Cut(5)),
     item("deleted", None, changed=Cut(4)),
-    item("lived-before", "{}", changed=Cut(9), born=Cut(8), past=(Life(Cut(2), Cut(4)), Life(Cut(6), Cut(7)))),
+    item("anchored", "{}", changed=Cut(9), anchors=(Anchor(Cut(2), None), Anchor(Cut(6), "9g-_QPEA"))),
     item("deleted-caught", None, changed=Cut(5), prev="{}", prev_cut=Cut(1)),
     item(key("elsewhere", entity_type="Tür", path="/a/b", generation=2**40, shard=63), "{}"),
 ]

@@ -41,6 +41,33 @@ def test_put_lets_one_win_when_many_race(payloads: PayloadStore) -> None:
     assert payloads.get(KEY) == bytes([won.index(True)])
 
 
+@pytest.mark.parametrize(
+    "body", [b"", b"\x00\xff some bytes\r\n", bytes(range(256)) * 40_000], ids=["none", "few", "many"]
+)
+def test_copy_stores_the_same_bytes_under_another_key(payloads: PayloadStore, body: bytes) -> None:
+    payloads.put(KEY, body)
+    payloads.copy(KEY, "other/packs/c-2/00-0.pack")
+    assert payloads.get("other/packs/c-2/00-0.pack") == payloads.get(KEY) == body
+    copied = payloads.head("other/packs/c-2/00-0.pack")
+    assert (copied.size_bytes, copied.sha256) == (len(body), hashlib.sha256(body).hexdigest())
+
+
+def test_copy_is_refused_when_the_key_is_taken_by_whatever_bytes(payloads: PayloadStore) -> None:
+    payloads.put(KEY, b"first")
+    payloads.put(KEY + "2", b"second")
+    for source in (KEY, KEY + "2"):
+        with pytest.raises(ObjectExists):
+            payloads.copy(source, KEY + "2")
+    assert payloads.get(KEY + "2") == b"second"
+
+
+def test_copy_finds_nothing_when_there_is_no_source(payloads: PayloadStore) -> None:
+    with pytest.raises(ObjectNotFound):
+        payloads.copy(KEY, KEY + "2")
+    with pytest.raises(ObjectNotFound):
+        payloads.get(KEY + "2")
+
+
 def test_get_finds_nothing_when_there_is_no_object(payloads: PayloadStore) -> None:
     payloads.put(KEY, b"x")
     with pytest.raises(ObjectNotFound):

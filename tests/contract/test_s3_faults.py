@@ -66,6 +66,29 @@ def test_put_repeats_when_another_upload_of_the_key_is_under_way(
     assert clock.monotonic_s() > 0
 
 
+def test_copy_asks_for_a_key_that_is_free_and_a_new_checksum(objects: S3Payloads, s3: "S3Client") -> None:
+    objects.put(KEY, b"0123456789")
+    sent = disturb(s3, "CopyObject", "ConditionalRequestConflict")
+    objects.copy(KEY, KEY + "2")
+    assert len(sent.requests) == 2
+    for request in sent.requests:
+        assert request["headers"]["If-None-Match"] == "*"
+        assert request["headers"]["x-amz-checksum-algorithm"] == "SHA256"
+    assert objects.get(KEY + "2") == b"0123456789"
+
+
+def test_copy_tells_that_the_key_is_taken_when_its_own_answer_was_lost(
+    objects: S3Payloads, s3: "S3Client", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    objects.put(KEY, b"x")
+    lost = lose_answers(s3)
+    lost.next_answers = 1
+    with pytest.raises(ObjectExists):
+        objects.copy(KEY, KEY + "2")
+    assert objects.get(KEY + "2") == b"x"
+
+
 def test_put_tells_that_the_key_is_taken_when_its_own_answer_was_lost(
     objects: S3Payloads, s3: "S3Client", monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,7 +100,7 @@ def test_put_tells_that_the_key_is_taken_when_its_own_answer_was_lost(
     assert objects.get(KEY) == b"x"
 
 
-@pytest.mark.parametrize("operation", ["PutObject", "GetObject", "HeadObject", "ListObjectsV2"])
+@pytest.mark.parametrize("operation", ["PutObject", "GetObject", "HeadObject", "ListObjectsV2", "CopyObject"])
 @pytest.mark.parametrize(
     ("code", "error"), [("SlowDown", Throttled), ("AccessDenied", AwsFailure), ("InternalError", AwsFailure)]
 )
@@ -89,6 +112,7 @@ def test_error_is_named_when_s3_refuses_a_call(
         "PutObject": lambda: objects.put(KEY, b""),
         "GetObject": lambda: objects.get(KEY),
         "HeadObject": lambda: objects.head(KEY),
+        "CopyObject": lambda: objects.copy(KEY, KEY + "2"),
         "ListObjectsV2": lambda: list(objects.list("")),
     }
     with pytest.raises(error, match=code) as caught:

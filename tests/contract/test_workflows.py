@@ -37,9 +37,13 @@ class _Machines:
 
     def __init__(self, client: "SFNClient") -> None:
         self.client = client
-        self.arns = [self._machine(name) for name in ("capture", "restore", "verify")]
+        self.arns = [self._machine(name) for name in ("capture", "restore", "verify", "transfer")]
         self.workflows = StepFunctionsWorkflows(
-            client, capture_arn=self.arns[0], restore_arn=self.arns[1], verify_arn=self.arns[2]
+            client,
+            capture_arn=self.arns[0],
+            restore_arn=self.arns[1],
+            verify_arn=self.arns[2],
+            transfer_arn=self.arns[3],
         )
 
     def _machine(self, name: str) -> str:
@@ -66,6 +70,7 @@ class _Machines:
     def _started(self, arn: str) -> Started:
         content = json.loads(self.client.describe_execution(executionArn=arn)["input"])
         verification_id, snapshot_id = content.get("verificationId"), content.get("snapshotId")
+        verification_id = verification_id or content.get("transferId")
         return Started(
             content["tenant"],
             verification_id or snapshot_id or content["restoreId"],
@@ -118,6 +123,17 @@ def test_start_verification_gives_the_execution_what_it_needs(world: World) -> N
     assert world.workflows.running(ACME, VERIFICATION, attempt=1) is None
     world.end()
     assert world.workflows.running(ACME, VERIFICATION, attempt=2) is False
+
+
+@pytest.mark.parametrize("kind", ["copy", "export", "import"])
+def test_start_transfer_gives_the_execution_what_it_needs(world: World, kind: str) -> None:
+    transfer = f"{kind}_2026-01-15T10-00-00Z-3"
+    world.workflows.start_transfer(ACME, SNAPSHOT, transfer, attempt=2)
+    assert world.started() == [Started(ACME, transfer, 2, snapshot_id=SNAPSHOT)]
+    assert world.workflows.running(ACME, transfer, attempt=2) is True
+    assert world.workflows.running(ACME, transfer, attempt=1) is None
+    world.end()
+    assert world.workflows.running(ACME, transfer, attempt=2) is False
 
 
 def test_running_is_false_when_the_attempt_is_over(world: World) -> None:

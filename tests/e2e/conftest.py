@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.served import Caller, Served
+from tests.endpoints import named
 
 # Few shards and no waiting: what is proved here does not depend on their number.
 PARAMETERS = {
@@ -21,8 +22,8 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="package")
 def served_stack() -> Iterator[Served]:
-    """The whole product, served with real sockets and worker processes."""
-    with Served(PARAMETERS) as served:
+    """The whole product, served with real sockets and worker processes, on the servers that the environment names."""
+    with Served(PARAMETERS, named()) as served:
         yield served
 
 

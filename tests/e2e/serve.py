@@ -15,15 +15,20 @@ from tests.local.stack import TEMPLATE, LocalStack
 
 
 def main() -> None:
-    """Serve a stack with the parameters of the first line, then answer lines until they end."""
+    """Serve a stack as the first line says, then answer lines until they end."""
     answers = sys.stdout
     sys.stdout = sys.stderr  # so that nothing else is mistaken for an answer
-    parameters = json.loads(sys.stdin.readline())
-    with LocalStack.serve(parameters=parameters, wait_scale=0.2) as stack, contextlib.ExitStack() as fronts:
+    wanted = json.loads(sys.stdin.readline())
+    with (
+        LocalStack.serve(parameters=wanted["parameters"], wait_scale=0.2, elsewhere=wanted["elsewhere"]) as stack,
+        contextlib.ExitStack() as fronts,
+    ):
 
         def answer(document: Any) -> None:
             print(json.dumps(document), file=answers, flush=True)
 
+        for sentence in stack.deployment.passed_over:
+            sys.stderr.write(f"passed over: {sentence}\n")
         ids = {name: str(physical) for name, physical in stack.deployment.physical_ids.items()}
         answer({"url": stack.url, "awsUrl": stack.aws.endpoint_url, "outputs": stack.outputs, "ids": ids})
         for line in sys.stdin:

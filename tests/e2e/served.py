@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
+from tests.endpoints import credentials
 from tests.local.aws import Aws
 from tests.local.http_messages import Answer, Headers
 from tests.local.stack import TEMPLATE
@@ -64,7 +65,8 @@ def send(url: str, method: str, path: str, fields: Mapping[str, str], body: byte
 class Served:
     """A stack in another process."""
 
-    def __init__(self, parameters: Mapping[str, str]) -> None:
+    def __init__(self, parameters: Mapping[str, str], elsewhere: Mapping[str, str]) -> None:
+        """Start it; `elsewhere` has the URLs of other servers of DynamoDB and S3, by service."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.e2e.serve"],
             cwd=TEMPLATE.parent,
@@ -73,11 +75,11 @@ class Served:
             text=True,
         )
         self._lock = threading.Lock()
-        told = self._ask(parameters)
+        told = self._ask({"parameters": parameters, "elsewhere": elsewhere})
         self.url: str = told["url"]
         self.outputs: dict[str, str] = told["outputs"]
         self.physical_ids: dict[str, str] = told["ids"]
-        self.aws = Aws(told["awsUrl"])
+        self.aws = Aws(told["awsUrl"], elsewhere, credentials())
         self._sam_url: str | None = None
 
     def __enter__(self) -> Self:

@@ -16,11 +16,13 @@ ANYTHING = {
     "typeName": "x",
     "snapshotId": "x",
     "restoreId": "x",
+    "planId": "x",
     "proxy": "no/such/path",
 }
 SECRET = "only-the-owner-may-read-this"
 ACTIONS = {"read", "write", "snapshot", "restore"}
 ATTRIBUTE = {"type": "Text", "value": "changed by a stranger", "metadata": {}}
+QUERIES = {"/v2/snapshots/{snapshotId}/diff": "?with=live"}
 # What a request of a stranger carries, where it carries something. A route that is not here is sent `{}`.
 BODIES: dict[str, Any] = {
     "POST /v2/entities": {"id": "mine", "type": "Room"},
@@ -32,6 +34,8 @@ BODIES: dict[str, Any] = {
     "PATCH /v2/snapshots/{snapshotId}": {"description": "changed by a stranger"},
     "POST /v2/op/update": {"actionType": "append", "entities": [{"id": "mine", "type": "Room"}]},
     "POST /v2/op/query": {"entities": [{"idPattern": ".*"}]},
+    "POST /v2/snapshots/import": {"sizeBytes": 1},
+    "POST /v2/snapshots/{snapshotId}/copy": {"service": "stranger"},
 }
 OPEN_TO_STRANGERS = {200, 201, 204, 501}
 """What a route answers to somebody about their own, empty tenant where it names no thing of the owner's."""
@@ -65,7 +69,15 @@ def owned(served_stack: Served) -> Owned:
     assert call("POST", "/v2/entities", {"id": "vault", "type": "Vault", "note": note}).status == 201
     snapshot = walk.create(call, SECRET)["id"]
     restore = walk.restore(call, snapshot)["id"]
-    names = {"entityId": "vault", "attrName": "note", "typeName": "Vault", "snapshotId": snapshot, "restoreId": restore}
+    plan = call("POST", f"/v2/snapshots/{snapshot}/restore", {"dryRun": True}).json()["plan"]
+    names = {
+        "entityId": "vault",
+        "attrName": "note",
+        "typeName": "Vault",
+        "snapshotId": snapshot,
+        "restoreId": restore,
+        "planId": plan,
+    }
     return Owned(call, names)
 
 
@@ -120,7 +132,7 @@ def test_route_refuses_a_key_when_it_is_for_other_actions(served_stack: Served, 
 def test_route_shows_a_stranger_nothing_of_a_tenant(stranger: Caller, owned: Owned, route: Route) -> None:
     before = owned.everything()
     document = None if route.method in {"GET", "DELETE"} else BODIES.get(str(route), {})
-    answer = stranger(route.method, route.filled(owned.ids), document)
+    answer = stranger(route.method, route.filled(owned.ids) + QUERIES.get(route.path, ""), document)
     assert SECRET not in answer.text
     if route.variables:
         walk.assert_error(answer, 404, "NotFound")

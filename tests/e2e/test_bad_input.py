@@ -68,6 +68,7 @@ def stocked(served_stack: Served) -> Tenant:
         "typeName": "Room",
         "snapshotId": snapshot,
         "restoreId": "x",
+        "planId": "x",
     }
     empty = Tenant(call, names, [])
     return empty._replace(state=empty.everything())
@@ -216,16 +217,18 @@ def test_create_is_refused_when_a_member_is_wrong(call: Caller, document: Any, s
         ({"safetySnapshot": "yes"}, 400, "safetySnapshot"),
         ({"safetySnapshot": None}, 400, "safetySnapshot"),
         ({"colour": "red"}, 400, "colour"),
-        ({"mode": "merge"}, 501, "merge"),
-        ({"filter": {"type": "Room"}}, 501, "filter"),
-        ({"dryRun": True}, 501, "dryRun"),
+        ({"mode": "other"}, 400, "mode"),
+        ({"filter": {"idPattern": "("}}, 400, "regular expression"),
+        ({"filter": {"type": "Nothing"}}, 422, "selects no entity"),
+        ({"plan": "plan_1"}, 404, "plan_1"),
+        ({"dryRun": 1}, 400, "dryRun"),
     ],
 )
 def test_restore_is_refused_when_a_member_is_wrong(
     call: Caller, stocked: Tenant, document: Any, status: int, said: str
 ) -> None:
     answer = call("POST", f"/v2/snapshots/{stocked.ids['snapshotId']}/restore", document)
-    walk.assert_error(answer, status, "BadRequest" if status == 400 else "NotImplemented", said)
+    walk.assert_error(answer, status, {400: "BadRequest", 404: "NotFound", 422: "Unprocessable"}[status], said)
 
 
 NEW = {"id": "new", "type": "Room"}

@@ -19,7 +19,7 @@ from tests.e2e import walk
 from tests.e2e.served import Caller, Served
 from tests.local.keys import headers_of
 from tidemark.dialects.ngsi.openapi.document import OPERATIONS, build
-from tidemark.dialects.ngsi.openapi.forms import FORMS
+from tidemark.dialects.ngsi.openapi.forms import FORMS, ROOM
 
 TENANT = "described"
 # The one that examples of the description name.
@@ -33,7 +33,12 @@ CHECKED = (
 )
 FAILURES = {HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
 # These start work that goes on after their answer, so a few of them say as much as many.
-SLOW = {"POST /v2/snapshots", "POST /v2/snapshots/{snapshotId}/restore", "POST /v2/snapshots/{snapshotId}/verify"}
+SLOW = {
+    "POST /v2/snapshots",
+    "POST /v2/snapshots/{snapshotId}/copy",
+    "POST /v2/snapshots/{snapshotId}/restore",
+    "POST /v2/snapshots/{snapshotId}/verify",
+}
 EXAMPLES, EXAMPLES_OF_SLOW = 8, 4
 # Requests with longer lines are refused before they reach any function, here and by API Gateway.
 LONGEST_QUERY_CHARS = 1000
@@ -129,26 +134,41 @@ def attempt(world: World, route: str, mode: GenerationMode) -> None:
 @pytest.mark.parametrize("route", OPERATIONS)
 def test_examples_of_the_description_are_obeyed(world: World, route: str) -> None:
     method, path = route.split(" ")
-    operation = described()[path][method]
+    operation, entry = described()[path][method], OPERATIONS[route]
     walk.put_rooms(world.call, 3, 25)
-    body = OPERATIONS[route].body
+    query = {one.name: one.example for one in entry.parameters if one.required}
     examples = (
-        [{"body": example, "media_type": "application/json"} for example in body.examples.values()] if body else []
+        [{"body": example, "media_type": "application/json"} for example in entry.body.examples.values()]
+        if entry.body
+        else []
     )
     for example in examples or [{}]:
-        if path.endswith("/undelete"):
-            assert world.call("DELETE", f"/v2/snapshots/{world.spare['snapshotId']}").status == 204
-        elif route == "POST /v2/entities":
-            world.call("DELETE", f"/v2/entities/{example['body']['id']}")
-        named = world.named(method, path)
-        if route == "DELETE /v2/snapshots/{snapshotId}":
-            named = {"snapshotId": walk.create(world.call)["id"]}
+        named = world.named(method, path) | _made_for(world.call, route, world.spare["snapshotId"])
         with requests.Session() as session:
-            case = operation.Case(path_parameters=named, headers=world.headers(), **example)
+            case = operation.Case(path_parameters=named, query=query, headers=world.headers(), **example)
             status = check(world, session, case)
-        assert status in OPERATIONS[route].answers or status == REFUSED.get(route)
+        assert status in entry.answers or status == REFUSED.get(route)
         if route.endswith("/restore") and status == HTTPStatus.ACCEPTED:
             _wait_for_restores(world)
+
+
+def _made_for(call: Caller, route: str, spare: str) -> dict[str, str]:
+    """What a route needs to be there before, or not to be; variables of its path that name what was made."""
+    match route:
+        case "POST /v2/snapshots/{snapshotId}/undelete":
+            assert call("DELETE", f"/v2/snapshots/{spare}").status == 204
+        case "POST /v2/entities":
+            call("DELETE", f"/v2/entities/{ROOM['id']}")
+        case "DELETE /v2/snapshots/{snapshotId}":
+            return {"snapshotId": walk.create(call)["id"]}
+        case "POST /v2/snapshots/{snapshotId}/import":
+            listing = b'[{"id": "Room1", "type": "Room"}]'
+            opened = call("POST", "/v2/snapshots/import", {"sizeBytes": len(listing)}).json()
+            assert requests.put(opened["files"][0]["urls"][0], listing, timeout=10).status_code == HTTPStatus.OK
+            return {"snapshotId": opened["id"]}
+        case _:
+            pass
+    return {}
 
 
 def _wait_for_restores(world: World) -> None:

@@ -23,7 +23,7 @@ UP_TO = {
     "Plan": ["Plan"],
     "Stage": ["Plan", "Resume", "Stage"],
     "Verify": ["Plan", "Resume", "Stage", "Verify"],
-    "Cutover": ["Plan", "Resume", "Stage", "Verify", "Cutover"],
+    "Cutover": ["Plan", "Resume", "Stage", "Verify", "KeepsOthers", "Cutover"],
 }
 ROLLED_BACK = ["Rollback", "Outcome", "RolledBack"]
 ROOMS = 12
@@ -131,12 +131,15 @@ def test_restore_fails_in_stage_when_a_pack_is_harmed_after_plan(
     ward: Ward, harm: Callable[[Inside, str], None]
 ) -> None:
     pack = ward.a_pack
+    harming = threading.Lock()
     harmed: list[object] = []
 
     def once(event: Mapping[str, Any]) -> None:
-        if not harmed:
-            harmed.append(event)
-            harm(ward.inside, pack)
+        # Workers run side by side: none may read before it is done.
+        with harming:
+            if not harmed:
+                harm(ward.inside, pack)
+                harmed.append(event)
 
     with ward.inside.hooked("stage", once):
         ward.restore_fails("Stage", "PackCorrupt", pack)

@@ -20,7 +20,7 @@ RESTORE_ID = re.compile(r"restore_\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(-[2-9]|-[1-9]\
 SECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 MILLISECOND = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 SUMMARY = ["id", "description", "createdAt", "entityCount", "status"]
-RESTORE_MEMBERS = ["id", "snapshotId", "status", "phase", "done", "total", "percent", "createdAt", "phases"]
+RESTORE_MEMBERS = ["id", "snapshotId", "status", "mode", "phase", "done", "total", "percent", "createdAt", "phases"]
 _TIMEOUT_S = 60
 _POLL_INTERVAL_S = 0.05
 
@@ -144,6 +144,16 @@ def _walk_inside(call: Caller, snapshot_id: str, held: list[Any]) -> None:
     assert_error(call("GET", f"{inside}/urn:ngsi-ld:Room:0005"), 404, "NotFound", "Room:0005")
     (seen,) = call("GET", "/v2/entities/urn:ngsi-ld:Room:0004/history").json()
     assert (seen["snapshotId"], seen["change"], seen["entity"]) == (snapshot_id, "created", held[4])
+    was, now = ({one["id"]: one for one in some} for some in (held, entities(call)))
+    diff = call("GET", f"/v2/snapshots/{snapshot_id}/diff?with=live&limit=1000").json()
+    assert diff["counts"] == {
+        "created": len(now.keys() - was.keys()),
+        "updated": sum(was[one] != now[one] for one in was.keys() & now.keys()),
+        "deleted": len(was.keys() - now.keys()),
+    }
+    assert len(diff["entities"]) == sum(diff["counts"].values()) > 0
+    same = call("GET", f"/v2/snapshots/{snapshot_id}/diff?with={snapshot_id}").json()
+    assert (sum(same["counts"].values()), same["entities"]) == (0, [])
 
 
 def _walk_restore(call: Caller, snapshot_id: str) -> dict[str, Any]:

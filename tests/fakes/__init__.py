@@ -2,6 +2,7 @@
 
 from tests.fakes.catalog import MemoryCatalog
 from tests.fakes.entity_table import MemoryEntityTable
+from tests.fakes.links import MemoryLinks
 from tests.fakes.payloads import MemoryPayloads
 from tests.fakes.repeats import MemoryRepeats
 from tests.fakes.system import ManualClock, SeededEntropy, Serial
@@ -13,6 +14,7 @@ __all__ = [
     "ManualClock",
     "MemoryCatalog",
     "MemoryEntityTable",
+    "MemoryLinks",
     "MemoryPayloads",
     "MemoryRepeats",
     "MemoryWorkflows",
@@ -25,11 +27,12 @@ __all__ = [
 
 def memory_ports(seed: int = 0) -> Ports:
     """A fresh, empty world. Use `dataclasses.replace` to exchange a part of it."""
-    clock = ManualClock()
+    payloads, clock = MemoryPayloads(), ManualClock()
     return Ports(
         catalog=MemoryCatalog(),
         table=MemoryEntityTable(),
-        payloads=MemoryPayloads(),
+        payloads=payloads,
+        links=MemoryLinks(payloads, clock),
         workflows=MemoryWorkflows(),
         clock=clock,
         entropy=SeededEntropy(seed),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.restore import Restore, StagedPart
-from tidemark.domain.snapshot import Snapshot
+from tidemark.domain.snapshot import DamagedSnapshot, Snapshot
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import KeyNotFound, NotFound, RecordExists, RestoreNotFound, SnapshotNotFound, StaleRecord
 
@@ -82,6 +82,11 @@ class MemoryCatalog:
             ]
         yield from sorted(found, key=_age, reverse=True)
 
+    def found_snapshots(
+        self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
+    ) -> Iterator[Snapshot | DamagedSnapshot]:
+        yield from self.snapshots(tenant, since=since, before=before)
+
     def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:
         with self._lock:
             return self._snapshots.replace((snapshot.tenant, snapshot.id), snapshot)
@@ -132,6 +137,11 @@ class MemoryCatalog:
     def key(self, key_id: str) -> ApiKey:
         with self._lock:
             return self._keys.get(key_id, key_id)
+
+    def keys(self) -> Iterator[ApiKey]:
+        with self._lock:
+            found = list(self._keys.records.values())
+        yield from found
 
     def replace_key(self, key: ApiKey) -> ApiKey:
         with self._lock:

@@ -25,6 +25,9 @@ class MemoryPayloads:
                 raise ObjectExists(f"object {key!r} is already stored")
             self.objects[key] = bytes(body)
 
+    def copy(self, source_key: str, key: str) -> None:
+        self.put(key, self.get(source_key))
+
     def get(self, key: str) -> bytes:
         with self._lock:
             if key not in self.objects:

@@ -8,7 +8,7 @@ from tidemark.domain.tenant import Tenant
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """One execution: `subject` is a snapshot, restore or verification id; what an execution isn't given is None."""
+    """One execution: `subject` is a snapshot, restore, verification or transfer id; what it isn't given is None."""
 
     tenant: Tenant
     subject: str
@@ -34,6 +34,9 @@ class MemoryWorkflows:
 
     def start_verification(self, tenant: Tenant, snapshot_id: str, verification_id: str, *, attempt: int) -> None:
         self._start(Started(tenant, verification_id, attempt, snapshot_id=snapshot_id))
+
+    def start_transfer(self, tenant: Tenant, snapshot_id: str, transfer_id: str, *, attempt: int) -> None:
+        self._start(Started(tenant, transfer_id, attempt, snapshot_id=snapshot_id))
 
     def running(self, tenant: Tenant, subject: str, *, attempt: int) -> bool | None:
         with self._lock:

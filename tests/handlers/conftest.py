@@ -15,6 +15,7 @@ ENVIRONMENT = {
     "TIDEMARK_CAPTURE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:capture",
     "TIDEMARK_RESTORE_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:restore",
     "TIDEMARK_VERIFY_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:verify",
+    "TIDEMARK_TRANSFER_MACHINE_ARN": "arn:aws:states:eu-west-1:123456789012:stateMachine:transfer",
 }
 
 

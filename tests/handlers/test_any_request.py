@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from functions.ngsi.cancel_restore import handler as cancel_restore
 from functions.ngsi.create_snapshot import handler as create_snapshot
 from functions.ngsi.delete_snapshot import handler as delete_snapshot
+from functions.ngsi.diff_snapshot import handler as diff_snapshot
 from functions.ngsi.get_restore import handler as get_restore
 from functions.ngsi.get_snapshot import handler as get_snapshot
 from functions.ngsi.list_restores import handler as list_restores
@@ -35,6 +36,7 @@ FUNCTIONS: list[tuple[LambdaHandler, str]] = [
     (restore_snapshot.handler, "restore_snapshot"),
     (undelete_snapshot.handler, "undelete_snapshot"),
     (read_inside.handler, "read_inside"),
+    (diff_snapshot.handler, "diff_snapshot"),
     (list_restores.handler, "list_restores"),
     (get_restore.handler, "get_restore"),
     (cancel_restore.handler, "cancel_restore"),

@@ -125,6 +125,7 @@ def test_key_does_what_it_was_made_for_and_nothing_else(ports: Ports, held: Acti
         ("POST", "/v2/snapshots", Action.SNAPSHOT),
         ("DELETE", "/v2/snapshots/{snapshotId}", Action.SNAPSHOT),
         ("POST", "/v2/snapshots/{snapshotId}/restore", Action.RESTORE),
+        ("POST", "/v2/snapshots/{snapshotId}/copy", Action.SNAPSHOT),
         ("DELETE", "/v2/restores/{restoreId}", Action.RESTORE),
         ("GET", "/v2/restores/{restoreId}", Action.READ),
         ("GET", "/{proxy+}", Action.READ),

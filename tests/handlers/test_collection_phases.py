@@ -49,14 +49,14 @@ def test_run_deletes_garbage_of_every_tenant_and_reports_the_sum(payloads: Memor
     notes = [key for key in payloads.objects if key.endswith(".shard.json")]
     kept = {key for key in payloads.objects if key.endswith((".pack", ".zst")) and "d" * 32 not in key}
     told = listed()
-    assert told == {"run": RUN, "tenantsKey": f"work/collections/{RUN}/tenants.json", "tenants": 2}
+    assert told == {"run": RUN, "tenantsKey": f"work-lists/collections/{RUN}/tenants.json", "tenants": 2}
     assert json.loads(payloads.objects[str(told["tenantsKey"])]) == [{"tenant": HARBOUR}, {"tenant": TENANT}]
     assert [collected(tenant) for tenant in (HARBOUR, TENANT)] == [{"done": True}, {"done": True}]
     report = reported()
     assert (report["whole"], report["message"], report["tenants"], report["finished"]) == (True, "", 2, 2)
     assert (report["deletedObjects"], report["keptObjects"]) == (len(notes) + 3, len(kept))
     assert report["listedObjects"] == len(notes) + 3 + len(kept)
-    assert {key for key in payloads.objects if not key.startswith("work/")} == kept
+    assert {key for key in payloads.objects if not key.startswith("work-lists/")} == kept
 
 
 def test_run_changes_nothing_and_reports_the_same_when_it_is_dry(payloads: MemoryPayloads) -> None:
@@ -64,7 +64,7 @@ def test_run_changes_nothing_and_reports_the_same_when_it_is_dry(payloads: Memor
     listed()
     for tenant in (HARBOUR, TENANT):
         collected(tenant, dry=True)
-    assert {key: body for key, body in payloads.objects.items() if not key.startswith("work/")} == before
+    assert {key: body for key, body in payloads.objects.items() if not key.startswith("work-lists/")} == before
     assert reported()["deletedObjects"] == sum(key.endswith(".shard.json") for key in before) + 3
 
 
@@ -127,4 +127,4 @@ def test_run_finds_nothing_when_there_is_no_tenant(ports: Ports) -> None:
 def test_run_is_refused_when_its_name_is_no_part_of_a_key(payloads: MemoryPayloads, name: str) -> None:
     with pytest.raises(InvalidRequest, match="run"):
         run(list_tenants.handler, "backup", "list_tenants", run=name)
-    assert not [key for key in payloads.objects if key.startswith("work/")]
+    assert not [key for key in payloads.objects if key.startswith("work-lists/")]

@@ -110,7 +110,7 @@ def restoring(ports: Ports) -> Restoring:
 def test_plan_lists_work_that_covers_the_snapshot(restoring: Restoring) -> None:
     planned = restoring.plan()
     assert planned["resumeAt"] == "Stage"
-    assert planned["workKey"] == f"work/{TENANT}/{restoring.id}.json"
+    assert planned["workKey"] == f"work-lists/{TENANT}/{restoring.id}.json"
     assert [part["part"] for part in restoring.work()] == list(range(int(str(planned["parts"]))))
     assert restoring.stage() == ENTITIES
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,11 @@ class Aws:
     """Makes and keeps one client a service. Without an endpoint the clients are intercepted by `moto.mock_aws`."""
 
     endpoint_url: str | None = None
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    """URLs of services that other servers provide, by the service's name in boto3."""
+    credentials: Mapping[str, str] = field(
+        default_factory=lambda: {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY}
+    )
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
@@ -52,7 +57,9 @@ class Aws:
                 make: Any = _session.client  # its types know each service by name only
                 self._clients[service] = make(
                     service,
-                    endpoint_url=self.endpoint_url,
+                    endpoint_url=self.elsewhere.get(service, self.endpoint_url),
+                    aws_access_key_id=self.credentials["AWS_ACCESS_KEY_ID"],
+                    aws_secret_access_key=self.credentials["AWS_SECRET_ACCESS_KEY"],
                     config=Config(
                         s3={"addressing_style": "path"},
                         retries={"total_max_attempts": 1},
@@ -64,13 +71,9 @@ class Aws:
 
     def environment(self) -> dict[str, str]:
         """What a function or a person needs in the environment to reach this AWS."""
-        endpoint = {"AWS_ENDPOINT_URL": self.endpoint_url} if self.endpoint_url else {}
-        return endpoint | {
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
-            "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_REGION": REGION,
-        }
+        endpoints = {"AWS_ENDPOINT_URL": self.endpoint_url} if self.endpoint_url else {}
+        endpoints |= {f"AWS_ENDPOINT_URL_{service.upper()}": url for service, url in self.elsewhere.items()}
+        return {**endpoints, **self.credentials, "AWS_DEFAULT_REGION": REGION, "AWS_REGION": REGION}
 
     def close(self) -> None:
         """Close every connection."""

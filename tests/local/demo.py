@@ -7,10 +7,12 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from tests.local.city import SEED, city, read_again
 from tests.local.demo_client import Client, DemoFailed, Listing
+from tests.local.demo_parts import TEST_TENANT, Parts
 from tests.local.demo_reader import AFTER, BEFORE, Reader
 from tests.local.demo_story import Step, Story
 from tests.local.deployer import DeployError
@@ -48,6 +50,7 @@ class Demo:
         self._stack = stack
         self._client = client
         self._headers = headers
+        self._wreckage: dict[str, int] = {}
 
     def play(self) -> None:
         """Everything after the start of the stack.
@@ -57,7 +60,7 @@ class Demo:
         """
         loaded = self._load()
         backup = self._create(loaded)
-        wrecked = self._wreck(loaded)
+        wrecked = self._parts(loaded, self._wreck(loaded), backup)
         restore = self._restore("Restore it while a reader keeps reading", backup, {}, wrecked, loaded)
         self._prove("Compare all entities with what was loaded", loaded)
         safety = self._find_safety_snapshot(restore, wrecked)
@@ -98,6 +101,18 @@ class Demo:
             wrecked = self._client.listing()
             _same("the number of entities", wrecked.total, loaded.total - len(deleted) + len(new))
             step.result = f"{len(updated)} updated, {len(deleted)} deleted, {len(new)} new"
+        self._wreckage = {"created": len(deleted), "updated": len(updated), "deleted": len(new)}
+        return wrecked
+
+    def _parts(self, loaded: Listing, wrecked: Listing, backup: str) -> Listing:
+        """See what a restore would do, look inside, take a part, put it elsewhere; what is live then."""
+        first = next(city(ENTITIES))
+        with Client(self._stack.url, {**self._headers, "Fiware-Service": TEST_TENANT}) as elsewhere:
+            parts = Parts(self._story, self._client, elsewhere, self._follow_quietly)
+            parts.see_first(backup, self._wreckage)
+            parts.look_inside(backup, first)
+            wrecked = parts.restore_one_type(backup, first["type"], loaded, wrecked)
+            parts.restore_elsewhere(backup, loaded)
         return wrecked
 
     def _restore(self, title: str, snapshot: str, wanted: dict[str, Any], before: Listing, after: Listing) -> str:
@@ -117,13 +132,19 @@ class Demo:
 
     def _follow(self, step: Step, location: str) -> list[str]:
         """Tell the phases as they pass; their names once the restore has completed."""
+        return self._wait(self._client, location, step.tell)
+
+    def _follow_quietly(self, client: Client, location: str) -> list[str]:
+        return self._wait(client, location, lambda _line: None)
+
+    def _wait(self, client: Client, location: str, tell: Callable[[str], None]) -> list[str]:
         told: list[str] = []
         deadline = time.monotonic() + _RESTORE_TIMEOUT_S
         while True:
-            restore = self._client.expect(200, "GET", location).json()
+            restore = client.expect(200, "GET", location).json()
             names = [start["phase"] for start in restore["phases"]]
             for phase in names[len(told) :]:
-                step.tell(f"{phase:8}  {restore['done']:,} of {restore['total']:,} entities staged")
+                tell(f"{phase:8}  {restore['done']:,} of {restore['total']:,} entities staged")
             told = names
             if restore["status"] != "restoring":
                 _same("the restore's status", restore["status"], "completed")

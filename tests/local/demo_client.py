@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -9,6 +10,7 @@ from tests.local.http_messages import Answer, Headers
 
 PAGE = 1000
 _TIMEOUT_S = 60
+_IDLE_S = 2.0
 
 
 class DemoFailed(Exception):
@@ -33,6 +35,7 @@ class Client:
     def __init__(self, url: str, headers: dict[str, str]) -> None:
         self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=_TIMEOUT_S)
         self._headers = headers
+        self._used_s = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -46,6 +49,11 @@ class Client:
         """Send a request, with a JSON document where there is one, and give whatever was answered."""
         body = None if document is None else json.dumps(document, ensure_ascii=False).encode()
         content = {} if body is None else {"Content-Type": "application/json"}
+        now_s = time.monotonic()
+        if now_s - self._used_s > _IDLE_S:
+            # The server may have ended it meanwhile; it is opened again by itself.
+            self._connection.close()
+        self._used_s = now_s
         self._connection.request(method, path, body=body, headers=self._headers | content)
         response = self._connection.getresponse()
         return Answer(response.status, Headers(response.getheaders()), response.read())

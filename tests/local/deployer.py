@@ -71,6 +71,10 @@ class Deployment:
     apis: dict[str, ApiSpec] = field(default_factory=dict)
     recorded: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Properties of the resources that nothing local acts on, by logical id."""
+    tables: list[str] = field(default_factory=list)
+    buckets: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+    """Sentences about options that a server other than moto refused."""
 
 
 type Handler = Callable[["Deployer", Resource], None]
@@ -161,6 +165,15 @@ class Deployer:
     def record(self, resource: Resource, properties: Mapping[str, Any]) -> None:
         """Keep properties that nothing local acts on, so that tests can look at them."""
         self.deployment.recorded[resource.logical_id] = dict(properties)
+
+    def set_option(self, resource: Resource, service: str, operation: str, **arguments: Any) -> None:
+        """Call AWS for something that the functions do not notice. Other servers than moto need not know it."""
+        try:
+            self.call(resource, service, operation, **arguments)
+        except DeployError as error:
+            if service not in self.aws.elsewhere:
+                raise
+            self.deployment.passed_over.append(str(error))
 
     def call(self, resource: Resource, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
         """Call AWS, with numbers and truth values in the types that the operation wants: templates give texts."""

@@ -17,6 +17,7 @@ def ports_of(stack: LocalStack) -> Any:
     from tidemark.adapters.dynamo_catalog import DynamoCatalog  # noqa: PLC0415
     from tidemark.adapters.dynamo_entities import DynamoEntityTable  # noqa: PLC0415
     from tidemark.adapters.powertools_repeats import PowertoolsRepeats  # noqa: PLC0415
+    from tidemark.adapters.s3_links import S3Links  # noqa: PLC0415
     from tidemark.adapters.s3_payloads import S3Payloads  # noqa: PLC0415
     from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows  # noqa: PLC0415
     from tidemark.adapters.system import SystemClock, SystemEntropy, Threads  # noqa: PLC0415
@@ -32,11 +33,13 @@ def ports_of(stack: LocalStack) -> Any:
         catalog=DynamoCatalog(dynamodb, settings.catalog_table),
         table=DynamoEntityTable(dynamodb, settings.entities_table, clock=clock, entropy=entropy, parallel=parallel),
         payloads=S3Payloads(s3, settings.bucket, clock=clock, entropy=entropy),
+        links=S3Links(s3, settings.bucket),
         workflows=StepFunctionsWorkflows(
             stack.client("stepfunctions"),
             capture_arn=settings.capture_machine_arn,
             restore_arn=settings.restore_machine_arn,
             verify_arn=settings.verify_machine_arn,
+            transfer_arn=settings.transfer_machine_arn,
         ),
         clock=clock,
         entropy=entropy,

@@ -28,11 +28,14 @@ def _table(deployer: Deployer, resource: Resource) -> None:
     if stream := resource.take("StreamSpecification"):
         arguments["StreamSpecification"] = {"StreamEnabled": True, **stream}
     made = deployer.call(resource, "dynamodb", "create_table", TableName=name, **arguments)["TableDescription"]
+    deployer.deployment.tables.append(name)
+    if "dynamodb" in deployer.aws.elsewhere:
+        deployer.aws.client("dynamodb").get_waiter("table_exists").wait(TableName=name)
     deployer.set(resource, name, Arn=made["TableArn"], StreamArn=made.get("LatestStreamArn", ""))
     if expiry := resource.take("TimeToLiveSpecification"):
-        deployer.call(resource, "dynamodb", "update_time_to_live", TableName=name, TimeToLiveSpecification=expiry)
+        deployer.set_option(resource, "dynamodb", "update_time_to_live", TableName=name, TimeToLiveSpecification=expiry)
     if recovery := resource.take("PointInTimeRecoverySpecification"):
-        deployer.call(
+        deployer.set_option(
             resource,
             "dynamodb",
             "update_continuous_backups",
@@ -53,6 +56,7 @@ def _bucket(deployer: Deployer, resource: Resource) -> None:
     if resource.take_truth("ObjectLockEnabled"):
         arguments["ObjectLockEnabledForBucket"] = True
     deployer.call(resource, "s3", "create_bucket", Bucket=name, **arguments)
+    deployer.deployment.buckets.append(name)
     deployer.set(
         resource,
         name,
@@ -61,25 +65,27 @@ def _bucket(deployer: Deployer, resource: Resource) -> None:
         RegionalDomainName=f"{name}.s3.{deployer.resolver.resolve({'Ref': 'AWS::Region'})}.amazonaws.com",
     )
     if versioning := resource.take("VersioningConfiguration"):
-        deployer.call(resource, "s3", "put_bucket_versioning", Bucket=name, VersioningConfiguration=versioning)
+        deployer.set_option(resource, "s3", "put_bucket_versioning", Bucket=name, VersioningConfiguration=versioning)
     if block := resource.take("PublicAccessBlockConfiguration"):
-        deployer.call(resource, "s3", "put_public_access_block", Bucket=name, PublicAccessBlockConfiguration=block)
+        deployer.set_option(
+            resource, "s3", "put_public_access_block", Bucket=name, PublicAccessBlockConfiguration=block
+        )
     if encryption := resource.take("BucketEncryption"):
         renamed = {"ServerSideEncryptionByDefault": "ApplyServerSideEncryptionByDefault"}
         rules = [
             {renamed.get(key, key): item for key, item in rule.items()}
             for rule in encryption["ServerSideEncryptionConfiguration"]
         ]
-        deployer.call(
+        deployer.set_option(
             resource, "s3", "put_bucket_encryption", Bucket=name, ServerSideEncryptionConfiguration={"Rules": rules}
         )
     if lifecycle := resource.take("LifecycleConfiguration"):
         rules = [_lifecycle_rule(resource, rule) for rule in lifecycle["Rules"]]
-        deployer.call(
+        deployer.set_option(
             resource, "s3", "put_bucket_lifecycle_configuration", Bucket=name, LifecycleConfiguration={"Rules": rules}
         )
     if tags := resource.take("Tags"):
-        deployer.call(resource, "s3", "put_bucket_tagging", Bucket=name, Tagging={"TagSet": tags})
+        deployer.set_option(resource, "s3", "put_bucket_tagging", Bucket=name, Tagging={"TagSet": tags})
 
 
 def _lifecycle_rule(resource: Resource, rule: dict[str, Any]) -> dict[str, Any]:

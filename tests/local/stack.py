@@ -17,10 +17,12 @@ from typing import Any, Self
 
 from moto import mock_aws
 
+from tests.endpoints import credentials
 from tests.local import moto_dynamodb, moto_lambda, moto_s3, moto_stepfunctions, resources_compute, resources_stores
 from tests.local.aws import REGION, Aws, region_in_environment
 from tests.local.aws_server import EXECUTE_STATE_MACHINES, AwsServer
 from tests.local.deployer import Deployer, Deployment
+from tests.local.elsewhere import remove_stores, unique
 from tests.local.functions import Functions, Runner
 from tests.local.http_messages import Answer, Headers, Request
 from tests.local.http_server import HttpServer
@@ -113,6 +115,7 @@ class LocalStack:
         wait_scale: float = 1.0,
         integration_timeout_s: float = INTEGRATION_TIMEOUT_S,
         logs: LogStore | None = None,
+        elsewhere: Mapping[str, str] | None = None,
     ) -> Self:
         """A stack with real sockets whose functions run in worker processes.
 
@@ -124,6 +127,8 @@ class LocalStack:
             wait_scale: multiplies Wait states and pauses before retries.
             integration_timeout_s: how long the REST API waits for a function.
             logs: takes the functions' log lines.
+            elsewhere: URLs of other servers of DynamoDB (`dynamodb`) and S3 (`s3`), used with the credentials of
+                `tests/endpoints.py`; what the stack makes there it removes when it is closed.
 
         Raises:
             TemplateError, DeployError: the template cannot be deployed.
@@ -135,7 +140,7 @@ class LocalStack:
             stack._cleanup.callback(front.close)
             server = AwsServer(aws_port)
             stack._cleanup.callback(server.close)
-            stack.aws = Aws(server.url)
+            stack.aws = Aws(server.url, elsewhere, credentials()) if elsewhere else Aws(server.url)
             stack.logs = logs or LogStore()
             stack._deploy(template, parameters, wait_scale)
             stack._run(WorkerPool(stack.aws.environment(), stack.logs), integration_timeout_s)
@@ -275,7 +280,11 @@ class LocalStack:
         self._cleanup.callback(self.aws.close)
         self._cleanup.callback(moto_stepfunctions.use, None)
         moto_stepfunctions.use(self.aws, wait_scale=wait_scale, on_end=self.logs.say)
-        self.deployment = Deployer(load_template(template, parameters, region=REGION), self.aws, STACK_NAME).deploy()
+        name = unique(STACK_NAME) if self.aws.elsewhere else STACK_NAME
+        deployer = Deployer(load_template(template, parameters, region=REGION), self.aws, name)
+        made = deployer.deployment
+        self._cleanup.callback(remove_stores, self.aws, made.tables, made.buckets)
+        self.deployment = deployer.deploy()
 
     def _run(self, runner: Runner, integration_timeout_s: float) -> None:
         self.functions = Functions(self.deployment.functions.values(), runner, self.logs)

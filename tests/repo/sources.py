@@ -14,6 +14,7 @@ FUNCTIONS = ROOT / "functions"
 EVENTS = ROOT / "events"
 TESTS = ROOT / "tests"
 TIDEMARK = ROOT / "layers" / "tidemark" / "python" / "tidemark"
+COMMAND_LINE = ROOT / "layers" / "cli" / "python" / "tidemark_cli"
 TEMPLATE = ROOT / "template.yaml"
 README = ROOT / "README.md"
 

@@ -38,6 +38,7 @@ OPERATIONS = (
     "Query",
     "TransactWriteItems",
 )
+S3_REQUESTS = ("GetObject", "HeadObject", "PutObject")
 
 
 def _item(doc: str | None, changed: int | None) -> Item:
@@ -98,6 +99,16 @@ def test_meter_counts_the_requests_that_the_adapters_make(asked: tuple[Ports, Me
     assert {name: meter[name] for name in OPERATIONS} == {name: counted[name] for name in OPERATIONS}
     assert min(counted[name] for name in OPERATIONS) > 0, "the story leaves a kind of request out"
     assert set(counted) <= set(OPERATIONS), "the adapters make requests that the meter does not know"
+
+
+def test_full_shards_cost_what_is_counted_on_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Few enough entities for one pack a shard, and enough for none to be empty.
+    monkeypatch.setattr(costs, "_TOUCH_EVERY", 1)
+    whole, empty, shard, empty_shard = (costs.count_run(*size) for size in ((400, 4), (0, 4), (100, 1), (0, 1)))
+    for what in ("capture", "following"):
+        counted, nothing, full, none = (getattr(one, what) for one in (whole, empty, shard, empty_shard))
+        expected = costs.scaled(nothing, full, none, costs.ONCE, shards=4)
+        assert {name: counted[name] for name in S3_REQUESTS} == {name: expected[name] for name in S3_REQUESTS}
 
 
 def test_item_size_counts_names_and_values_as_dynamodb_does() -> None:

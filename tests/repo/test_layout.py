@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.repo.sources import (
+    COMMAND_LINE,
     FUNCTIONS,
     ROOT,
     TESTS,
@@ -72,7 +73,7 @@ def test_every_handler_is_short() -> None:
 
 
 def test_every_module_fits_in_a_head() -> None:
-    modules = [*product_modules(), *files(".py", under=TESTS / "local")]
+    modules = [*product_modules(), *files(".py", under=COMMAND_LINE), *files(".py", under=TESTS / "local")]
     assert {relative(path): _lines(path) for path in modules if _lines(path) > MODULE_LINES} == {}
 
 
@@ -85,7 +86,7 @@ def test_no_name_is_empty_of_meaning() -> None:
     modules = {relative(path) for path in files(".py") if _words(path.stem) & EMPTY_WORDS}
     definitions = {
         f"{relative(path)}: {node.name}"
-        for path in product_modules()
+        for path in [*product_modules(), *files(".py", under=COMMAND_LINE)]
         for node in ast.walk(tree(path))
         if (isinstance(node, ast.ClassDef) and _words(node.name) & EMPTY_WORDS)
         or (isinstance(node, ast.FunctionDef) and node.name.strip("_") in EMPTY_WORDS)

@@ -1,7 +1,9 @@
 """README.md: its tables are those of template.yaml and of the code, and every command it names exists."""
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from typer.main import get_command
 
 from tests.repo.sources import README, ROOT, resources, template
 from tidemark.dialects import wire
@@ -13,6 +15,7 @@ from tidemark.dialects.ngsi.syntax import MAX_IDENTIFIER_CHARS, MAX_NESTING
 from tidemark.domain.api_key import Action
 from tidemark.domain.live import Layout
 from tidemark.engine.live.writes import MAX_ENTITY_BYTES, MAX_TRANSACTION_ACTIONS
+from tidemark_cli.app import app
 
 
 class Route(NamedTuple):
@@ -85,6 +88,18 @@ def test_readme_says_which_action_each_route_needs() -> None:
     }
 
 
+def test_readme_lists_every_command_and_no_other() -> None:
+    assert {row[0] for row in _table("Command line", "Command")} == set(_commands())
+
+
+def test_readme_names_only_options_that_its_commands_have() -> None:
+    commands = _commands()
+    for name, does, *_ in _table("Command line", "Command"):
+        assert set(re.findall(r"`(--[a-z-]+)", f"`{does}`")) <= commands[name], name
+    every = set().union(*commands.values())
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", _section("Command line"))) <= every
+
+
 def test_readme_states_the_limits_that_the_code_has() -> None:
     stated = {row[0]: row[1] for row in _table("Limits", "What")}
     small_kb = snapshots.MAX_BODY_BYTES >> 10
@@ -109,3 +124,17 @@ def test_readme_names_only_commands_that_exist() -> None:
 def _code(markdown: str) -> list[str]:
     """What is set as code, in fences or in line."""
     return re.findall(r"```.*?```|`[^`\n]+`", markdown, re.DOTALL)
+
+
+def _commands() -> dict[str, set[str]]:
+    """The options of each command, with those that may stand before it."""
+    root: Any = get_command(app)
+    return {
+        f"tidemark {group} {name}": {
+            option
+            for parameter in [*root.params, *command.params]
+            for option in parameter.opts + parameter.secondary_opts
+        }
+        for group, inner in root.commands.items()
+        for name, command in inner.commands.items()
+    }

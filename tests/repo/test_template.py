@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.repo.sources import ROOT, function_folders, relative, resources, template
+from tidemark.domain.tenant import parse_tenant
+from tidemark.errors import InvalidRequest
 
 _FUNCTION = "AWS::Serverless::Function"
 # Actions that AWS defines without a resource, so that "*" is the only one that can be named. Each says what for.
@@ -127,3 +129,18 @@ def test_layers_and_functions_run_one_python() -> None:
 def test_every_parameter_says_what_it_is_for() -> None:
     parameters = template()["Parameters"]
     assert [name for name, parameter in parameters.items() if not parameter.get("Description")] == []
+
+
+def test_rules_that_delete_by_prefix_reach_no_tenant() -> None:
+    rules = next(iter(resources("AWS::S3::Bucket").values()))["LifecycleConfiguration"]["Rules"]
+    prefixes = [rule["Prefix"] for rule in rules if "Prefix" in rule]
+    assert prefixes, "no rule has a prefix"
+    # The objects of a tenant lie under its name.
+    assert [prefix for prefix in prefixes if is_tenant(prefix.partition("/")[0])] == []
+
+
+def is_tenant(name: str) -> bool:
+    try:
+        return parse_tenant(name) == name
+    except InvalidRequest:
+        return False

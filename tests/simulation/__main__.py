@@ -11,7 +11,7 @@ import time
 from typing import Final
 
 from tests.simulation.running import run, seeds
-from tests.simulation.world import SCENES
+from tests.simulation.scenes import SCENES
 
 USUAL_RUNS: Final = 10_000
 _CHUNK: Final = 20
@@ -25,7 +25,7 @@ def main() -> int:
     whole, plays, steps = len(wanted) * len(SCENES), 0, 0
     began_s = told_s = time.monotonic()
     with multiprocessing.get_context("spawn").Pool(min(os.process_cpu_count() or 1, len(chunks) or 1)) as pool:
-        for some_plays, some_steps, broken in pool.imap_unordered(run, chunks):
+        for some_plays, some_steps, _, broken in pool.imap_unordered(run, chunks):
             plays, steps = plays + some_plays, steps + some_steps
             if broken is not None:
                 print(broken, flush=True)

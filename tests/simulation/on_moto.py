@@ -21,12 +21,16 @@ def on_moto() -> Iterator[Callable[[int, Scheduler], Ports]]:
             def step(model: Any, **_: Any) -> None:
                 scheduler.pause(model.name)
 
+            def made(**_: Any) -> None:
+                scheduler.made()
+
             fresh = ports_on(dynamodb, s3, clock=ManualClock(), entropy=SeededEntropy(seed), parallel=Serial())
             ports = stack.enter_context(fresh)
             for client, service in ((dynamodb, "dynamodb"), (s3, "s3")):
                 # Under one name, so that a step of this world is none of the one before.
-                client.meta.events.unregister(f"before-call.{service}", unique_id="simulation")
-                client.meta.events.register(f"before-call.{service}", step, unique_id="simulation")
+                for event, handler in ((f"before-call.{service}", step), (f"after-call.{service}", made)):
+                    client.meta.events.unregister(event, unique_id=f"simulation {event}")
+                    client.meta.events.register(event, handler, unique_id=f"simulation {event}")
             return ports
 
         yield make

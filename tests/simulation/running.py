@@ -1,11 +1,13 @@
 """Plays a scene with a seed, and tells of a failure what is needed to play it again."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
+from tests.simulation.scenes import SCENES
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.world import SCENES, World, in_memory
+from tests.simulation.world import World, in_memory
 from tidemark.ports import Ports
 
 RUNS: Final = "TIDEMARK_SIMULATION_RUNS"
@@ -41,23 +43,34 @@ def play(
     replay: str = "make simulate SEED={seed}",
 ) -> World:
     """Play a scene to its end and check what must hold. Raises Broken."""
-    world = World(seed, make_ports, stepped=stepped)
+    world = World(seed, make_ports, stepped=stepped, danger=SCENES[scene].danger(seed))
     try:
-        SCENES[scene](world)
+        SCENES[scene].run(world)
     except Exception as error:
         raise Broken(scene, seed, replay.format(seed=seed), error, world.scheduler.trace) from error
     return world
 
 
-def run(some: Sequence[int]) -> tuple[int, int, str | None]:
-    """Play every scene with some seeds: the number of plays, of steps, and what the first broken one says."""
+class Played(NamedTuple):
+    """How many plays and steps went well, what befell processes in them, and what the first broken one says."""
+
+    plays: int
+    steps: int
+    befell: Counter[str]
+    broken: str | None
+
+
+def run(some: Sequence[int], scenes: Sequence[str] = tuple(SCENES)) -> Played:
+    """Play scenes with some seeds, until one breaks."""
     plays = steps = 0
+    befell: Counter[str] = Counter()
     for seed in some:
-        for scene in SCENES:
+        for scene in scenes:
             try:
                 world = play(scene, seed)
             except Broken as broken:
-                return plays, steps, str(broken)
+                return Played(plays, steps, befell, str(broken))
             plays += 1
             steps += len(world.scheduler.trace)
-    return plays, steps, None
+            befell += world.fates.befell
+    return Played(plays, steps, befell, None)

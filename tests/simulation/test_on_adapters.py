@@ -10,8 +10,8 @@ import pytest
 
 from tests.simulation.on_moto import on_moto
 from tests.simulation.running import play, seeds
+from tests.simulation.scenes import SCENES
 from tests.simulation.scheduler import Scheduler
-from tests.simulation.world import SCENES
 from tidemark.ports import Ports
 
 RUNS: Final = "TIDEMARK_SIMULATION_AWS_RUNS"
@@ -30,6 +30,6 @@ def make_ports() -> Iterator[Callable[[int, Scheduler], Ports]]:
 def test_guarantees_hold_on_the_adapters_under_any_interleaving_of_requests(
     scene: str, block: int, make_ports: Callable[[int, Scheduler], Ports]
 ) -> None:
-    for seed in seeds(8, RUNS)[block::BLOCKS]:
+    for seed in seeds(5, RUNS)[block::BLOCKS]:
         world = play(scene, seed, make_ports, stepped=False, replay=REPLAY)
         assert {"BatchGetItem", "PutItem"} <= {call for _, call in world.scheduler.trace}, seed

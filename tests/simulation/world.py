@@ -1,36 +1,41 @@
-"""The world that is simulated: accounts, who acts on them, scenes of several actors at once, and what must hold
-afterwards.
+"""The world that is simulated: accounts, and who acts on them.
 
 Writers, captures, restores, readers, deletes and collection are interleaved at the granularity of single calls. Each
 seed is one schedule, and a failing one replays.
 """
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Any, Final, cast
+from functools import partial
+from typing import Any, cast
 
-from tests.driving import TENANT, content, doc, key, live, put, run_restore
+from tests.driving import TENANT, doc, key, put, run_restore
 from tests.fakes import ManualClock, memory_ports
+from tests.simulation.fates import Died, Fates
+from tests.simulation.machines import StateMachines
 from tests.simulation.scheduler import Scheduler, Stepped
+from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.collection import Collection
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Cut, Generation, Layout, TenantState
+from tidemark.domain.restore import Mode
 from tidemark.domain.snapshot import SnapshotStatus
-from tidemark.engine import manifests
 from tidemark.engine.live.writes import Decide, Documents
 from tidemark.errors import Conflict, NotFound, Unavailable
 from tidemark.ports import EntityTable, Ports
 from tidemark.usecases import entities
+from tidemark.usecases.cancel_restore import cancel_restore
 from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
-from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.read_restores import list_restores
+from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 from tidemark.usecases.undelete_snapshot import undelete_snapshot
 
 KEYS = [key(number) for number in range(6)]
+ACCOUNTS = restore_filter.accept({"type": KEYS[0].type})
 START = 100
 TOTAL = START * len(KEYS)
 # A capture in a request never runs out of time here.
@@ -46,6 +51,13 @@ class Oracle:
         self._table = table
         self._scheduler = scheduler
         self.at: dict[tuple[Generation, Cut], dict[EntityKey, str]] = {}
+        self.restored: dict[Generation, dict[EntityKey, str]] = {}
+        self.state: TenantState | None = None
+
+    @property
+    def fence(self) -> int:
+        """The last token that was given out."""
+        return self.state.fence if self.state is not None else 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._table, name)
@@ -53,11 +65,22 @@ class Oracle:
     def replace_state(self, state: TenantState) -> TenantState:
         with self._scheduler.unseen():
             before = self._table.load(state.tenant).state
-        noted = self._table.replace_state(state)
-        if before is not None and noted.cut != before.cut:
+        assert before is not None
+        try:
+            return self._table.replace_state(state)
+        finally:
+            # Also when the answer was lost: what counts is what the table says now.
             with self._scheduler.unseen():
-                self.at[before.generation, before.cut] = dict(self._live(before))
-        return noted
+                self._note(before)
+
+    def _note(self, before: TenantState) -> None:
+        now = self._table.load(before.tenant).state
+        assert now is not None
+        self.state = now
+        if now.cut != before.cut:
+            self.at.setdefault((before.generation, before.cut), dict(self._live(before)))
+        if now.generation != before.generation:
+            self.restored.setdefault(now.generation, dict(self._live(now)))
 
     def _live(self, state: TenantState) -> Iterator[tuple[EntityKey, str]]:
         for shard in range(state.shards):
@@ -81,27 +104,44 @@ class World:
     """One run: an account per key; transfers keep the sum constant, so any torn view has another sum.
 
     `make_ports` gives the ports. Where it registers the steps itself, at a finer grain than calls of the ports,
-    `stepped` is false.
+    `stepped` is false. `danger` is the share of processes that die or stand still; where it is 0, no state machine runs
+    by itself.
     """
 
     def __init__(
-        self, seed: int, make_ports: Callable[[int, Scheduler], Ports] = in_memory, *, stepped: bool = True
+        self,
+        seed: int,
+        make_ports: Callable[[int, Scheduler], Ports] = in_memory,
+        *,
+        stepped: bool = True,
+        danger: float = 0.0,
     ) -> None:
         self.seed = seed
         self.scheduler = Scheduler(seed)
+        self.fates = Fates(self.scheduler, seed, danger)
         ports = make_ports(seed, self.scheduler)
         self.oracle = Oracle(ports.table, self.scheduler)
         self.base: Ports = replace(ports, table=cast("EntityTable", self.oracle), layout=Layout(shards=2, gates=3))
+        if danger:
+            machines = StateMachines(
+                self.scheduler, self.fates, self.ports, self.lease_passes_on, lambda: bool(self.requests)
+            )
+            self.base = replace(self.base, workflows=machines)
         self._stepped = stepped
         put(self.base, dict.fromkeys(KEYS, START))
         self.random = random.Random(seed)
+        self.requests: set[str] = set()
+        self.lost_requests = 0
         self.accounts_read: list[int] = []
         self.committed: set[EntityKey] = set()
         self.collections: list[Collection] = []
+        self.progress: dict[str, int] = {}
 
     def ports(self) -> Ports:
         """The ports of one process: its own hints, every call a step."""
         own = replace(self.base, placements={})
+        if self.fates.danger:
+            own = replace(own, workflows=Stepped(self.base.workflows, self.scheduler))
         if not self._stepped:
             return own
         return replace(
@@ -111,17 +151,44 @@ class World:
             payloads=Stepped(self.base.payloads, self.scheduler),
         )
 
+    def process[T](self, work: Callable[[], T], steps: int) -> T:
+        """Do work in a process of its own. Raises Died."""
+        return self.fates.process(work, steps, lambda: lambda: False)
+
+    def request[T](self, work: Callable[[], T], steps: int) -> T:
+        """Do work that takes the lease in a process of its own. Raises Died."""
+        name = self.scheduler.actor or ""
+        self.requests.add(name)
+
+        def stand() -> Callable[[], bool]:
+            # For all that anybody can tell, it is dead.
+            self.requests.discard(name)
+            self.lost_requests += 1
+            return self.lease_passes_on()
+
+        try:
+            return self.fates.process(work, steps, stand)
+        except Died:
+            self.lost_requests += 1
+            raise
+        finally:
+            self.requests.discard(name)
+
+    def lease_passes_on(self) -> Callable[[], bool]:
+        """Whether the lease has been taken, or taken over, since this was called."""
+        fence = self.oracle.fence
+        return lambda: self.oracle.fence > fence
+
     def writer(self, moves: int, seed: int) -> None:
         """Move amounts between accounts; each move leaves a receipt in its own transaction."""
         ports, choice = self.ports(), random.Random(seed)
         for number in range(moves):
             one, other = choice.sample(KEYS, 2)
             receipt = key(number, f"Receipt{seed}")
-            try:
-                entities.change(ports, TENANT, [one, other, receipt], _move(one, other, receipt, choice.randint(1, 9)))
-            except Unavailable:
-                continue
-            self.committed.add(receipt)
+            move = _move(one, other, receipt, choice.randint(1, 9))
+            with suppress(Unavailable, Died):
+                self.process(partial(entities.change, ports, TENANT, [one, other, receipt], move), 6)
+                self.committed.add(receipt)
 
     def churner(self, moves: int, seed: int) -> None:
         """Make, change and delete the same few entities over and over."""
@@ -129,25 +196,81 @@ class World:
         for number in range(moves):
             one = key(choice.randrange(3), "Churn")
             made = doc(one, number) if choice.random() < 0.5 else None
-            with suppress(Unavailable):
-                entities.change(ports, TENANT, [one], _always({one: made}))
+            with suppress(Unavailable, Died):
+                self.process(partial(entities.change, ports, TENANT, [one], _always({one: made})), 6)
 
     def capturer(self, times: int) -> None:
         ports = self.ports()
         for _ in range(times):
-            with suppress(Conflict):
-                create_snapshot(ports, TENANT, budget_s=BUDGET_S)
+            # Every fourth has to leave its work to the state machine.
+            budget_s = -1.0 if self.fates.danger and self.fates.pick(4) == 0 else BUDGET_S
+            with suppress(Conflict, NotFound, Died):
+                self.request(partial(create_snapshot, ports, TENANT, budget_s=budget_s), 60)
 
     def restorer(self) -> None:
+        """Restore the oldest snapshot, to the end."""
         ports = self.ports()
         done = [one for one in ports.catalog.snapshots(TENANT) if one.status is SnapshotStatus.COMPLETED]
         if not done:
             return
         try:
-            restore = restore_snapshot(ports, TENANT, done[-1].id)
+            restore = restore_snapshot(ports, TENANT, done[-1].id, self.wish())
         except (Conflict, NotFound):
             return
         assert run_restore(ports, restore.id) is None
+
+    def wish(self) -> Wish:
+        """All of a snapshot, or the accounts alone, or what does not delete: each keeps their sum."""
+        return self.random.choice((Wish(), Wish(), Wish(selection=ACCOUNTS), Wish(mode=Mode.MERGE)))
+
+    def asker(self, times: int) -> None:
+        """Ask for restores; the state machine makes them. Every third is cancelled."""
+        ports = self.ports()
+        for _ in range(times):
+            done = [one for one in ports.catalog.snapshots(TENANT) if one.status is SnapshotStatus.COMPLETED]
+            if not done:
+                return
+            wanted = done[self.fates.pick(len(done))].id
+            with suppress(Conflict, NotFound, Unavailable, Died):
+                restore = self.request(partial(restore_snapshot, ports, TENANT, wanted, self.wish()), 10)
+                if self.fates.pick(3) == 0:
+                    # Late, so that it is met in any phase.
+                    self.wait_a_while()
+                    self.process(partial(cancel_restore, ports, TENANT, restore.id), 4)
+
+    def wait_a_while(self) -> None:
+        trace, end = self.scheduler.trace, len(self.scheduler.trace) + self.fates.pick(60)
+        self.scheduler.wait(lambda: len(trace) >= end)
+
+    def operator(self, asks: int) -> None:
+        """Whoever next wants something of a tenant whose lease nobody drives."""
+        ports = self.ports()
+        for _ in range(asks):
+            self.scheduler.wait(self.abandoned)
+            if not self.abandoned():
+                return
+            with suppress(Conflict, NotFound, Died):
+                self.request(partial(create_snapshot, ports, TENANT, budget_s=BUDGET_S), 60)
+
+    def abandoned(self) -> bool:
+        """Whether a lease is held and no execution of it runs, nor a request that might hold it."""
+        with self.scheduler.unseen():
+            state = self.oracle.state
+            if state is None or state.lease is None or (state.lease.attempt == 0 and self.requests):
+                return False
+            attempt = max(state.lease.attempt, 1)
+            while (running := self.base.workflows.running(TENANT, state.lease.subject, attempt=attempt)) is False:
+                attempt += 1
+        return running is None
+
+    def watcher(self, looks: int) -> None:
+        """Look at the progress of restores, which never goes back and never passes its total."""
+        ports = self.ports()
+        for _ in range(looks):
+            for seen in list_restores(ports, TENANT, limit=100, offset=0).items:
+                before = self.progress.get(seen.restore.id, 0)
+                assert before <= seen.done <= seen.restore.total, (seen, before, "progress went back, or too far")
+                self.progress[seen.restore.id] = seen.done
 
     def deleter(self, deletes: int, seed: int) -> None:
         """Delete snapshots, and bring some back. Whoever does so may look away for days between two calls."""
@@ -158,18 +281,17 @@ class World:
                 return
             # The newest half of the times: it is the base of what comes next.
             one = found[0] if choice.random() < 0.5 else choice.choice(found)
-            with suppress(Conflict, NotFound):
-                if one.status is SnapshotStatus.DELETED:
-                    undelete_snapshot(ports, TENANT, one.id)
-                else:
-                    delete_snapshot(ports, TENANT, one.id)
+            change = undelete_snapshot if one.status is SnapshotStatus.DELETED else delete_snapshot
+            with suppress(Conflict, NotFound, Died):
+                self.process(partial[object](change, ports, TENANT, one.id), 5)
 
     def collector(self, times: int) -> None:
         """Collect after the recycle bin's time is over for all that is in it."""
         ports = self.ports()
         for _ in range(times):
             self.let_days_pass()
-            self.collections.append(collect_garbage(ports, TENANT))
+            with suppress(Died):
+                self.collections.append(self.process(partial(collect_garbage, ports, TENANT), 50))
 
     def let_days_pass(self) -> None:
         clock = self.base.clock
@@ -208,116 +330,3 @@ def value(text: str | None) -> int:
 
 def accounts(found: dict[EntityKey, str]) -> dict[EntityKey, int]:
     return {one: value(text) for one, text in found.items() if one in KEYS}
-
-
-def run_restores(world: World) -> None:
-    """Writers, captures and a restore at once; then what was made is checked."""
-    seed = world.seed
-    create_snapshot(world.base, TENANT, budget_s=BUDGET_S)
-    world.scheduler.run(
-        {
-            "writer-1": lambda: world.writer(6, seed),
-            "writer-2": lambda: world.writer(6, seed + 1),
-            "churner": lambda: world.churner(12, seed + 2),
-            "capture": lambda: world.capturer(3),
-            "restore": world.restorer,
-            "reader": lambda: world.reader(4),
-        }
-    )
-    check(world)
-
-
-def run_collections(world: World) -> None:
-    """Collections beside captures, restores and deletes; then what is left is checked."""
-    create_snapshot(world.base, TENANT, budget_s=BUDGET_S)
-    put(world.base, {key(1, "Churn"): 0})
-    base = create_snapshot(world.base, TENANT, budget_s=BUDGET_S)
-    if world.seed % 2:
-        # Nothing but what is built on it names its packs: the next capture, or the safety snapshot of a restore.
-        delete_snapshot(world.base, TENANT, base.id)
-    world.scheduler.run(collection_scene(world))
-    check(world, deletes=True)
-    check_collected(world)
-
-
-SCENES: Final[Mapping[str, Callable[[World], None]]] = MappingProxyType(
-    {"restores": run_restores, "collections": run_collections}
-)
-
-
-def collection_scene(world: World) -> dict[str, Callable[[], None]]:
-    """Who acts beside the collectors: everybody, or captures or a restore alone, which meet more often then."""
-    seed = world.seed
-    scenes: list[dict[str, Callable[[], None]]] = [
-        {
-            "writer": lambda: world.writer(4, seed),
-            "churner": lambda: world.churner(8, seed + 2),
-            "capture": lambda: world.capturer(4),
-            "restore": world.restorer,
-            "delete-1": lambda: world.deleter(4, seed + 3),
-            "delete-2": lambda: world.deleter(4, seed + 4),
-            "collect-2": lambda: world.collector(2),
-        },
-        {
-            "churner": lambda: world.churner(3, seed + 2),
-            "capture": lambda: world.capturer(6),
-            "delete-1": lambda: world.deleter(6, seed + 3),
-        },
-        {"restore": world.restorer, "delete-1": lambda: world.deleter(2, seed + 3)},
-    ]
-    return scenes[seed // 2 % len(scenes)] | {"collect-1": lambda: world.collector(8)}
-
-
-def check_collected(world: World) -> None:
-    """When all is quiet, one more collection leaves what some snapshot needs and nothing else; that is still whole."""
-    seed = world.seed
-    world.let_days_pass()
-    report = collect_garbage(world.base, TENANT)
-    assert (report.problems, report.done) == ((), True), seed
-    state = world.base.table.load(TENANT).state
-    assert state is not None
-    assert state.base is not None
-    held = list(world.base.catalog.snapshots(TENANT))
-    bin_ = [one for one in held if one.status is not SnapshotStatus.COMPLETED]
-    assert {one.id for one in bin_} <= {state.base.snapshot_id}, (seed, "only the base outlives its time")
-    needed: set[str] = set()
-    for one in held:
-        assert one.manifest is not None, (seed, one)
-        needed |= {one.manifest.key, *(pack.key for pack in manifests.read(world.base.payloads, one.manifest).packs)}
-    assert {one.key for one in world.base.payloads.list(f"{TENANT}/")} == needed, seed
-    check(world, deletes=True)
-    for restore in world.base.catalog.restores(TENANT):
-        assert restore.swept, (seed, restore)
-        pages = [world.base.table.page(TENANT, restore.dead_generation, shard) for shard in range(state.shards)]
-        assert not any(page.items for page in pages), (seed, restore)
-
-
-def check(world: World, *, deletes: bool = False) -> None:
-    """Hold what was made against the oracle. A failure names the seed."""
-    seed = world.seed
-    assert not world.scheduler.errors, (seed, world.scheduler.errors, world.scheduler.trace[-40:])
-    assert set(world.accounts_read) <= {len(KEYS)}, (seed, "a read saw a part of a generation")
-    now = live(world.base)
-    assert sum(accounts(now).values()) == TOTAL, (seed, "the live data is torn")
-    somewhere = set(now)
-    for snapshot in world.base.catalog.snapshots(TENANT):
-        if deletes and snapshot.status is SnapshotStatus.PURGING:
-            continue
-        # What is in the recycle bin must be as whole as if it had never been deleted.
-        expected = {SnapshotStatus.COMPLETED, SnapshotStatus.DELETED} if deletes else {SnapshotStatus.COMPLETED}
-        assert snapshot.status in expected, (seed, snapshot)
-        held = content(world.base, snapshot.id)
-        assert sum(accounts(held).values()) == TOTAL, (seed, snapshot.id, "the snapshot is torn")
-        assert len(held) == snapshot.entity_count
-        assert snapshot.generation is not None
-        assert snapshot.cut is not None
-        assert held == world.oracle.at[snapshot.generation, snapshot.cut], (seed, snapshot.id, "not what was live")
-        somewhere |= set(held)
-    assert deletes or world.committed <= somewhere, (seed, "a committed write is in no generation that was kept")
-    state = world.base.table.load(TENANT).state
-    assert state is not None
-    assert (state.lease, state.capturing) == (None, None), (seed, state)
-    gates = world.base.table.load(TENANT, gates=range(state.gates)).gates.values()
-    assert {(gate.generation, gate.cut, gate.capturing, gate.closed_by) for gate in gates} == {
-        (state.generation, state.cut, None, None)
-    }, seed

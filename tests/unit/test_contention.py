@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 
 from tests.driving import TENANT, key, put, run_restore
-from tests.fakes import memory_ports
+from tests.fakes import MemoryWorkflows, memory_ports
 from tests.fakes.system import ManualClock
 from tidemark.domain.live import FencingToken, Lease, LeaseKind
 from tidemark.engine.live import leases
 from tidemark.errors import CaptureInProgress, RestoreInProgress
 from tidemark.ports import Ports
-from tidemark.usecases.contention import SETTLING_S
+from tidemark.usecases.contention import IN_REQUEST, SETTLING_S
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
@@ -78,3 +78,38 @@ def test_create_is_refused_at_once_when_the_holder_is_not_over(ports: Ports, clo
     with pytest.raises(RestoreInProgress, match=restore.id):
         create_snapshot(ports, TENANT)
     assert clock.monotonic_s() == before_s
+
+
+def _attempts(ports: Ports, subject: str) -> list[tuple[int, int]]:
+    """The number and the delay of each execution that was started for a snapshot or restore."""
+    assert isinstance(ports.workflows, MemoryWorkflows)
+    return [(one.attempt, one.delay_s) for one in ports.workflows.started if one.subject == subject]
+
+
+def _end(ports: Ports, subject: str, attempt: int) -> None:
+    assert isinstance(ports.workflows, MemoryWorkflows)
+    ports.workflows.end(TENANT, subject, attempt=attempt)
+
+
+def test_next_attempt_is_started_each_time_a_restore_is_met_whose_execution_is_over(ports: Ports) -> None:
+    snapshot = create_snapshot(ports, TENANT)
+    restore = restore_snapshot(ports, TENANT, snapshot.id)
+    for attempt in (1, 2):
+        _end(ports, restore.id, attempt)
+        for _ in range(2):
+            with pytest.raises(RestoreInProgress, match=restore.id):
+                create_snapshot(ports, TENANT)
+    assert _attempts(ports, restore.id) == [(1, 0), (2, 0), (3, 0)]
+
+
+def test_capture_of_a_request_is_met_after_the_request_and_then_by_attempts(ports: Ports) -> None:
+    subject = "snapshot_2026-01-15T09-00-00Z"
+    leases.acquire(ports, TENANT, kind=LeaseKind.CAPTURE, owner="c1", subject=subject, attempt=IN_REQUEST)
+    for attempt in (None, 1, 2):
+        if attempt is not None:
+            _end(ports, subject, attempt)
+        for _ in range(2):
+            with pytest.raises(CaptureInProgress, match=subject):
+                create_snapshot(ports, TENANT, inline_limit_s=30)
+    # The request may live for so long; an execution that is over needs no waiting for.
+    assert _attempts(ports, subject) == [(1, 30), (2, 0), (3, 0)]

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.driving import TENANT, delete, doc, key, live, put, run_capture, run_restore
+from tests.driving import TENANT, damage, delete, doc, key, live, packs, put, run_capture, run_restore
 from tests.fakes import memory_ports
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey
@@ -16,7 +17,7 @@ from tidemark.domain.restore import Changes, Mode, RestoreStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import DryRunInProgress, DryRunTooLong, NothingSelected, PlanNotFound, PlanOutdated
 from tidemark.ports import Ports
-from tidemark.usecases import entities
+from tidemark.usecases import entities, read_inside
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.dry_run import check_plan, dry_run, read_plan, require_selected
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
@@ -53,6 +54,7 @@ def difference(before: Mapping[EntityKey, str], after: Mapping[EntityKey, str]) 
     mode=st.sampled_from(Mode),
     wanted=st.sampled_from([{}, {"type": "Room"}, {"idPattern": "[12]$"}, {"q": "value>1"}, {"attrs": ["value"]}]),
     target=st.sampled_from([None, OTHER]),
+    captured=st.none() | st.dictionaries(st.sampled_from(KEYS), st.one_of(st.none(), st.integers(0, 3))),
 )
 def test_plan_says_what_the_restore_then_does(
     start: dict[EntityKey, int],
@@ -60,11 +62,15 @@ def test_plan_says_what_the_restore_then_does(
     mode: Mode,
     wanted: Mapping[str, object],
     target: Tenant | None,
+    captured: dict[EntityKey, int | None] | None,
 ) -> None:
     ports = world()
     put(ports, start)
     snapshot = create_snapshot(ports, TENANT)
     rewrite(ports, change)
+    if captured is not None:
+        create_snapshot(ports, TENANT)
+        rewrite(ports, captured)
     wish = Wish(target=target, mode=mode, selection=restore_filter.accept(wanted) if wanted else None)
     before = live(ports, target or TENANT)
     plan = dry_run(ports, TENANT, snapshot.id, wish)
@@ -81,6 +87,80 @@ def test_plan_says_what_the_restore_then_does(
         done["updated"],
         done["deleted"],
     )
+
+
+@pytest.mark.parametrize("mode", Mode)
+def test_dry_run_of_a_snapshot_that_live_data_builds_on_reads_what_differs(mode: Mode) -> None:
+    ports = world()
+    put(ports, dict.fromkeys(map(key, range(400)), 1))
+    snapshot = create_snapshot(ports, TENANT)
+    put(ports, {key(1): 2, key(2): 2})
+    delete(ports, key(3))
+    create_snapshot(ports, TENANT)
+    put(ports, {key(2): 1, key(4): 2, key(500): 2})
+    # The base of both is not read.
+    for name in packs(ports):
+        if "-base-" in name:
+            damage(ports, name, 20)
+    table = Refusing(ports.table)
+    plan = dry_run(replace(ports, table=table), TENANT, snapshot.id, Wish(mode=mode))
+    gone = 1 if mode is Mode.REPLACE else 0
+    assert plan.changes == Changes(created=1, updated=2, deleted=gone, unchanged=397 + 1 - gone)
+    assert (plan.created, plan.updated, plan.deleted) == ((key(3),), (key(1), key(4)), (key(500),) * gone)
+
+
+@pytest.mark.parametrize("wanted", [{}, {"type": "Room"}], ids=["told from layers", "read in full"])
+def test_dry_run_is_of_one_moment_and_knows_that_something_was_written_meanwhile(wanted: dict[str, str]) -> None:
+    ports = world()
+    put(ports, dict.fromkeys(KEYS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    put(ports, {KEYS[3]: 2})
+    wish = Wish(selection=restore_filter.accept(wanted) if wanted else None)
+    meddled = Meddled(ports.table, lambda: rewrite(ports, {KEYS[3]: 1, KEYS[4]: 2, KEYS[5]: None, key(9): 1}))
+    plan = dry_run(replace(ports, table=meddled), TENANT, snapshot.id, wish)
+    assert not meddled.waiting
+    assert plan.changes == Changes(updated=1, unchanged=len(KEYS) - 1)
+    with pytest.raises(PlanOutdated, match="entities were written"):
+        check_plan(ports, plan)
+
+
+class Meddled:
+    """An entity table in which something is written before a shard is first looked through."""
+
+    def __init__(self, table: object, write: Callable[[], None]) -> None:
+        self._table = table
+        self.waiting = [write]
+
+    def __getattr__(self, name: str) -> Any:
+        if name in {"page", "changed_keys"} and self.waiting:
+            self.waiting.pop()()
+        return getattr(self._table, name)
+
+
+@pytest.mark.parametrize("damaged", ["delta", "manifest"])
+def test_dry_run_does_without_what_live_data_builds_on_where_that_is_damaged(damaged: str) -> None:
+    ports = world()
+    put(ports, dict.fromkeys(map(key, range(40)), 1))
+    snapshot = create_snapshot(ports, TENANT)
+    put(ports, {key(1): 2})
+    base = create_snapshot(ports, TENANT)
+    assert base.manifest is not None
+    read_inside.forget()
+    for name in packs(ports) if damaged == "delta" else [base.manifest.key]:
+        if "-base-" not in name:
+            damage(ports, name, 20)
+    assert dry_run(ports, TENANT, snapshot.id, Wish()).changes == Changes(updated=1, unchanged=39)
+
+
+class Refusing:
+    """An entity table in which whole shards can't be read."""
+
+    def __init__(self, table: object) -> None:
+        self._table = table
+
+    def __getattr__(self, name: str) -> Any:
+        assert name != "page"
+        return getattr(self._table, name)
 
 
 def moved_by_a_write(ports: Ports) -> None:
@@ -161,7 +241,7 @@ def test_dry_run_whose_request_died_blocks_nobody_for_good() -> None:
 
     class Dying:
         def __getattr__(self, name: str) -> object:
-            if name == "page":
+            if name == "changed_keys":
                 raise KeyboardInterrupt
             return getattr(table, name)
 

@@ -17,7 +17,7 @@ from tidemark.domain.live import Layout
 from tidemark.domain.snapshot import Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests, tables
-from tidemark.errors import AnswerTooSlow, ManifestCorrupt, PackCorrupt, SnapshotNotFound, SnapshotNotReadable
+from tidemark.errors import AnswerTooSlow, ManifestCorrupt, PackCorrupt, SnapshotNotCompleted, SnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
@@ -121,7 +121,8 @@ def test_reading_inside_gives_what_was_live_whatever_happened_before_and_since(
     steps: list[tuple[str, int, int]],
 ) -> None:
     ports = small_world()
-    put(ports, {key(100): 1})
+    # So many that what changes among the few others is stored as deltas.
+    put(ports, {key(number): 1 for number in range(100, 150)})
     taken: list[tuple[Snapshot, dict[EntityKey, str]]] = []
     for step, number, value in steps:
         assert isinstance(ports.clock, ManualClock)
@@ -184,7 +185,7 @@ def test_snapshot_that_is_not_completed_is_not_read_and_it_is_said_why(status: S
     snapshot = create_snapshot(ports, TENANT)
     ports.catalog.replace_snapshot(replace(ports.catalog.snapshot(TENANT, snapshot.id), status=status))
     said = "still being made" if status is SnapshotStatus.CREATING else "failed"
-    with pytest.raises(SnapshotNotReadable, match=f"{snapshot.id}.*{said}"):
+    with pytest.raises(SnapshotNotCompleted, match=f"{snapshot.id}.*{said}"):
         inside(ports, TENANT, snapshot.id)
     assert history(ports, ROOM.id) == []
 
@@ -260,13 +261,9 @@ def many_snapshots(ports: Ports, count: int, changes: dict[int, dict[EntityKey, 
     return snapshots
 
 
-def other_in_shard_of(one: EntityKey, *, same: bool) -> EntityKey:
-    return next(key(n) for n in range(500, 600) if (shard_of(key(n).id, 2) == shard_of(one.id, 2)) is same)
-
-
 def test_history_reads_no_pack_of_snapshots_that_share_their_layers() -> None:
     ports = small_world()
-    elsewhere = other_in_shard_of(ROOM, same=False)
+    elsewhere = next(one for one in map(key, range(500, 600)) if shard_of(one.id, 2) != shard_of(ROOM.id, 2))
     snapshots = many_snapshots(ports, 40, {0: {ROOM: 1}, 7: {elsewhere: 1}, 20: {ROOM: 2}, 30: {elsewhere: 2}})
     watched, payloads = slow(ports)
     assert history(watched, ROOM.id) == [
@@ -280,12 +277,16 @@ def test_history_reads_no_pack_of_snapshots_that_share_their_layers() -> None:
 
 def test_history_looks_only_at_deltas_while_they_do_not_mention_the_entity() -> None:
     ports = small_world()
-    put(ports, {key(number): number for number in range(400, 600)})
-    neighbour = other_in_shard_of(ROOM, same=True)
-    snapshots = many_snapshots(ports, 5, {0: {ROOM: 1}, **{number: {neighbour: number} for number in range(1, 5)}})
+    beside = [one for one in map(key, range(400, 600)) if shard_of(one.id, 2) == shard_of(key(500).id, 2)]
+    put(ports, dict.fromkeys(beside, 0))
+    changes = {number: {beside[0]: number, beside[-1]: number} for number in range(1, 5)}
+    snapshots = many_snapshots(ports, 5, changes)
     watched, payloads = slow(ports)
-    assert history(watched, ROOM.id) == [(snapshots[0].id, "created", ROOM, doc(ROOM, 1))]
-    assert len([name for name in payloads.read if "-base-" in name]) <= 2
+    assert history(watched, key(500).id, period=Period(since=snapshots[1].created_at)) == []
+    packs = [name for name in payloads.read if name.endswith(".pack")]
+    assert len(packs) == 8, "a table and a frame of each of four deltas"
+    assert not any("-base-" in name for name in packs)
+    assert history(watched, key(500).id) == [(snapshots[0].id, "created", key(500), doc(key(500), 0))]
 
 
 def test_history_is_of_a_period_and_still_knows_what_was_before_it() -> None:

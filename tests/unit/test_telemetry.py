@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tidemark.adapters.system import Threads
 from tidemark.telemetry import BYTES, COUNT, log_context, logger, measure, report_damage
 
 
@@ -36,6 +37,21 @@ def test_context_is_of_one_thread_alone(capsys: pytest.CaptureFixture[str]) -> N
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(work, ["a", "b"]))
     assert sorted((line["message"], line["tenant"]) for line in lines(capsys)) == [("a", "a"), ("b", "b")]
+
+
+def test_context_is_on_the_lines_of_calls_that_run_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    both = Barrier(2)
+
+    def call(number: int) -> None:
+        both.wait(timeout=10)
+        with log_context(shard=number):
+            logger().info("copied")
+
+    with log_context(tenant="a"):
+        Threads().map(call, range(2))
+        logger().info("all")
+    seen = [(line["message"], line["tenant"], line.get("shard")) for line in lines(capsys)]
+    assert sorted(seen, key=str) == [("all", "a", None), ("copied", "a", 0), ("copied", "a", 1)]
 
 
 def test_metrics_are_of_the_service_and_carry_properties_that_are_no_dimensions(

@@ -11,7 +11,7 @@ from tidemark.domain.live import Layout
 from tidemark.domain.restore import RestoreStatus
 from tidemark.domain.snapshot import Failure, Scope, Snapshot, SnapshotStatus, Verification
 from tidemark.engine.verification import Checked
-from tidemark.errors import SnapshotNotFound, SnapshotNotVerifiable, Throttled
+from tidemark.errors import SnapshotNotCompleted, SnapshotNotFound, Throttled
 from tidemark.ports import Ports
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
@@ -109,7 +109,7 @@ def test_snapshot_whose_verification_failed_is_restored_when_its_bytes_are_good_
 def test_verify_is_refused_when_the_snapshot_is_not_completed(ports: Ports, status: SnapshotStatus) -> None:
     snapshot = ports.catalog.replace_snapshot(replace(newest(ports), status=status))
     for call in (verify_snapshot, list_packs):
-        with pytest.raises(SnapshotNotVerifiable, match=f"{snapshot.id} is {status}"):
+        with pytest.raises(SnapshotNotCompleted, match=f"{snapshot.id} is {status}"):
             call(ports, TENANT, snapshot.id)
     assert newest(ports) == snapshot
 

@@ -114,6 +114,13 @@ def _needs(function: str, service: str, operation: str, params: dict[str, Any]) 
             match operation:
                 case "ListObjectsV2":
                     yield Need(function, "s3:ListBucket", bucket)
+                case "CopyObject":
+                    yield Need(function, "s3:GetObject", f"{bucket}/{params['CopySource']['Key']}")
+                    yield Need(function, "s3:PutObject", f"{bucket}/{params['Key']}")
+                case "ListParts":
+                    yield Need(function, "s3:ListMultipartUploadParts", f"{bucket}/{params['Key']}")
+                case "CreateMultipartUpload" | "CompleteMultipartUpload":
+                    yield Need(function, "s3:PutObject", f"{bucket}/{params['Key']}")
                 case "HeadObject":
                     yield Need(function, "s3:GetObject", f"{bucket}/{params['Key']}")
                 case _:

@@ -11,7 +11,7 @@ from tidemark.errors import AwsFailure, Throttled
 
 MACHINE = "CollectStateMachine"
 TOLD = {"dryRun": False}
-KEY = "work/collections/run/tenants.json"
+KEY = "work-lists/collections/run/tenants.json"
 TENANTS = ["acme", "harbour", "smartcity"]
 REPORT: dict[str, Any] = {"whole": True, "message": "", "tenants": 3, "finished": 3, "deletedObjects": 7}
 
@@ -85,15 +85,15 @@ def test_collection_fails_and_says_why_when_it_cannot_go_on(machines: Machines, 
 
 
 def test_collection_fails_when_the_list_of_tenants_is_gone(machines: Machines, script: Script) -> None:
-    script.say("list_tenants", {"run": "run", "tenantsKey": "work/collections/none.json", "tenants": 3})
+    script.say("list_tenants", {"run": "run", "tenantsKey": "work-lists/collections/none.json", "tenants": 3})
     run = machines.run(MACHINE, TOLD)
     assert run.path[-1] == "CollectionFailed"
     assert script.calls["collect_garbage"] == []
 
 
 def test_collection_ends_well_when_there_is_no_tenant(machines: Machines, script: Script) -> None:
-    machines.put("work/collections/empty.json", [])
-    script.say("list_tenants", {"run": "run", "tenantsKey": "work/collections/empty.json", "tenants": 0})
+    machines.put("work-lists/collections/empty.json", [])
+    script.say("list_tenants", {"run": "run", "tenantsKey": "work-lists/collections/empty.json", "tenants": 0})
     assert machines.run(MACHINE, TOLD).status == "SUCCEEDED"
     assert script.calls["collect_garbage"] == []
 

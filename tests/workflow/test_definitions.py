@@ -14,6 +14,11 @@ FUNCTIONS = resources("AWS::Serverless::Function")
 # Step Functions gives up after Lambda would have, and no later than this after it.
 SLACK_S = 60
 EXPRESS_LIMIT_S = 300
+# What Maps select for their items: ids, numbers and key ranges.
+ITEM_MEMBERS = {
+    *("tenant", "snapshotId", "restoreId", "token", "shard", "part", "fromKey", "toKey", "run", "dryRun"),
+    *("transferId", "attempt", "file", "place"),
+}
 
 
 def _machine(path: Path) -> dict[str, Any]:
@@ -55,13 +60,21 @@ def test_machines_may_invoke_the_functions_that_they_name_and_no_others(path: Pa
 
 @pytest.mark.parametrize("path", MACHINES, ids=relative)
 def test_payloads_hold_what_the_state_was_told_by_name(path: Path) -> None:
-    # A whole state as payload would grow with it. What is passed on as it is was selected: by a Map for its items, or
-    # by the state itself out of its last answer.
+    # A whole state as payload would grow with it. What is passed on as it is was selected: by a Map for its items,
+    # before anything could be added to it, or by the state itself out of its last answer.
     for state in states(definition(path)):
         if state.body["Type"] == "Task":
             whole = state.body["Parameters"].get("Payload.$")
-            own = {f"{state.body.get('ResultPath')}.{name.removesuffix('.$')}" for name in state.body["ResultSelector"]}
-            assert state.parents or whole is None or whole in own, state.name
+            if state.parents:
+                nearest = state.parents[-1]
+                told = state.body["Parameters"].get("Payload", nearest["ItemSelector"])
+                assert told.keys() <= {f"{name}.$" for name in ITEM_MEMBERS}, state.name
+                # What the Map selected is whole only in the state that it begins with.
+                assert whole is None or (whole, nearest["ItemProcessor"]["StartAt"]) == ("$", state.name)
+            else:
+                result = state.body.get("ResultPath")
+                own = {f"{result}.{name.removesuffix('.$')}" for name in state.body["ResultSelector"]}
+                assert whole is None or whole in own, state.name
 
 
 def test_states_of_restore_carry_the_names_of_its_phases() -> None:

@@ -9,7 +9,7 @@ from tidemark.errors import AwsFailure, GatesClosed, PackCorrupt, RestoreCancell
 
 MACHINE = "RestoreStateMachine"
 TOLD = {"tenant": "smartcity", "restoreId": "restore_1", "attempt": 1}
-WORK_KEY = "work/smartcity/restore_1.json"
+WORK_KEY = "work-lists/smartcity/restore_1.json"
 WORK: list[dict[str, Any]] = [
     {"part": 0, "shard": 0, "fromKey": None, "toKey": "Room\x1froom-5\x1f/"},
     {"part": 1, "shard": 0, "fromKey": "Room\x1froom-5\x1f/", "toKey": None},
@@ -150,7 +150,7 @@ def test_restore_gives_up_when_aws_throttles_for_ever(machines: Machines, script
 
 
 def test_restore_rolls_back_when_its_list_of_work_is_missing(machines: Machines, script: Script) -> None:
-    script.say("plan", {**PLANNED, "workKey": "work/smartcity/nothing.json"})
+    script.say("plan", {**PLANNED, "workKey": "work-lists/smartcity/nothing.json"})
     run = machines.run(MACHINE, TOLD)
     assert run.path[-3:] == ["Rollback", "Outcome", "RolledBack"]
     assert script.calls["stage"] == []

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -19,15 +20,22 @@ from tests.workflow.rights import Need, granted, is_allowed, noted
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Item, ItemKey
+from tidemark.domain.snapshot import SnapshotStatus
 from tidemark.domain.tenant import Tenant
+from tidemark.engine.transfer import plans
+from tidemark.usecases.copy_snapshot import copy_snapshot
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
 TENANT = Tenant("smartcity")
+OTHER = Tenant("staging")
 # These read objects by name and would be told so if one were missing, which does not happen in the story.
 MISSABLE = (
     *("Plan", "Stage", "Verify", "CatchUp", "Cutover", "Seal", "GetPlan", "RestoreSnapshot", "ReadInside"),
+    "DiffSnapshot",
     *("VerifySnapshot", "ListPacks", "VerifyShard", "Scrub"),
+    *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "StartImport"),
+    *("BeginTransfer", "CopyPacks", "SealTransfer"),
 )
 IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}
 
@@ -37,7 +45,7 @@ class Story:
 
     def __init__(self, stack: LocalStack) -> None:
         self._stack = stack
-        self._headers = headers_of(seed_key(stack), TENANT)
+        self._headers = headers_of(seed_key(stack, tenants=("*",)), TENANT)
         self._unstarted = replace(ports_of(stack), workflows=MemoryWorkflows())
 
     def entities(self) -> None:
@@ -70,6 +78,12 @@ class Story:
         assert self._http("GET", f"/v2/snapshots/{snapshot_id}/entities/room-1", 200)["id"] == "room-1"
         history = self._http("GET", "/v2/entities/room-1/history", 200)
         assert (history[-1]["snapshotId"], history[-1]["change"]) == (snapshot_id, "created")
+
+    def compared(self, snapshot_id: str, other: str, **counts: int) -> None:
+        """What became of the entities of a snapshot, told with all of them on one page."""
+        found = self._http("GET", f"/v2/snapshots/{snapshot_id}/diff?with={other}&limit=100", 200)
+        assert found["counts"] == {"created": 0, "updated": 0, "deleted": 0, **counts}
+        assert len(found["entities"]) == sum(counts.values())
 
     def said_twice(self, snapshot_id: str) -> None:
         """Requests with a key: one that is obeyed and answered again, and one that is refused."""
@@ -151,6 +165,59 @@ class Story:
         told = {"tenant": TENANT, "snapshotId": snapshot.id, "captureId": snapshot.capture_id, "attempt": 1}
         self._stack.invoke("BeginFunction", told)
         self._stack.invoke("AbortFunction", {**told, "error": "States.Timeout", "cause": ""})
+
+    def copy(self, snapshot_id: str) -> str:
+        """Copy the snapshot to another tenant; the copy's id."""
+        made = self._http("POST", f"/v2/snapshots/{snapshot_id}/copy", 202, {"service": OTHER})
+        self._ended("TransferStateMachine", made["id"].removeprefix("snapshot_"))
+        assert ports_of(self._stack).catalog.snapshot(OTHER, made["id"]).status is SnapshotStatus.COMPLETED
+        return str(made["id"])
+
+    def copy_that_is_aborted(self, snapshot_id: str) -> None:
+        copy = copy_snapshot(self._unstarted, TENANT, snapshot_id, OTHER)
+        told = {"tenant": OTHER, "snapshotId": copy.id, "transferId": copy.id.replace("snapshot", "copy"), "attempt": 1}
+        self._stack.invoke("AbortTransferFunction", {**told, "error": "States.Timeout", "cause": ""})
+
+    def copy_that_dies(self, snapshot_id: str) -> None:
+        """Its execution was never started, which the collection finds out."""
+        copy = copy_snapshot(self._unstarted, TENANT, snapshot_id, TENANT)
+        assert copy.origin is not None
+        long_ago = replace(copy.origin, started_at=copy.created_at - timedelta(hours=2))
+        ports_of(self._stack).catalog.replace_snapshot(replace(copy, origin=long_ago))
+
+    def export(self, snapshot_id: str) -> None:
+        """Export a snapshot of several layers; ask while it is prepared, and then for what there is."""
+        self._http("GET", f"/v2/snapshots/{snapshot_id}/export", 202)
+        record = ports_of(self._stack).catalog.snapshot(TENANT, snapshot_id)
+        self._ended("TransferStateMachine", "export_")
+        # As if the first request had not seen its execution end.
+        assert record.export is not None
+        stored = ports_of(self._stack).catalog.snapshot(TENANT, snapshot_id)
+        ports_of(self._stack).catalog.replace_snapshot(replace(stored, export=record.export))
+        self._http("GET", f"/v2/snapshots/{snapshot_id}/export", 202)
+        self._ended("TransferStateMachine", "export_")
+        assert self._http("GET", f"/v2/snapshots/{snapshot_id}/export", 200)["parts"]
+
+    def import_files(self) -> None:
+        """Import a file, asking too early once; then, in its place, one that was completed but never started."""
+        body = b'{"id":"room-1","type":"Room"}\n'
+        begun = self._http("POST", "/v2/snapshots/import", 201, {"sizeBytes": len(body)})
+        path = f"/v2/snapshots/{begun['id']}/import"
+        self._http("POST", path, 409)
+        s3, bucket = self._stack.client("s3"), self._stack.outputs["BucketName"]
+        ports = ports_of(self._stack)
+        snapshot = ports.catalog.snapshot(TENANT, begun["id"])
+        key = plans.file_key(TENANT, snapshot.capture_id, 0)
+        upload = plans.read(ports.payloads, TENANT, snapshot.capture_id).files[0].upload_id
+        s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=body)
+        self._http("POST", path, 202)
+        self._ended("TransferStateMachine", f"import_{begun['id'].removeprefix('snapshot_')}.")
+        assert ports.catalog.snapshot(TENANT, begun["id"]).status is SnapshotStatus.COMPLETED
+        # As if the request had died before it noted that the uploads are completed.
+        stored = ports.catalog.snapshot(TENANT, begun["id"])
+        ports.catalog.replace_snapshot(replace(snapshot, version=stored.version))
+        self._http("POST", path, 202)
+        ports.catalog.replace_snapshot(replace(stored, version=ports.catalog.snapshot(TENANT, begun["id"]).version))
 
     def damage(self, snapshot_id: str) -> None:
         """Overwrite one of the snapshot's packs."""
@@ -238,6 +305,7 @@ def needs(stack: LocalStack) -> set[Need]:
         story.what_everybody_may_read()
         first = story.snapshot()
         story.read_inside(first)
+        story.compared(first, "live")
         assert story.restore(first) == "completed"
         story.said_twice(first)
         story.requests_that_meet_what_was_never_started(first)
@@ -245,13 +313,20 @@ def needs(stack: LocalStack) -> set[Need]:
         story.dry_run(first)
         story.restore_that_is_cancelled(first)
         story.capture_that_is_aborted()
+        story.copy(first)
+        story.copy_that_is_aborted(first)
         story.without("room-7")
+        story.compared(first, "live", updated=1, deleted=1)
         second = story.snapshot()
+        story.export(second)
+        story.compared(first, second, updated=1, deleted=1)
         story.damage(second)
         assert story.restore(second) == "failed"
         story.scrub(second)
         story.verify(first, "passed")
         story.verify(second, "failed")
+        story.import_files()
+        story.copy_that_dies(second)
         story.recycle(first)
         story.delete(first)
         story.collect(first)

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tidemark.domain.keys import EntityKey, shard_of
 from tidemark.domain.live import Generation, Item, ItemKey
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import ObjectExists, ObjectNotFound
-from tidemark.ports import Page
+from tidemark.ports import Page, StoredObject
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 from tidemark.usecases.verify_snapshot import verify_snapshot
@@ -77,17 +77,42 @@ class DiskPayloads(MemoryPayloads):
         super().__init__()
         self._folder = folder
 
+    def path_of(self, key: str) -> Path:
+        """Where an object lies."""
+        return self._folder / key.replace("/", "!")
+
     def put(self, key: str, body: bytes) -> None:
-        path = self._folder / key.replace("/", "!")
+        path = self.path_of(key)
         if path.exists():
             raise ObjectExists(key)
         path.write_bytes(body)
 
     def get(self, key: str) -> bytes:
-        path = self._folder / key.replace("/", "!")
+        path = self.path_of(key)
         if not path.exists():
             raise ObjectNotFound(key)
         return path.read_bytes()
+
+    def get_range(self, key: str, offset: int, length_bytes: int) -> bytes:
+        path = self.path_of(key)
+        if not path.exists():
+            raise ObjectNotFound(key)
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(length_bytes)
+
+    def head(self, key: str) -> StoredObject:
+        path = self.path_of(key)
+        if not path.exists():
+            raise ObjectNotFound(key)
+        with path.open("rb") as file:
+            return StoredObject(key, path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest())
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        for path in sorted(self._folder.iterdir()):
+            key = path.name.replace("!", "/")
+            if key.startswith(prefix):
+                yield StoredObject(key, path.stat().st_size)
 
 
 def peak_mb() -> float:

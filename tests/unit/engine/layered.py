@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from unittest.mock import patch
 
 from tests.fakes import MemoryPayloads
+from tidemark.domain.fingerprint import fingerprint
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Cut
 from tidemark.domain.manifest import Layer, LayerKind, PackRef, ShardManifest
@@ -32,19 +33,28 @@ class NotedPayloads(MemoryPayloads):
         return super().get_range(key, offset, length_bytes)
 
 
-def text(value: int) -> str:
-    return f'{{"n":{value}}}'
+def text(value: int | None) -> str | None:
+    return None if value is None else f'{{"n":{value}}}'
 
 
 def shard_of_runs(*layers: Run, frame_bytes: int = 150, pack_bytes: int = 500) -> tuple[NotedPayloads, ShardManifest]:
     """A shard with these layers, base first, in frames and packs of about these sizes."""
     payloads = NotedPayloads()
-    made = tuple(_layer(payloads, number, run, frame_bytes, pack_bytes) for number, run in enumerate(layers))
+    made = tuple(
+        _layer(payloads, number, run, content_of(layers[:number]), frame_bytes, pack_bytes)
+        for number, run in enumerate(layers)
+    )
     return payloads, ShardManifest(0, 0, None, made)
 
 
-def _layer(payloads: NotedPayloads, number: int, run: Run, frame_bytes: int, pack_bytes: int) -> Layer:
-    records = iter([record(key.sort_key, None if value is None else text(value)) for key, value in sorted(run.items())])
+def _layer(payloads: NotedPayloads, number: int, run: Run, below: Run, frame_bytes: int, pack_bytes: int) -> Layer:
+    records = iter(
+        [
+            record(key.sort_key, text(value), was=fingerprint(text(below.get(key))))
+            for key, value in sorted(run.items())
+            if value is not None or key in below
+        ]
+    )
     references: list[PackRef] = []
     with patch.object(packs, "FRAME_RAW_BYTES", frame_bytes), patch.object(packs, "PACK_BYTES", pack_bytes):
         while (built := packs.build_pack(records)) is not None:

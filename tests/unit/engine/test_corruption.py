@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.driving import TENANT, content, delete, key, live, put, run_restore
+from tests.driving import TENANT, content, damage, delete, key, live, packs, put, run_restore
 from tests.fakes import ManualClock, MemoryPayloads, memory_ports
 from tests.tally import TALLY
 from tidemark.domain.live import Layout
 from tidemark.domain.manifest import Manifest
+from tidemark.domain.restore import RestoreStatus
 from tidemark.domain.snapshot import Snapshot, SnapshotStatus
 from tidemark.engine import manifests
 from tidemark.errors import ManifestCorrupt, PackCorrupt
@@ -112,8 +113,8 @@ def cases(made: World, at: Target) -> Iterator[bytes | None]:
     """Each damage of the object in turn."""
     for offset in range(at.start, at.stop):
         yield flipped(made.payloads.objects[at.key], offset)
-    for damage in OTHER_DAMAGE:
-        yield otherwise(made.payloads.objects, at, damage)
+    for way in OTHER_DAMAGE:
+        yield otherwise(made.payloads.objects, at, way)
 
 
 def assert_noticed_by_verify(made: World, object_key: str) -> None:
@@ -234,3 +235,28 @@ def test_capture_never_adopts_a_pack_that_is_damaged() -> None:
     objects[pack] = good
     capture_phases.copy_shard(ports, TENANT, snapshot.id, token=begun.token, shard=0)
     assert capture_phases.seal(ports, TENANT, snapshot.id, token=begun.token).status is SnapshotStatus.COMPLETED
+
+
+@pytest.mark.parametrize("harm", ["missing", "overwritten", "rotten and compacted"])
+def test_restore_ends_with_its_safety_snapshot_when_the_packs_that_this_builds_on_are_damaged(harm: str) -> None:
+    payloads = Rotting() if harm.startswith("rotten") else MemoryPayloads()
+    ports = replace(memory_ports(), payloads=payloads, layout=Layout(shards=1, gates=1))
+    put(ports, {key(number): number for number in range(40)})
+    first = create_snapshot(ports, TENANT)
+    put(ports, {key(1): 11})
+    second = create_snapshot(ports, TENANT)
+    # Enough for a new base, which reads the packs of the old one; or not.
+    put(ports, {key(number): 22 for number in range(2, 22 if harm.startswith("rotten") else 4)})
+    [pack] = [one for one in packs(ports) if f"/{second.capture_id}/" in one]
+    if harm == "missing":
+        del payloads.objects[pack]
+    else:
+        damage(ports, pack, 20)
+    restored, wrecked = content(ports, first.id), live(ports)
+    restore = restore_snapshot(ports, TENANT, first.id)
+    assert run_restore(ports, restore.id) is None
+    done = ports.catalog.restore(TENANT, restore.id)
+    assert done.status is RestoreStatus.COMPLETED
+    assert live(ports) == restored
+    assert content(ports, done.safety_snapshot_id or "") == wrecked
+    assert create_snapshot(ports, TENANT).status is SnapshotStatus.COMPLETED

@@ -12,7 +12,7 @@ from tests.unit.engine.disturbed import Counter, Death, calls_of, numbered
 from tests.unit.engine.test_collect import During
 from tidemark.domain.live import Layout
 from tidemark.domain.snapshot import Snapshot, SnapshotStatus
-from tidemark.errors import SnapshotNotRestorable
+from tidemark.errors import SnapshotNotCompleted
 from tidemark.ports import Ports
 from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
@@ -156,7 +156,7 @@ def test_restore_is_refused_when_the_collector_comes_first(ports: Ports) -> None
     snapshot(ports, value=3)
     pass_time(ports, 2 * HOUR)
     beside = During(ports.table, "replace_state", lambda: collect_garbage(ports, TENANT))
-    with pytest.raises(SnapshotNotRestorable):
+    with pytest.raises(SnapshotNotCompleted):
         restore_snapshot(replace(ports, table=beside), TENANT, expiring.id)
     assert now_is(ports, expiring).status is SnapshotStatus.DELETED
     assert create_snapshot(ports, TENANT).status is SnapshotStatus.COMPLETED

@@ -130,7 +130,9 @@ def test_restore_is_whole_or_not_at_all_when_aws_fails_at_any_call(length: int) 
         assert live(ports) in (original, wrecked), (first, after)
         for restore in ports.catalog.restores(TENANT):
             assert restore.status in {RestoreStatus.COMPLETED, RestoreStatus.FAILED}, (first, after, restore)
-            statuses.add((restore.status, restore.phase))
+            if restore.parts is not None:
+                # One that never began was withdrawn by its request.
+                statuses.add((restore.status, restore.phase))
             if restore.status is RestoreStatus.COMPLETED:
                 assert live(ports) == original, (first, after)
                 assert content(ports, restore.safety_snapshot_id or "") == wrecked, (first, after)

@@ -30,7 +30,7 @@ def all_gates(ports: Ports) -> list[Gate]:
 def test_switch_is_refused_when_the_token_is_void() -> None:
     ports = memory_ports()
     late = holding(ports)
-    leases.take_over(ports, TENANT, owner="owner", attempt=2)
+    leases.take_over(ports, TENANT, owner="owner", subject="owner", attempt=2)
     before = leases.current_state(ports.table, TENANT), all_gates(ports)
     with pytest.raises(LeaseLost):
         gates.switch(ports, TENANT, late, lambda state: replace(state, cut=Cut(state.cut + 1)))
@@ -108,7 +108,7 @@ def restoring() -> tuple[Ports, str, int]:
 def zombies(ports: Ports, restore_id: str, token: int) -> dict[str, Callable[[], object]]:
     """What a worker of attempt 1 may still do."""
     failure = Failure("LeaseLost", "late")
-    part = work(ports, f"work/{TENANT}/{restore_id}.json")[0]
+    part = work(ports, f"work-lists/{TENANT}/{restore_id}.json")[0]
     return {
         "plan": lambda: restore_phases.plan(ports, TENANT, restore_id, attempt=1),
         "stage": lambda: restore_phases.stage(ports, TENANT, restore_id, token=token, part=part),

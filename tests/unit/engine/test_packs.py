@@ -214,7 +214,7 @@ def name(number: int) -> str:
 def test_read_shard_gives_the_last_word_of_each_key_and_no_tombstones(layers: list[dict[int, int | None]]) -> None:
     runs = [
         [
-            record(f"A\x1f{number:03d}\x1f/", None if value is None else str(value))
+            record(f"A\x1f{number:03d}\x1f/", None if value is None else str(value), was="AAAAAAAA")
             for number, value in sorted(run.items())
         ]
         for run in layers

@@ -12,6 +12,7 @@ import pytest
 from tests.driving import TENANT, delete, key, put
 from tests.fakes import MemoryPayloads, memory_ports
 from tidemark.domain.digest import SetDigest
+from tidemark.domain.fingerprint import fingerprint
 from tidemark.domain.keys import SEPARATOR
 from tidemark.domain.live import Cut, Layout
 from tidemark.domain.manifest import Layer, LayerKind, PackRef, ShardManifest
@@ -32,14 +33,17 @@ def name(number: int) -> str:
     return f"Room{SEPARATOR}{number:04d}{SEPARATOR}/"
 
 
+def was(number: int) -> str | None:
+    """The fingerprint of an entity in a base."""
+    return fingerprint(f'{{"n":{number}}}')
+
+
 def base_records(count: int, first: int = 0) -> list[Record]:
     return [record(name(number), f'{{"n":{number}}}') for number in range(first, first + count)]
 
 
-def stored(
-    payloads: MemoryPayloads, records: list[Record], number: int = 0, kind: LayerKind = LayerKind.BASE
-) -> PackRef:
-    built = build_pack(records, kind)
+def stored(payloads: MemoryPayloads, records: list[Record], number: int = 0) -> PackRef:
+    built = build_pack(records)
     assert built is not None
     pack_key = f"smartcity/packs/c/000-{number:05d}.pack"
     payloads.objects[pack_key] = built.body
@@ -52,7 +56,7 @@ def layer(*packs: PackRef, kind: LayerKind = LayerKind.BASE) -> Layer:
 
 
 def delta_layer(payloads: MemoryPayloads, records: list[Record], number: int) -> Layer:
-    return layer(stored(payloads, records, number, LayerKind.DELTA), kind=LayerKind.DELTA)
+    return layer(stored(payloads, records, number), kind=LayerKind.DELTA)
 
 
 def shard(*layers: Layer, digest: str | None = None) -> ShardManifest:
@@ -77,7 +81,11 @@ def payloads() -> MemoryPayloads:
 
 def layered(payloads: MemoryPayloads) -> ShardManifest:
     """Ten entities in two packs, of which the delta changes one, deletes one and adds one."""
-    delta = [record(name(3), '{"n":33}'), record(name(4), None), record(name(50), '{"n":50}', new=True)]
+    delta = [
+        record(name(3), '{"n":33}', was=was(3)),
+        record(name(4), None, was=was(4)),
+        record(name(50), '{"n":50}'),
+    ]
     base = layer(stored(payloads, base_records(6)), stored(payloads, base_records(4, first=6), 1))
     return shard(base, delta_layer(payloads, delta, 2))
 
@@ -156,31 +164,50 @@ def test_check_shard_names_the_manifest_when_its_line_is_not_what_the_packs_hold
         check(payloads, found)
 
 
-def test_check_shard_names_the_manifest_when_a_delta_counts_wrong(payloads: MemoryPayloads) -> None:
-    delta = [record(name(3), '{"n":33}', new=True)]
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [record(name(3), '{"n":33}')],
+        [record(name(3), '{"n":33}', was=was(4))],
+        [record(name(4), None, was=was(3))],
+        [record(name(50), '{"n":50}', was=was(50))],
+        [record(name(50), None, was=was(50))],
+        [record(name(3), '{"n":33}', was=was(3)), record(name(3), '{"n":34}', was=was(3))],
+        [record(name(3), None, was=was(3)), record(name(3), '{"n":34}', was=was(3))],
+    ],
+    ids=["new", "updated", "deleted", "updated without", "deleted without", "second delta", "after a delete"],
+)
+def test_check_shard_names_the_entity_when_a_delta_was_made_from_something_else(
+    payloads: MemoryPayloads, lines: list[Record]
+) -> None:
     base = layer(stored(payloads, base_records(6)))
-    with pytest.raises(ManifestCorrupt, match="says 7 entities; its layers together hold 6"):
-        check(payloads, shard(base, delta_layer(payloads, delta, 1)))
+    deltas = [delta_layer(payloads, [line], number) for number, line in enumerate(lines, start=1)]
+    entity = "Room 00(03|04|50) /"
+    with pytest.raises(ManifestCorrupt, match=f"{MANIFEST}, shard 0.*'{entity}' that something else lies below it"):
+        check(payloads, shard(base, *deltas))
 
 
 def test_check_shard_names_the_pack_when_its_records_add_up_to_another_net(payloads: MemoryPayloads) -> None:
     base = layer(stored(payloads, base_records(6)))
-    # A pack of a base counts each record, so this one says 2 where its records of a delta add 0.
-    pack = stored(payloads, [record(name(3), None), record(name(50), '{"n":50}', new=True)], 1)
+    lying = stored(payloads, [record(name(3), None, was=was(3)), record(name(50), '{"n":50}')], 1)
+    body = with_toc(payloads.objects[lying.key], lambda toc: toc.update(net=2))
+    payloads.objects[lying.key] = body
+    pack = describe(lying.key, body)
     with pytest.raises(PackCorrupt, match=f"{pack.key} says that it adds 2 entities, its records add 0"):
         check(payloads, shard(base, layer(pack, kind=LayerKind.DELTA)))
 
 
-def test_check_shard_names_the_pack_when_a_base_has_a_tombstone(payloads: MemoryPayloads) -> None:
-    pack = stored(payloads, [*base_records(2), record(name(7), None)])
-    with pytest.raises(PackCorrupt, match=f"{pack.key} .* tombstone"):
+@pytest.mark.parametrize("value", [None, "{}"], ids=["tombstone", "update"])
+def test_check_shard_names_the_shard_when_a_base_has_a_record_of_a_delta(
+    payloads: MemoryPayloads, value: str | None
+) -> None:
+    pack = stored(payloads, [*base_records(2), record(name(7), value, was=was(7))])
+    with pytest.raises(ManifestCorrupt, match=f"{MANIFEST}, shard 0.*a base with records that only deltas have"):
         check(payloads, shard(layer(pack)))
-
-
-def test_check_shard_names_the_pack_when_a_base_calls_an_entity_new(payloads: MemoryPayloads) -> None:
-    pack = stored(payloads, [*base_records(2), record(name(7), "{}", new=True)])
-    with pytest.raises(PackCorrupt, match=f"{pack.key} .* mark of a delta"):
-        check(payloads, shard(layer(pack)))
+    body = with_toc(payloads.objects[pack.key], lambda toc: toc.update(net=3))
+    payloads.objects[pack.key] = body
+    with pytest.raises(PackCorrupt, match=f"{pack.key} says that it adds 3"):
+        check(payloads, shard(layer(describe(pack.key, body))))
 
 
 @pytest.mark.parametrize("order", [[1, 0], [0, 0], [0, 2, 1]])
@@ -200,11 +227,15 @@ def test_check_shard_names_the_pack_when_its_records_are_out_of_order(
         b'{"key":["Room","1","/"]}',
         b'{"key":["Room","1","/"],"value":{}',
         b'{"key":["Room","1","/"],"value":{},"more":1}',
-        b'{"key":["Room","1","/"],"value":{},"new":false}',
-        b'{"key":["Room","1","/"],"value":{},"new":true,"new":true}',
-        b'{"key":["Room","1","/"],"new":true,"value":{}}',
-        b'{"key":["Room","1","/"],"value":,"new":true}',
-        b'{"key":["Room","1","/"],"tombstone":true,"new":true}',
+        b'{"key":["Room","1","/"],"value":{},"new":true}',
+        b'{"key":["Room","1","/"],"value":{},"was":"AAAA"}',
+        b'{"key":["Room","1","/"],"value":{},"was":null}',
+        b'{"key":["Room","1","/"],"value":{},"was":"AAAAAAAA","was":"AAAAAAAA"}',
+        b'{"key":["Room","1","/"],"was":"AAAAAAAA","value":{}}',
+        b'{"key":["Room","1","/"],"value":,"was":"AAAAAAAA"}',
+        b'{"key":["Room","1","/"],"tombstone":true}',
+        b'{"key":["Room","1","/"],"tombstone":true,"was":"AAAA"}',
+        b'{"key":["Room","1","/"],"tombstone":false,"was":"AAAAAAAA"}',
         b'{"key":["Room","1", "/"],"value":{}}',
         b'{"key":["Roo\\u006d","1","/"],"value":{}}',
         b'{"key":["Room","1","/"],"value":"\xff"}',

@@ -31,3 +31,20 @@ def test_lets_one_win_when_threads_create_the_same_object() -> None:
         assert outcomes.count("PreconditionFailed") == 31
         assert s3.get_object(Bucket="packs", Key="k")["Body"].read() == str(outcomes.index("created")).encode()
         aws.close()
+
+
+def test_refuses_a_conditional_copy_when_the_key_is_taken() -> None:
+    with mock_aws():
+        aws = Aws()
+        s3 = aws.client("s3")
+        s3.create_bucket(Bucket="packs", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        s3.put_object(Bucket="packs", Key="k", Body=b"1")
+        for expected in ("copied", "PreconditionFailed"):
+            try:
+                s3.copy_object(Bucket="packs", Key="c", CopySource="packs/k", IfNoneMatch="*")
+                outcome = "copied"
+            except ClientError as error:
+                outcome = str(error.response["Error"]["Code"])
+            assert outcome == expected
+        s3.copy_object(Bucket="packs", Key="c", CopySource="packs/k")
+        aws.close()

@@ -13,6 +13,7 @@ from openapi_schema_validator import OAS31Validator
 from tidemark.dialects.ngsi.attributes import parse_attribute
 from tidemark.dialects.ngsi.batch import parse_update as parse_batch
 from tidemark.dialects.ngsi.entities import parse_entity, parse_entity_attributes
+from tidemark.dialects.ngsi.imports import parse_import
 from tidemark.dialects.ngsi.openapi.document import OPERATIONS, build
 from tidemark.dialects.ngsi.openapi.operation import Body
 from tidemark.dialects.ngsi.parameters import members
@@ -20,7 +21,8 @@ from tidemark.dialects.ngsi.rendering import names_in
 from tidemark.dialects.ngsi.selection import from_document
 from tidemark.dialects.ngsi.service_path import EVERYWHERE
 from tidemark.dialects.ngsi.snapshot_metadata import parse_create, parse_update
-from tidemark.dialects.ngsi.snapshots import parse_bare, parse_restore
+from tidemark.dialects.ngsi.snapshots import parse_bare, parse_copy, parse_restore
+from tidemark.engine.transfer.plans import MAX_FILE_BYTES
 from tidemark.errors import InvalidRequest, NotSupported
 
 type Parse = Callable[[Any], object]
@@ -65,7 +67,8 @@ FILTER = some(
     q=QUERIES,
     attrs=st.lists(NAMES, max_size=3) | st.integers(99, 101).map(lambda count: ["a"] * count),
 )
-TARGET = some(service=st.sampled_from(["staging", "Staging_1", "a-b", "x" * 50, "x" * 51, "\u212a", ""]))
+TENANTS = st.sampled_from(["staging", "Staging_1", "a-b", "x" * 50, "x" * 51, "\u212a", ""])
+TARGET = some(service=TENANTS)
 RESTORE = some(
     mode=st.sampled_from(["replace", "merge", "mix"]),
     target=TARGET,
@@ -73,6 +76,40 @@ RESTORE = some(
     dryRun=st.booleans(),
     plan=st.just("plan_0123456789abcdef0123456789abcdef"),
     safetySnapshot=st.booleans(),
+)
+SIZES = st.integers(0, 2**40) | st.just(MAX_FILE_BYTES + 1)
+FILE = some(
+    sizeBytes=SIZES,
+    name=st.sampled_from(["rooms.ndjson", "x" * 200, "x" * 201, "a/b", ""]),
+    sha256=st.sampled_from([None, "0f" * 32, "0F" * 32, "0f"]),
+    records=st.just(1) | st.none(),
+)
+FILES = st.lists(FILE, max_size=2) | st.integers(1000, 1001).map(lambda count: [{"sizeBytes": 0}] * count)
+MANIFEST = some(
+    format=st.sampled_from(["tidemark-export", "tidemark"]),
+    version=st.sampled_from([1, 2]),
+    records=st.integers(0, 2),
+    digest=st.sampled_from(["f0" * 32, "f0"]),
+    parts=FILES,
+    partCount=st.integers(0, 2),
+    url=st.just("https://tidemark.example/part"),
+)
+GOOD_MANIFEST = st.just(
+    {
+        "format": "tidemark-export",
+        "version": 1,
+        "records": 1,
+        "digest": "f0" * 32,
+        "parts": [{"sizeBytes": 5, "records": 1}],
+    }
+)
+IMPORT = some(
+    sizeBytes=SIZES,
+    files=FILES,
+    manifest=GOOD_MANIFEST
+    | st.tuples(GOOD_MANIFEST, MANIFEST).map(lambda part: part[0] | part[1] if isinstance(part[1], dict) else part[1]),
+    description=TEXTS,
+    servicePath=st.sampled_from(["/", "/city", "/city/", "city", "/a//b", "", "/#"]),
 )
 VALUES: Documents = st.recursive(
     st.none() | st.booleans() | st.integers() | st.sampled_from(["on", "a b", "<", "a=b", ""]),
@@ -90,6 +127,8 @@ QUERY = some(
     metadata=st.lists(st.sampled_from(["a", "*", ""]), max_size=2),
     expression=st.fixed_dictionaries({}, optional={"q": QUERIES | JUNK, "mq": MQ}) | JUNK,
 )
+# What concerns the whole of an import, which no schema can say: sums of its parts.
+SUMS = ("the manifest does not have all parts", "the files have")
 ACTIONS = st.sampled_from(
     ["append", "appendStrict", "APPEND_STRICT", "update", "delete", "replace", "create", "Append"]
 )
@@ -106,6 +145,8 @@ CASES: dict[str, tuple[Parse, Documents]] = {
     "CreateSnapshot": (parse_create, some(description=TEXTS, labels=LABELS, expiresIn=LIFETIMES)),
     "UpdateSnapshot": (parse_update, some(description=TEXTS, labels=LABELS, expiresIn=LIFETIMES, expiresAt=MOMENTS)),
     "NoMembers": (parse_bare, some()),
+    "CopySnapshot": (parse_copy, some(service=TENANTS, description=TEXTS)),
+    "OpenImport": (parse_import, IMPORT),
     "RestoreSnapshot": (parse_restore, RESTORE),
     "RestoreTarget": (lambda document: parse_restore({"target": document}), TARGET),
     "RestoreFilter": (lambda document: parse_restore({"filter": document}), FILTER),
@@ -146,6 +187,7 @@ def test_parser_takes_what_fits_the_description_and_nothing_else(name: str) -> N
             reason = None
         except InvalidRequest as error:
             reason = error.message
+            assume(not reason.startswith(SUMS))
         except NotSupported:
             assume(False)
         assert _validator(name).is_valid(document) is (reason is None), (document, reason)
@@ -153,6 +195,11 @@ def test_parser_takes_what_fits_the_description_and_nothing_else(name: str) -> N
 
     agree()
     assert taken == {True, False}
+
+
+def test_every_model_of_a_body_is_held_against_its_parser() -> None:
+    models = {body.model.__name__ for body in _bodies().values() if isinstance(body.model, type)}
+    assert models - CASES.keys() == set(), "give each of these a parser and documents in CASES"
 
 
 def _bodies() -> dict[str, Body]:

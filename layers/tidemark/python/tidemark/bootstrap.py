@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from tidemark.adapters import clients, stack_outputs
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_entities import DynamoEntityTable
+from tidemark.adapters.s3_links import S3Links
 from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows
 from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
@@ -65,16 +66,19 @@ def _wired(chosen: Settings) -> Ports:
     clock, entropy, parallel = SystemClock(), SystemEntropy(), Threads()
     dynamodb: Any = _OnFirstUse(clients.dynamodb)
     s3: Any = _OnFirstUse(clients.s3)
+    signing: Any = _OnFirstUse(clients.s3_links)
     stepfunctions: Any = _OnFirstUse(clients.stepfunctions)
     return Ports(
         catalog=DynamoCatalog(dynamodb, chosen.catalog_table),
         table=DynamoEntityTable(dynamodb, chosen.entities_table, clock=clock, entropy=entropy, parallel=parallel),
         payloads=S3Payloads(s3, chosen.bucket, clock=clock, entropy=entropy),
+        links=S3Links(signing, chosen.bucket),
         workflows=StepFunctionsWorkflows(
             stepfunctions,
             capture_arn=chosen.capture_machine_arn,
             restore_arn=chosen.restore_machine_arn,
             verify_arn=chosen.verify_machine_arn,
+            transfer_arn=chosen.transfer_machine_arn,
         ),
         clock=clock,
         entropy=entropy,

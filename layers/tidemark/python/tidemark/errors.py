@@ -34,6 +34,10 @@ class InvalidRequest(TidemarkError):
     """The request breaks a documented rule; it will never succeed as it is."""
 
 
+class ImportRefused(InvalidRequest):
+    """A file that was to be imported is not one: the sentence names it, the line, and why."""
+
+
 class MalformedBody(InvalidRequest):
     """The body is not what its content type says it is."""
 
@@ -162,16 +166,20 @@ class NothingSelected(Unprocessable):
     """The filter of a restore selects no entity, neither of the snapshot nor of live data."""
 
 
-class SnapshotNotRestorable(Conflict):
-    """The snapshot is not completed, so it cannot be restored."""
+class SnapshotNotCompleted(Conflict):
+    """The snapshot is not completed, so it cannot be restored, read, verified, copied or exported."""
 
 
-class SnapshotNotVerifiable(Conflict):
-    """The snapshot is not completed, so there is nothing to read back."""
+class ExportFailed(Conflict):
+    """What the export needs could not be made; asking for it again tries anew."""
 
 
-class SnapshotNotReadable(Conflict):
-    """The snapshot is not completed, so there is nothing in it to read."""
+class ImportNotOpen(Conflict):
+    """The snapshot waits for no files: it is no import, or its import is over."""
+
+
+class ImportIncomplete(Conflict):
+    """Not all files of the import are uploaded yet."""
 
 
 class SnapshotNotInRecycleBin(Conflict):
@@ -272,6 +280,10 @@ class LeaseHeld(Conflict):
         self.kind = kind
         self.owner = owner
         self.subject = subject
+
+
+class TransferEnded(Fenced):
+    """The copy, export or import is over, or a later execution drives it."""
 
 
 class RestoreCancelled(Fenced):

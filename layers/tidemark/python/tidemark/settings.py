@@ -12,6 +12,7 @@ _REQUIRED: Final = {
     "capture_machine_arn": "TIDEMARK_CAPTURE_MACHINE_ARN",
     "restore_machine_arn": "TIDEMARK_RESTORE_MACHINE_ARN",
     "verify_machine_arn": "TIDEMARK_VERIFY_MACHINE_ARN",
+    "transfer_machine_arn": "TIDEMARK_TRANSFER_MACHINE_ARN",
 }
 # Where a stack's own outputs say the same.
 _OUTPUTS: Final = {
@@ -21,6 +22,7 @@ _OUTPUTS: Final = {
     "capture_machine_arn": "CaptureStateMachineArn",
     "restore_machine_arn": "RestoreStateMachineArn",
     "verify_machine_arn": "VerifyStateMachineArn",
+    "transfer_machine_arn": "TransferStateMachineArn",
 }
 _SHARDS: Final = "TIDEMARK_SHARDS"
 _GATES: Final = "TIDEMARK_GATES"
@@ -55,6 +57,7 @@ class Settings:
     capture_machine_arn: str
     restore_machine_arn: str
     verify_machine_arn: str
+    transfer_machine_arn: str
     shards: int
     gates: int
     inline_budget_s: float

@@ -19,7 +19,15 @@ from tidemark.dialects.ngsi import errors as ngsi_errors
 from tidemark.dialects.ngsi.routes import OPEN, refusal
 from tidemark.dialects.wire import Request, Response
 from tidemark.domain.tenant import DEFAULT_TENANT, Tenant, parse_tenant
-from tidemark.errors import AnswerTooLarge, Forbidden, InvalidRequest, MalformedBody, TidemarkError, Unauthorized
+from tidemark.errors import (
+    AnswerTooLarge,
+    Corrupt,
+    Forbidden,
+    InvalidRequest,
+    MalformedBody,
+    TidemarkError,
+    Unauthorized,
+)
 from tidemark.ports import Ports
 from tidemark.telemetry import (
     CORRELATION_ID,
@@ -38,6 +46,7 @@ from tidemark.telemetry import (
     log_context,
     logger,
     measure,
+    report_damage,
 )
 
 KEY_HEADERS: Final = ("x-api-key", "mc-api-key")
@@ -77,7 +86,7 @@ def handler(routes: Mapping[str, Route]) -> LambdaHandler:
                 seen[ERROR_CODE] = type(error).__name__
                 response = ngsi_errors.render(error, correlation_id)
                 answer = _rendered(response, correlation_id)
-                _log_failure(error, response.status)
+                _log_failure(error, response.status, seen)
             _log_request(event, response.status, 1000 * (time.perf_counter() - started_s), seen)
             return answer
 
@@ -149,7 +158,8 @@ def _answer(routes: Mapping[str, Route], event: Event, correlation_id: str, seen
     )
     parts = template.split("/")
     seen |= {key: request.path_parameter(part[1:-1])[:100] for part, key in _LOGGED_PARAMETERS.items() if part in parts}
-    return route(bootstrap.ports(), request)
+    with log_context(**{TENANT: tenant}):
+        return route(bootstrap.ports(), request)
 
 
 def _check_authorised(event: Event, tenant: Tenant) -> str:
@@ -199,7 +209,9 @@ def _size_bytes(answer: Mapping[str, Any]) -> int:
     return len(json.dumps(answer, ensure_ascii=False).encode())
 
 
-def _log_failure(error: Exception, status: int) -> None:
+def _log_failure(error: Exception, status: int, seen: Mapping[str, str]) -> None:
+    if isinstance(error, Corrupt):
+        report_damage([error.message], **seen)
     if status == HTTPStatus.INTERNAL_SERVER_ERROR:
         logger().exception("request failed", extra={ERROR_CODE: type(error).__name__})
     elif not isinstance(error, TidemarkError) or not error.user_visible:

@@ -46,6 +46,17 @@ def s3() -> "S3Client":
 
 
 @cache
+def s3_links() -> "S3Client":
+    """The client that signs addresses. Anybody may use them with any tool, so they ask for no checksum in a header; and
+    they name the region's own host, since one that redirects would void the signature.
+    """
+    real = "amazonaws" in (s3().meta.endpoint_url or "")
+    style: Any = {"addressing_style": "virtual" if real else "path"}
+    extra = Config(signature_version="s3v4", request_checksum_calculation="when_required", s3=style)
+    return cast("S3Client", make("s3", config=CONFIG.merge(extra)))
+
+
+@cache
 def stepfunctions() -> "SFNClient":
     """The client of Step Functions."""
     return cast("SFNClient", make("stepfunctions"))
@@ -53,14 +64,14 @@ def stepfunctions() -> "SFNClient":
 
 def forget() -> None:
     """Make new clients on next use: for a process whose region, credentials or endpoint have changed."""
-    for made in (dynamodb, s3, stepfunctions, _session):
+    for made in (dynamodb, s3, s3_links, stepfunctions, _session):
         made.cache_clear()
 
 
-def make(service: str, *, endpoint_url: str | None = None) -> Any:  # noqa: ANN401 - botocore makes the class of a client at run time
+def make(service: str, *, endpoint_url: str | None = None, config: Config = CONFIG) -> Any:  # noqa: ANN401 - botocore makes the class of a client at run time
     """A new client. Region, credentials and, unless given, endpoint come from where AWS's SDKs look for them."""
     with _making:
-        client: Any = _session().create_client(service, endpoint_url=endpoint_url, config=CONFIG)
+        client: Any = _session().create_client(service, endpoint_url=endpoint_url, config=config)
     if service == "dynamodb":
         dynamo_wire.attach(client)
     return client

@@ -15,7 +15,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -25,7 +25,7 @@ from tidemark.adapters.aws_errors import CONDITION_FAILED, code_of, named
 from tidemark.adapters.dynamo_rows import Row, number, old_row, text
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.restore import Restore, StagedPart
-from tidemark.domain.snapshot import Snapshot, parse_snapshot_id, stamp
+from tidemark.domain.snapshot import DamagedSnapshot, Failure, Snapshot, parse_snapshot_id, snapshot_id, stamp
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import (
     CatalogCorrupt,
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _SNAPSHOT: Final = "SNAPSHOT#"
 _RESTORE: Final = "RESTORE#"
 _PART: Final = "PART#"
+_KEY: Final = "KEY"
 # Sorts behind the key of every snapshot.
 _PAST_SNAPSHOTS: Final = "SNAPSHOT$"
 _TENANTS: Final = "TENANTS"
@@ -86,13 +87,18 @@ class DynamoCatalog:
     def snapshots(
         self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
     ) -> Iterator[Snapshot]:
-        if since is not None and before is not None and since >= before:
-            # DynamoDB refuses bounds that are the wrong way round.
-            return
-        first = f"{_SNAPSHOT}{_whole_second(since)}" if since else _SNAPSHOT
-        end = f"{_SNAPSHOT}{_whole_second(before)}" if before else _PAST_SNAPSHOTS
-        for row in self._query(f"TENANT#{tenant}", between=(first, end), newest_first=True):
+        for row in self._rows_of_snapshots(tenant, since, before):
             yield _decode(row, Snapshot)
+
+    def found_snapshots(
+        self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
+    ) -> Iterator[Snapshot | DamagedSnapshot]:
+        for row in self._rows_of_snapshots(tenant, since, before):
+            try:
+                found: Snapshot | DamagedSnapshot = _decode(row, Snapshot)
+            except CatalogCorrupt as error:
+                found = _damaged(row, error)
+            yield found
 
     def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:
         return self._replace(_SNAPSHOTS, _snapshot_key(snapshot.tenant, snapshot.id), snapshot)
@@ -141,8 +147,29 @@ class DynamoCatalog:
     def key(self, key_id: str) -> ApiKey:
         return self._get(_KEYS, _api_key_key(key_id), key_id)
 
+    def keys(self) -> Iterator[ApiKey]:
+        # Keys are few and are listed by operators alone, so they have no partition in common: the whole table is read.
+        pages = self._client.get_paginator("scan").paginate(
+            TableName=self._table,
+            ConsistentRead=True,
+            FilterExpression="sk = :key",
+            ExpressionAttributeValues={":key": text(_KEY)},
+        )
+        with named("listing API keys"):
+            for page in pages:
+                for row in page["Items"]:
+                    yield _decode(row, ApiKey)
+
     def replace_key(self, key: ApiKey) -> ApiKey:
         return self._replace(_KEYS, _api_key_key(key.id), key)
+
+    def _rows_of_snapshots(self, tenant: Tenant, since: datetime | None, before: datetime | None) -> Iterator[Row]:
+        if since is not None and before is not None and since >= before:
+            # DynamoDB refuses bounds that are the wrong way round.
+            return
+        first = f"{_SNAPSHOT}{_whole_second(since)}" if since else _SNAPSHOT
+        end = f"{_SNAPSHOT}{_whole_second(before)}" if before else _PAST_SNAPSHOTS
+        yield from self._query(f"TENANT#{tenant}", between=(first, end), newest_first=True)
 
     def _add[V: (Snapshot, Restore, ApiKey)](self, kind: _Kind[V], key: Row, record: V) -> V:
         wanted = replace(record, version=record.version + 1)
@@ -252,6 +279,17 @@ def _whole_second(moment: datetime) -> str:
     return stamp(moment if moment.microsecond == 0 else moment.replace(microsecond=0) + timedelta(seconds=1))
 
 
+def _damaged(row: Row, error: CatalogCorrupt) -> DamagedSnapshot:
+    """What the place of a damaged record says."""
+    failure = Failure(error.code, error.message)
+    second, _, sequence = row["sk"]["S"].removeprefix(_SNAPSHOT).partition("#")
+    try:
+        created_at = datetime.strptime(second, "%Y-%m-%dT%H-%M-%SZ").replace(tzinfo=UTC)
+        return DamagedSnapshot(snapshot_id(created_at, int(sequence)), created_at, failure)
+    except ValueError:
+        return DamagedSnapshot(None, None, failure)
+
+
 def _snapshot_key(tenant: Tenant, snapshot_id: str) -> Row:
     second, sequence = parse_snapshot_id(snapshot_id)
     return {"pk": text(f"TENANT#{tenant}"), "sk": text(f"{_SNAPSHOT}{second}#{sequence:06d}")}
@@ -269,4 +307,4 @@ def _parts_of(tenant: Tenant, restore_id: str) -> str:
 
 
 def _api_key_key(key_id: str) -> Row:
-    return {"pk": text(f"KEY#{key_id}"), "sk": text("KEY")}
+    return {"pk": text(f"KEY#{key_id}"), "sk": text(_KEY)}

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import (
+    Anchor,
     Base,
     ChangedKey,
     Cut,
@@ -22,7 +23,6 @@ from tidemark.domain.live import (
     ItemKey,
     Lease,
     LeaseKind,
-    Life,
     TenantState,
 )
 from tidemark.domain.snapshot import SnapshotId
@@ -153,7 +153,7 @@ def item_row(tenant: Tenant, item: Item) -> Row:
     """An item. A tombstone has neither `doc` nor `id`, so nobody finds it by its id."""
     row = item_key(tenant, item.key)
     row["rev"] = number(item.rev)
-    for name, value in (("changed", item.changed), ("prevCut", item.prev_cut), ("born", item.born)):
+    for name, value in (("changed", item.changed), ("prevCut", item.prev_cut)):
         if value is not None:
             row[name] = number(value)
     if item.doc is None:
@@ -163,8 +163,8 @@ def item_row(tenant: Tenant, item: Item) -> Row:
         row["id"] = text(EntityKey.parse(item.key.sort_key).id)
     if item.prev is not None:
         row["prev"] = text(item.prev)
-    if item.past:
-        row["past"] = text(" ".join(f"{life.born}-{life.died}" for life in item.past))
+    if item.anchors:
+        row["anchors"] = text(" ".join(f"{anchor.cut}:{anchor.was or ''}" for anchor in item.anchors))
     return row
 
 
@@ -179,8 +179,7 @@ def item_from(row: Row) -> Item:
         _cut(row, "changed"),
         prev["S"] if prev else None,
         _cut(row, "prevCut"),
-        _cut(row, "born"),
-        _past(row["past"]["S"]) if "past" in row else (),
+        _anchors(row["anchors"]["S"]) if "anchors" in row else (),
     )
 
 
@@ -195,9 +194,9 @@ def changed_from(row: Row) -> ChangedKey:
     return ChangedKey(Cut(_int(row, "changed")), row["sk"]["S"], deleted="deleted" in row)
 
 
-def _past(lives: str) -> tuple[Life, ...]:
-    pairs = (life.split("-") for life in lives.split())
-    return tuple(Life(Cut(int(born)), Cut(int(died))) for born, died in pairs)
+def _anchors(written: str) -> tuple[Anchor, ...]:
+    pairs = (anchor.split(":") for anchor in written.split())
+    return tuple(Anchor(Cut(int(cut)), was or None) for cut, was in pairs)
 
 
 def _numbers(**values: int | None) -> Row:

@@ -58,6 +58,27 @@ class S3Payloads:
                     return
             backoff.pause(doing)
 
+    def copy(self, source_key: str, key: str) -> None:
+        doing = f"copying object {source_key!r} to {key!r}"
+        taken = {_TAKEN: ObjectExists(f"object {key!r} is already stored")}
+        backoff = Backoff(self._clock, self._entropy)
+        while True:
+            with named(doing, _absent(source_key) | taken):
+                try:
+                    self._client.copy_object(
+                        Bucket=self._bucket,
+                        Key=key,
+                        CopySource={"Bucket": self._bucket, "Key": source_key},
+                        ChecksumAlgorithm="SHA256",
+                        IfNoneMatch="*",
+                    )
+                except ClientError as error:
+                    if code_of(error) != _RACING:
+                        raise
+                else:
+                    return
+            backoff.pause(doing)
+
     def get(self, key: str) -> bytes:
         return self._read(key, {})
 

@@ -19,11 +19,14 @@ _HASH_CHARS: Final = 8
 class StepFunctionsWorkflows:
     """See `tidemark.ports.Workflows`. The state machines are of type STANDARD: only those remember names."""
 
-    def __init__(self, client: "SFNClient", *, capture_arn: str, restore_arn: str, verify_arn: str) -> None:
+    def __init__(
+        self, client: "SFNClient", *, capture_arn: str, restore_arn: str, verify_arn: str, transfer_arn: str
+    ) -> None:
         self._client = client
         self._capture_arn = capture_arn
         self._restore_arn = restore_arn
         self._verify_arn = verify_arn
+        self._transfer_arn = transfer_arn
 
     def start_capture(self, tenant: Tenant, snapshot_id: str, capture_id: str, *, attempt: int, delay_s: int) -> None:
         content = {
@@ -48,8 +51,16 @@ class StepFunctionsWorkflows:
         }
         self._start(self._verify_arn, execution_name(tenant, verification_id, attempt), content)
 
+    def start_transfer(self, tenant: Tenant, snapshot_id: str, transfer_id: str, *, attempt: int) -> None:
+        content = {"tenant": tenant, "snapshotId": snapshot_id, "transferId": transfer_id, "attempt": attempt}
+        self._start(self._transfer_arn, execution_name(tenant, transfer_id, attempt), content)
+
     def running(self, tenant: Tenant, subject: str, *, attempt: int) -> bool | None:
-        machines = {"restore": self._restore_arn, "verification": self._verify_arn}
+        machines = {
+            "restore": self._restore_arn,
+            "verification": self._verify_arn,
+            **dict.fromkeys(("copy", "export", "import"), self._transfer_arn),
+        }
         machine = machines.get(subject.partition("_")[0], self._capture_arn)
         name = execution_name(tenant, subject, attempt)
         arn = f"{machine.replace(':stateMachine:', ':execution:', 1)}:{name}"

@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime
 from typing import Final
 
@@ -41,7 +42,7 @@ class Threads:
     """Up to `width` calls at once, on threads that end with `map`.
 
     Every `map` has threads of its own. In one pool for all, calls that call `map` themselves could fill it and wait for
-    each other forever.
+    each other forever. Each call sees the context variables of who called `map`, so its log lines say whose they are.
     """
 
     def __init__(self, width: int = _WIDTH) -> None:
@@ -53,5 +54,6 @@ class Threads:
             return [call(item) for item in calls]
         # Leaving the block waits for every call, also when some have failed.
         with ThreadPoolExecutor(min(self._width, len(calls)), thread_name_prefix="tidemark") as pool:
-            futures = [pool.submit(call, item) for item in calls]
+            # A copy for each: a context can't be entered twice at once.
+            futures = [pool.submit(copy_context().run, call, item) for item in calls]
         return [future.result() for future in futures]

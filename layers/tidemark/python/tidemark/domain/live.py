@@ -118,11 +118,11 @@ class ItemKey(NamedTuple):
     sort_key: str
 
 
-class Life(NamedTuple):
-    """An entity that came into being during one cut and was deleted during another, or the same."""
+class Anchor(NamedTuple):
+    """What an item was at the end of a cut: a fingerprint, None where it did not exist."""
 
-    born: Cut
-    died: Cut
+    cut: Cut
+    was: str | None
 
 
 class ChangedKey(NamedTuple):
@@ -140,8 +140,7 @@ class Item(NamedTuple):
     capture: then `prev` is the entity as it was before that capture's cut (None: it did not exist), last written in cut
     `prev_cut` (0: staged).
 
-    `born` is the cut that created it, None where a restore staged it. `past` are its earlier lives, as far as no
-    snapshot has recorded their end.
+    `anchors` say what it was at the cuts that the next deltas are made from, as far as it was written since.
     """
 
     key: ItemKey
@@ -150,8 +149,7 @@ class Item(NamedTuple):
     changed: Cut | None = None
     prev: str | None = None
     prev_cut: Cut | None = None
-    born: Cut | None = None
-    past: tuple[Life, ...] = ()
+    anchors: tuple[Anchor, ...] = ()
 
 
 class ItemWrite(NamedTuple):

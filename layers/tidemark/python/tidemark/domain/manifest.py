@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from tidemark.domain.digest import SetDigest
 from tidemark.domain.live import Cut, Generation
 from tidemark.domain.snapshot import CaptureId, SnapshotId
 from tidemark.domain.tenant import Tenant
@@ -92,6 +93,16 @@ class Manifest:
     def records(self) -> int:
         """The number of entities in the snapshot."""
         return sum(shard.records for shard in self.shards)
+
+    @property
+    def digest(self) -> str | None:
+        """The set digest of all records; None where that of a shard is not known."""
+        total = SetDigest()
+        for shard in self.shards:
+            if shard.digest is None:
+                return None
+            total.add_hex(shard.digest, shard.records)
+        return total.hex
 
     @property
     def packs(self) -> tuple[PackRef, ...]:

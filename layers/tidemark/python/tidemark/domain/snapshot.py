@@ -48,6 +48,8 @@ class Trigger(StrEnum):
 
     MANUAL = "manual"
     SAFETY = "safety"
+    COPY = "copy"
+    IMPORT = "import"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,42 @@ class ManifestRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """How a snapshot comes to be that is not captured from live data: a copy of `snapshot_id` of `tenant`, or an import
+    of files, where both are None.
+
+    `transfer_id` names its executions, `attempt` counts them; 0: an import still waits for its files. `started_at` is
+    when its first execution was asked for, or its files were. `shards` is their number, once known.
+    """
+
+    transfer_id: str
+    started_at: datetime
+    attempt: int = 0
+    tenant: Tenant | None = None
+    snapshot_id: SnapshotId | None = None
+    shards: int = 0
+
+
+class ExportStatus(StrEnum):
+    """How the merging of a snapshot's shards for an export stands."""
+
+    PREPARING = "preparing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The last merging of a snapshot's shards for an export: `transfer_id` names its executions and its objects."""
+
+    transfer_id: str
+    started_at: datetime
+    attempt: int = 1
+    status: ExportStatus = ExportStatus.PREPARING
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The catalog record of one snapshot. `version` is the compare-and-swap token of the record.
 
@@ -100,6 +138,9 @@ class Snapshot:
     ends. `expires_at` is when nobody wants it any more: some time after, the collector puts it there. `asked` is the
     request that made it, where that can be sent again. `stored_bytes` is what its packs hold in all, `new_bytes` what
     this capture added, `raw_bytes` the records uncompressed.
+
+    `digest` is the set digest of all its records (see `domain.digest`), None until it was read. `origin` is set where
+    the snapshot is a copy or an import; those have generation and cut 0, which are of no live data.
     """
 
     tenant: Tenant
@@ -129,6 +170,9 @@ class Snapshot:
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     expires_at: datetime | None = None
     asked: Asked | None = None
+    digest: str | None = None
+    origin: Origin | None = None
+    export: Export | None = None
     version: int = 0
 
     @property
@@ -140,6 +184,11 @@ class Snapshot:
     def standing(self) -> str:
         """Its status as people ask for it: one that a restore reads is `restoring` as long as that lasts."""
         return RESTORING if self.restoring else self.status.value
+
+    @property
+    def awaits_files(self) -> bool:
+        """Whether it is an import that was not begun, since its files are still being uploaded."""
+        return self.status is SnapshotStatus.CREATING and self.origin is not None and not self.origin.attempt
 
     @property
     def was_completed(self) -> bool:
@@ -181,6 +230,17 @@ class Snapshot:
         return replace(self, used_by=self.used_by - {user})
 
 
+@dataclass(frozen=True, slots=True)
+class DamagedSnapshot:
+    """Stands for a snapshot whose catalog record is not what was stored. `id` and `created_at` are what the record's
+    place says; None where that is no snapshot's.
+    """
+
+    id: SnapshotId | None
+    created_at: datetime | None
+    failure: Failure
+
+
 def snapshot_id(created_at: datetime, sequence: int = 1) -> SnapshotId:
     """The id of the `sequence`-th snapshot of that second (UTC): `snapshot_2026-01-15T10-00-00Z`, then `...Z-2`,
     `...Z-3`.
@@ -191,6 +251,23 @@ def snapshot_id(created_at: datetime, sequence: int = 1) -> SnapshotId:
 def restore_id(created_at: datetime, sequence: int = 1) -> str:
     """The id of the `sequence`-th restore of that second (UTC): like a snapshot's, with its own prefix."""
     return f"restore_{stamp(created_at)}{_suffix(sequence)}"
+
+
+def transfer_id(kind: str, identity: SnapshotId) -> str:
+    """What the executions of a copy, export or import (`kind`) of a snapshot are named by."""
+    return f"{kind}_{identity.removeprefix('snapshot_')}"
+
+
+def copy_user(tenant: Tenant, identity: SnapshotId) -> str:
+    """What a copy is called among the users of its source: unique across tenants, whose names have no colon."""
+    return f"copy:{tenant}:{identity}"
+
+
+def parse_copy_user(user: str) -> tuple[Tenant, SnapshotId] | None:
+    """The tenant and id of the copy that is called so; None for other users."""
+    kind, _, rest = user.partition(":")
+    tenant, _, identity = rest.partition(":")
+    return (Tenant(tenant), SnapshotId(identity)) if kind == "copy" else None
 
 
 def parse_snapshot_id(text: str) -> tuple[str, int]:

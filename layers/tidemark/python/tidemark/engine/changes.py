@@ -49,7 +49,7 @@ def changed_records(
     sort_keys: list[str],
     after: str | None,
 ) -> Iterator[Record]:
-    """What those items, in key order and after key `after`, add to the end of `base_cut` by the end of `cut`."""
+    """In which of those items, in key order and after key `after`, the end of `cut` differs from that of `base_cut`."""
     start = 0 if after is None else bisect_right(sort_keys, after)
     for some in batched(sort_keys[start:], _ITEMS_AT_ONCE, strict=False):
         keys = [ItemKey(generation, shard, sort_key) for sort_key in some]
@@ -59,4 +59,4 @@ def changed_records(
                 raise CutViolated(f"item {key.sort_key!r} changed after cut {base_cut} and is gone without a tombstone")
             change = change_between(items[key], base_cut, cut)
             if change is not None:
-                yield record(key.sort_key, change.doc, new=change.new)
+                yield record(key.sort_key, change.doc, was=change.was)

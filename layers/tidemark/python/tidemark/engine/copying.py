@@ -56,13 +56,13 @@ def copy_shard(ports: Ports, job: ShardCut, proceed: Callable[[], None]) -> Shar
 
     `proceed` is called before each pack and may raise to stop: the packs stored so far are kept.
     """
-    note_key = _note_key(job.tenant, job.capture_id, job.shard)
-    noted = _noted(ports.payloads, note_key)
-    if noted is not None:
-        return noted
+    key = note_key(job.tenant, job.capture_id, job.shard)
+    found = noted(ports.payloads, key)
+    if found is not None:
+        return found
     copied = _copy(ports, job, proceed)
     with suppress(ObjectExists):
-        ports.payloads.put(note_key, manifests.encode_note(note_key, copied))
+        ports.payloads.put(key, manifests.encode_note(key, copied))
     return read_note(ports.payloads, job.tenant, job.capture_id, job.shard)
 
 
@@ -159,16 +159,40 @@ def _store_layer(
 
     `name`, in the objects' names, is that of the kind unless it is given.
     """
+    prefix = f"{pack_prefix(job.tenant, job.capture_id, job.shard)}-{name or kind}"
+    packs, digest = store_run(ports.payloads, prefix, source, proceed)
+    if not packs:
+        return None, digest
+    return layer_of(kind, job.capture_id, job.cut, packs), digest
+
+
+def layer_of(kind: LayerKind, capture_id: CaptureId, cut: Cut, packs: Sequence[PackRef]) -> Layer:
+    """The layer that some packs make."""
+    records, raw_bytes = sum(pack.records for pack in packs), sum(pack.raw_bytes for pack in packs)
+    return Layer(kind, capture_id, cut, records, raw_bytes, tuple(packs))
+
+
+def store_run(
+    payloads: PayloadStore,
+    prefix: str,
+    source: Callable[[str | None], Iterator[Record]],
+    proceed: Callable[[], None],
+) -> tuple[list[PackRef], SetDigest]:
+    """Store the records that `source` gives after a key as packs `{prefix}-00000.pack`, ...: their references, and the
+    digest of their lines.
+
+    Goes on after the packs that are there. `proceed` is called before each pack and may raise to stop.
+    """
     digest = SetDigest()
     packs: list[PackRef] = []
     records: Iterator[Record] | None = None
     while True:
         proceed()
-        key = f"{_prefix(job.tenant, job.capture_id, job.shard)}-{name or kind}-{len(packs):05d}.pack"
-        stored = _adopted(ports.payloads, key)
+        key = f"{prefix}-{len(packs):05d}.pack"
+        stored = _adopted(payloads, key)
         if stored is None:
             records = records or source(packs[-1].last_key if packs else None)
-            stored = _store_next(ports.payloads, key, records, kind)
+            stored = _store_next(payloads, key, records)
         if stored is None:
             break
         if stored.adopted:
@@ -176,19 +200,16 @@ def _store_layer(
             records = None
         packs.append(describe(key, stored.body))
         digest.add_hex(stored.digest.hex, stored.digest.count)
-    if not packs:
-        return None, digest
-    raw_bytes = sum(pack.raw_bytes for pack in packs)
-    return Layer(kind, job.capture_id, job.cut, digest.count, raw_bytes, tuple(packs)), digest
+    return packs, digest
 
 
 def read_note(payloads: PayloadStore, tenant: Tenant, capture_id: CaptureId, shard: int) -> ShardManifest:
     """What a worker noted of a shard that it copied. Raises ManifestCorrupt when there is no note."""
-    note_key = _note_key(tenant, capture_id, shard)
-    noted = _noted(payloads, note_key)
-    if noted is None:
-        raise ManifestCorrupt(f"shard {shard} was not copied: {note_key} is missing")
-    return noted
+    key = note_key(tenant, capture_id, shard)
+    found = noted(payloads, key)
+    if found is None:
+        raise ManifestCorrupt(f"shard {shard} was not copied: {key} is missing")
+    return found
 
 
 def check_pack(payloads: PayloadStore, pack: PackRef) -> None:
@@ -201,17 +222,20 @@ def check_pack(payloads: PayloadStore, pack: PackRef) -> None:
         raise PackCorrupt(f"pack {pack.key} is damaged: the store reports another length or checksum")
 
 
-def _prefix(tenant: Tenant, capture_id: CaptureId, shard: int) -> str:
+def pack_prefix(tenant: Tenant, capture_id: CaptureId, shard: int) -> str:
+    """What the keys of all that a capture stores of a shard begin with."""
     return f"{tenant}/packs/{capture_id}/{shard:03d}"
 
 
-def _note_key(tenant: Tenant, capture_id: CaptureId, shard: int) -> str:
-    return f"{_prefix(tenant, capture_id, shard)}.shard.json"
+def note_key(tenant: Tenant, capture_id: CaptureId, shard: int) -> str:
+    """Where the note of a finished shard is stored."""
+    return f"{pack_prefix(tenant, capture_id, shard)}.shard.json"
 
 
-def _noted(payloads: PayloadStore, note_key: str) -> ShardManifest | None:
+def noted(payloads: PayloadStore, key: str) -> ShardManifest | None:
+    """The note under a key; None when there is none. Raises ManifestCorrupt."""
     try:
-        return manifests.decode_note(note_key, payloads.get(note_key))
+        return manifests.decode_note(key, payloads.get(key))
     except ObjectNotFound:
         return None
 
@@ -239,11 +263,11 @@ def _adopted(payloads: PayloadStore, key: str) -> _StoredPack | None:
     return _StoredPack(body, digest, adopted=True)
 
 
-def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record], kind: LayerKind) -> _StoredPack | None:
+def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record]) -> _StoredPack | None:
     """Store a pack of the next records under `key`, or adopt the one that came to be there meanwhile; None when no
     records are left.
     """
-    built = build_pack(records, kind)
+    built = build_pack(records)
     if built is None:
         return None
     try:

@@ -40,7 +40,7 @@ def joined(was: Iterator[Record], now: Iterator[Item]) -> Iterator[Pair]:
             record, item = next(was, None), next(now, None)
 
 
-def shards_behind(manifest: Manifest, shard: int, shards: int) -> list[ShardManifest]:
+def _shards_behind(manifest: Manifest, shard: int, shards: int) -> list[ShardManifest]:
     """The snapshot's shards that hold what belongs into shard `shard` of `shards`; one that is coarser holds more."""
     count = len(manifest.shards)
     if count <= shards:
@@ -51,7 +51,7 @@ def shards_behind(manifest: Manifest, shard: int, shards: int) -> list[ShardMani
 
 def records_of(payloads: PayloadStore, manifest: Manifest, shard: int, shards: int) -> Iterator[Record]:
     """What the snapshot has of shard `shard` of `shards`, in key order. Raises PackCorrupt."""
-    runs = [read_shard(payloads, one) for one in shards_behind(manifest, shard, shards)]
+    runs = [read_shard(payloads, one) for one in _shards_behind(manifest, shard, shards)]
     records = runs[0] if len(runs) == 1 else heapq.merge(*runs, key=lambda record: record.key)
     if len(manifest.shards) >= shards:
         return records

@@ -53,10 +53,7 @@ def find_id(
 
     The layers are read side by side: an answer from all takes as long as one from the newest alone. Raises PackCorrupt.
     """
-    found = parallel.map(
-        lambda layer: in_layer(payloads, layer, entity_id, types, proceed=proceed),
-        [layer for layer in layers if any(_may_hold(pack, entity_id, types) for pack in layer.packs)],
-    )
+    found = parallel.map(lambda layer: in_layer(payloads, layer, entity_id, types, proceed=proceed), layers)
     return list(merged([iter(records) for records in found]))
 
 

@@ -5,6 +5,7 @@ Names and meaning are those of `domain.manifest`, in camelCase.
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
@@ -16,7 +17,7 @@ from tidemark.domain.manifest import Layer, LayerKind, Manifest, PackRef, ShardM
 from tidemark.domain.snapshot import CaptureId, ManifestRef, SnapshotId
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.packs import COMPRESSION_LEVEL
-from tidemark.errors import ManifestCorrupt, ObjectNotFound
+from tidemark.errors import ManifestCorrupt, ObjectExists, ObjectNotFound
 from tidemark.ports import PayloadStore
 
 FORMAT: Final = "tidemark-manifest"
@@ -139,6 +140,16 @@ def encode(manifest: Manifest) -> tuple[ManifestRef, bytes]:
         manifest_key(manifest.tenant, manifest.snapshot_id), len(body), hashlib.sha256(body).hexdigest()
     )
     return reference, body
+
+
+def store(payloads: PayloadStore, manifest: Manifest) -> ManifestRef:
+    """Store the manifest, or find it stored by an earlier run, and read it back. Raises ManifestCorrupt."""
+    reference, body = encode(manifest)
+    with suppress(ObjectExists):
+        payloads.put(reference.key, body)
+    if read(payloads, reference) != manifest:
+        raise ManifestCorrupt(f"manifest {reference.key} does not read back as it was written")
+    return reference
 
 
 def read(payloads: PayloadStore, reference: ManifestRef) -> Manifest:

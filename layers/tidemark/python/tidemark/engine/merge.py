@@ -4,9 +4,10 @@ Memory is bounded by packs, never by the shard.
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
+from tidemark.domain.fingerprint import fingerprint
 from tidemark.domain.manifest import Layer, ShardManifest
 from tidemark.engine.packs import read_pack
 from tidemark.engine.records import Record, marked
@@ -28,53 +29,64 @@ def read_shard(
 def read_changes(payloads: PayloadStore, deltas: Sequence[Layer], *, from_key: str | None = None) -> Iterator[Record]:
     """The one delta that deltas which follow each other make together, in key order, from `from_key`.
 
-    An entity that is new in them and deleted again leaves no line. Raises PackCorrupt, also where the lines of a key
+    An entity that ends as the layers below have it leaves no line. Raises PackCorrupt, also where the lines of a key
     can't all be true.
     """
     for lines in _by_key([_read_layer(payloads, delta, from_key, None) for delta in deltas]):
-        if any((earlier.value is None) != later.new for earlier, later in pairwise(lines)):
+        if not agree(lines):
             raise PackCorrupt(f"the deltas of cuts {deltas[0].cut} to {deltas[-1].cut} contradict each other")
-        # The first line says whether the layers below have the entity, the last one what it is now.
-        first, last = lines[0], lines[-1]
-        if last.value is not None:
-            yield marked(last, new=first.new)
-        elif not first.new:
-            yield last
+        # The first line says what the layers below have, the last one what it is now.
+        was, last = lines[0].was, lines[-1]
+        if fingerprint(last.value) != was:
+            yield marked(last, was)
 
 
-def merged(layers: Sequence[Iterator[Record]]) -> Iterator[Record]:
-    """The records that layers make together, base first, without tombstones and as a base has them."""
+def agree(lines: Sequence[Record]) -> bool:
+    """Whether what layers that follow each other say of one key can be true: each was made from the one before."""
+    return all(fingerprint(earlier.value) == later.was for earlier, later in pairwise(lines))
+
+
+def merged(
+    layers: Sequence[Iterator[Record]], *, check: Callable[[Sequence[Record]], None] | None = None
+) -> Iterator[Record]:
+    """The records that layers make together, base first, without tombstones and as a base has them.
+
+    `check` is given what the layers say of each key that a delta mentions, and may raise.
+    """
     if not layers:
         return
     run, *deltas = layers
     if deltas:
-        run = _overlaid(run, deltas)
+        run = _overlaid(run, deltas, check)
     for found in run:
         if found.value is not None:
-            yield found
+            yield found if found.was is None else marked(found, None)
 
 
-def _overlaid(base: Iterator[Record], deltas: Sequence[Iterator[Record]]) -> Iterator[Record]:
+def _overlaid(
+    base: Iterator[Record], deltas: Sequence[Iterator[Record]], check: Callable[[Sequence[Record]], None] | None
+) -> Iterator[Record]:
     """The base with the deltas on top, tombstones included: most records of a base pass by after one comparison."""
-    changes = _last_of_each(deltas)
-    change = next(changes, None)
+    changes = _by_key(deltas)
+    lines = next(changes, None)
     for found in base:
-        while change is not None and change.key < found.key:
-            yield change
-            change = next(changes, None)
-        if change is not None and change.key == found.key:
-            yield change
-            change = next(changes, None)
+        while lines is not None and lines[0].key < found.key:
+            yield _last(lines, check)
+            lines = next(changes, None)
+        if lines is not None and lines[0].key == found.key:
+            yield _last([found, *lines], check)
+            lines = next(changes, None)
         else:
             yield found
-    if change is not None:
-        yield change
-    yield from changes
+    while lines is not None:
+        yield _last(lines, check)
+        lines = next(changes, None)
 
 
-def _last_of_each(deltas: Sequence[Iterator[Record]]) -> Iterator[Record]:
-    for lines in _by_key(deltas):
-        yield marked(lines[-1], new=False)
+def _last(lines: Sequence[Record], check: Callable[[Sequence[Record]], None] | None) -> Record:
+    if check is not None:
+        check(lines)
+    return lines[-1]
 
 
 def _by_key(deltas: Sequence[Iterator[Record]]) -> Iterator[list[Record]]:

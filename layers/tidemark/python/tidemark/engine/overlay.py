@@ -54,11 +54,11 @@ def item_of(stamp: Gate, key: ItemKey, current: Item | None, result: str | None)
 def as_of(item: Item, cut: Cut) -> Item | None:
     """The item as far as it was written by the end of `cut`; None where it did not exist.
 
-    One that was written since is only fit to be counted and compared: when it was born is not known any more.
+    Of one that was written since, `changed` is the cut of the write before.
     """
     if item.changed is None or item.changed <= cut:
         return item
     doc = doc_at(item, cut)
     if doc is None:
         return None
-    return Item(item.key, doc, item.rev, changed=item.prev_cut or None)
+    return Item(item.key, doc, item.rev, changed=item.prev_cut or None, anchors=item.anchors)

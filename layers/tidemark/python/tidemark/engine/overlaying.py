@@ -7,7 +7,7 @@ those of writers: when the gates have moved, as a cutover moves all of them, the
 can't reach the generation once it is live.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import batched
 from typing import Final, NamedTuple
@@ -19,10 +19,10 @@ from tidemark.domain.manifest import Manifest
 from tidemark.domain.restore import Changes, ShardDigest, StagedPart
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.changes import changed_keys
-from tidemark.engine.joining import Pair, joined, records_of, shards_behind
+from tidemark.engine.joining import Pair, joined, records_of
 from tidemark.engine.live import generations
 from tidemark.engine.live.writes import MAX_TRANSACTION_BYTES
-from tidemark.engine.merge import read_shard
+from tidemark.engine.lookup import read_keys, shard_with
 from tidemark.engine.overlay import Overlay, as_of, item_of
 from tidemark.engine.records import Record, record
 from tidemark.ports import Ports
@@ -30,8 +30,6 @@ from tidemark.ports import Ports
 _STAGED_AT_ONCE: Final = 1000
 # A transaction takes 100 actions, of which one checks a gate.
 _BROUGHT_AT_ONCE: Final = 48
-# Keys are in order up to the end of all characters: nothing lies between a key and itself followed by the first one.
-_NEXT: Final = "\x00"
 
 
 class Job(NamedTuple):
@@ -118,7 +116,7 @@ def _writes(ports: Ports, job: Job, shard: int, sort_keys: Sequence[str]) -> Ite
     """What the new generation lacks of these entities."""
     places = [(ItemKey(job.live, shard, one), ItemKey(job.staged, shard, one)) for one in sort_keys]
     items = ports.table.load(job.tenant, [key for both in places for key in both]).items
-    records = _records(ports, job, shard, sort_keys)
+    records = _records(ports, job, sort_keys)
     for live, staged in places:
         now, present = items.get(live), items.get(staged)
         result = job.overlay.result(live.sort_key, text_of(records.get(live.sort_key)), now.doc if now else None)
@@ -129,15 +127,19 @@ def _writes(ports: Ports, job: Job, shard: int, sort_keys: Sequence[str]) -> Ite
         yield ItemWrite(staged, rev, wanted._replace(rev=(rev or 0) + 1))
 
 
-def _records(ports: Ports, job: Job, shard: int, sort_keys: Sequence[str]) -> dict[str, Record]:
-    """The snapshot's records of those of the keys that can be selected."""
+def _records(ports: Ports, job: Job, sort_keys: Sequence[str]) -> dict[str, Record]:
+    """The snapshot's records of those of the keys that can be selected; each frame that holds some is read once."""
     selection = job.overlay.selection
-    wanted = [one for one in sort_keys if selection is None or selection.names(EntityKey.parse(one))]
-    found: dict[str, Record] = {}
-    for one in wanted:
-        for behind in shards_behind(job.manifest, shard, job.shards):
-            found |= {hit.key: hit for hit in read_shard(ports.payloads, behind, from_key=one, to_key=one + _NEXT)}
-    return found
+    wanted: defaultdict[int, list[str]] = defaultdict(list)
+    for sort_key in sort_keys:
+        key = EntityKey.parse(sort_key)
+        if selection is None or selection.names(key):
+            wanted[shard_with(job.manifest, key.id).shard].append(sort_key)
+    return {
+        found.key: found
+        for shard, keys in wanted.items()
+        for found in read_keys(ports.payloads, job.manifest.shards[shard], sorted(keys))
+    }
 
 
 def _fitting(writes: Sequence[ItemWrite]) -> Iterator[Sequence[ItemWrite]]:

@@ -16,7 +16,7 @@ import zstandard
 
 from tidemark.domain.digest import SetDigest
 from tidemark.domain.keys import SEPARATOR
-from tidemark.domain.manifest import LayerKind, PackRef
+from tidemark.domain.manifest import PackRef
 from tidemark.engine.records import Record, parse_lines, parse_strictly
 from tidemark.errors import ObjectNotFound, PackCorrupt
 from tidemark.ports import PayloadStore
@@ -64,9 +64,8 @@ class BuiltPack(NamedTuple):
     digest: SetDigest
 
 
-def build_pack(records: Iterable[Record], kind: LayerKind = LayerKind.BASE) -> BuiltPack | None:
-    """A pack of the first records, as many as fill it (about PACK_BYTES stored); None when there are none. `kind` is
-    that of its layer.
+def build_pack(records: Iterable[Record]) -> BuiltPack | None:
+    """A pack of the first records, as many as fill it (about PACK_BYTES stored); None when there are none.
 
     `records` is consumed no further than the last record in the pack. The same records give the same pack.
     """
@@ -96,11 +95,10 @@ def build_pack(records: Iterable[Record], kind: LayerKind = LayerKind.BASE) -> B
             break
     if not frames:
         return None
-    count = sum(frame.records for frame in frames)
     toc = TableOfContents(
         version=FORMAT_VERSION,
-        records=count,
-        net=count if kind is LayerKind.BASE else net,
+        records=sum(frame.records for frame in frames),
+        net=net,
         raw_bytes=sum(frame.raw_bytes for frame in frames),
         last_key=tuple(last_key.split(SEPARATOR)),
         frames=tuple(frames),
@@ -110,17 +108,15 @@ def build_pack(records: Iterable[Record], kind: LayerKind = LayerKind.BASE) -> B
 
 
 def _frames(records: Iterable[Record]) -> Iterator[tuple[list[bytes], str, str, int]]:
-    """The lines of each frame with their first key, last key, and what they add to the number of entities if they are
-    of a delta.
-    """
+    """The lines of each frame with their first key, last key, and what they add to the number of entities."""
     lines: list[bytes] = []
     size_bytes = net = 0
     first_key = ""
-    for key, value, line, new in records:
+    for key, value, line, was in records:
         if not lines:
             first_key = key
         # As `net_of` says; a call here would show in every record's time.
-        net += -1 if value is None else new
+        net += (value is not None) - (was is not None)
         lines.append(line)
         size_bytes += len(line) + 1
         if size_bytes >= FRAME_RAW_BYTES:

@@ -27,12 +27,13 @@ def scan_shard(
     Nothing is read before the first record is asked for, and only frames that can hold keys of the range. Memory is
     bounded by the frames that are read at once, of each layer. Raises PackCorrupt.
     """
-    return merged([_scan_layer(payloads, layer, from_key, to_key, proceed) for layer in shard.layers])
+    return merged([scan_layer(payloads, layer, from_key, to_key, proceed) for layer in shard.layers])
 
 
-def _scan_layer(
+def scan_layer(
     payloads: PayloadStore, layer: Layer, from_key: str | None, to_key: str | None, proceed: Proceed
 ) -> Iterator[Record]:
+    """What one layer says, likewise, tombstones too."""
     at_once = 1
     for pack in layer.packs:
         if not _meets(pack, from_key, to_key):

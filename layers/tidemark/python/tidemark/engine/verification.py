@@ -5,14 +5,16 @@ ManifestCorrupt or PackCorrupt that names the object.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from tidemark.domain.digest import SetDigest
+from tidemark.domain.keys import SEPARATOR
 from tidemark.domain.manifest import Layer, LayerKind, Manifest, PackRef, ShardManifest
 from tidemark.domain.snapshot import Snapshot
 from tidemark.engine import manifests
-from tidemark.engine.merge import merged
+from tidemark.engine.merge import agree, merged
 from tidemark.engine.packs import check_whole, describe
 from tidemark.engine.records import Record, net_of
 from tidemark.errors import ManifestCorrupt, ObjectNotFound, PackCorrupt
@@ -58,10 +60,15 @@ def check_shard(
     where = f"manifest {manifest_key}, shard {shard.shard},"
     _check_sums(where, shard)
     digest = SetDigest()
-    for found in merged([_check_layer(payloads, where, layer, proceed) for layer in shard.layers]):
+
+    def check(lines: Sequence[Record]) -> None:
+        # Below the first line there is nothing. Where this holds of all keys, so do the numbers of entities.
+        if lines[0].was is not None or not agree(lines):
+            named = lines[0].key.replace(SEPARATOR, " ")
+            raise ManifestCorrupt(f"{where} has a delta that says of {named!r} that something else lies below it")
+
+    for found in merged([_check_layer(payloads, layer, proceed) for layer in shard.layers], check=check):
         digest.add(found.line)
-    if digest.count != shard.records:
-        raise ManifestCorrupt(f"{where} says {shard.records} entities; its layers together hold {digest.count}")
     if shard.digest not in {None, digest.hex}:
         raise ManifestCorrupt(f"{where} has the digest of other entities than its layers together hold")
     packs = [pack for layer in shard.layers for pack in layer.packs]
@@ -94,22 +101,21 @@ def _check_sums(where: str, shard: ShardManifest) -> None:
         raise ManifestCorrupt(f"{where} says {shard.records} entities; its layers add up to another number")
     for layer in shard.layers:
         said = (sum(pack.records for pack in layer.packs), sum(pack.raw_bytes for pack in layer.packs))
-        if said != (layer.records, layer.raw_bytes) or (layer.kind is LayerKind.BASE and layer.net != layer.records):
+        if said != (layer.records, layer.raw_bytes):
             raise ManifestCorrupt(f"{where} has a layer of cut {layer.cut} that is not the sum of its packs")
+        if layer.kind is LayerKind.BASE and layer.net != layer.records:
+            raise ManifestCorrupt(f"{where} has a base with records that only deltas have")
+        for earlier, later in pairwise(layer.packs):
+            if later.first_key <= earlier.last_key:
+                raise ManifestCorrupt(f"{where} has pack {later.key} out of order")
 
 
-def _check_layer(payloads: PayloadStore, where: str, layer: Layer, proceed: Callable[[], None]) -> Iterator[Record]:
-    last_key: str | None = None
+def _check_layer(payloads: PayloadStore, layer: Layer, proceed: Callable[[], None]) -> Iterator[Record]:
     for pack in layer.packs:
         proceed()
-        if last_key is not None and pack.first_key <= last_key:
-            raise ManifestCorrupt(f"{where} has pack {pack.key} out of order")
-        last_key = pack.last_key
         net = 0
         for found in check_pack(payloads, pack):
-            if layer.kind is LayerKind.BASE and (found.value is None or found.new):
-                raise PackCorrupt(f"pack {pack.key} is of a base and has a tombstone or a mark of a delta")
-            net += net_of(found) if layer.kind is LayerKind.DELTA else 1
+            net += net_of(found)
             yield found
         if net != pack.net:
             raise PackCorrupt(f"pack {pack.key} says that it adds {pack.net} entities, its records add {net}")

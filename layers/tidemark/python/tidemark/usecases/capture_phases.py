@@ -3,14 +3,13 @@
 Each can be repeated, run late, or run by a worker that has lost its lease: then it changes nothing.
 """
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 from tidemark.domain.live import Base, FencingToken
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.restore import Phase
-from tidemark.domain.snapshot import Failure, ManifestRef, Snapshot, SnapshotId, SnapshotStatus
+from tidemark.domain.snapshot import Failure, Snapshot, SnapshotId, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import copying, manifests
 from tidemark.engine.copying import check_pack, read_note
@@ -22,7 +21,6 @@ from tidemark.errors import (
     Corrupt,
     LeaseLost,
     ManifestCorrupt,
-    ObjectExists,
     PackCorrupt,
     SnapshotNotFound,
 )
@@ -47,9 +45,10 @@ def begin(ports: Ports, tenant: Tenant, snapshot_id: str, capture_id: str, *, at
     if snapshot.status is not SnapshotStatus.CREATING:
         _end_attempt(ports, snapshot, attempt)
         return CaptureBegun(snapshot.token, [], over=True)
-    state = leases.take_over(ports, tenant, owner=capture_id, attempt=attempt)
-    snapshot = cut(ports, tenant, snapshot_id, leases.token_of(state))
-    return CaptureBegun(snapshot.token, list(range(state.shards)), over=False)
+    state = leases.take_over(ports, tenant, owner=capture_id, subject=snapshot_id, attempt=attempt)
+    token = leases.token_of(state)
+    cut(ports, tenant, snapshot_id, token)
+    return CaptureBegun(token, list(range(state.shards)), over=False)
 
 
 def cut(ports: Ports, tenant: Tenant, snapshot_id: str, token: FencingToken) -> Snapshot:
@@ -61,7 +60,9 @@ def cut(ports: Ports, tenant: Tenant, snapshot_id: str, token: FencingToken) -> 
     ended = gates.cut(ports, tenant, token)
 
     def note(snapshot: Snapshot) -> Snapshot:
-        return on_base(replace(snapshot, token=token, generation=state.generation, cut=ended), state.base)
+        # A late run does not take the record from a later one.
+        latest = max(token, snapshot.token)
+        return on_base(replace(snapshot, token=latest, generation=state.generation, cut=ended), state.base)
 
     return amend_snapshot(ports.catalog, tenant, snapshot_id, note)
 
@@ -110,10 +111,21 @@ def copy_shard_until(
         if until_s is not None and ports.clock.monotonic_s() > until_s:
             raise BudgetSpent(f"snapshot {snapshot.id} takes longer than a request may")
 
-    job = copying.ShardCut(snapshot.tenant, snapshot.capture_id, snapshot.generation, snapshot.cut, shard)
-    if base is not None and len(base.shards) == shards:
-        job = job._replace(base=base.shards[shard], base_cut=snapshot.base_cut)
-    return copying.copy_shard(ports, job, proceed).records
+    whole = copying.ShardCut(snapshot.tenant, snapshot.capture_id, snapshot.generation, snapshot.cut, shard)
+    if base is None or len(base.shards) != shards:
+        return copying.copy_shard(ports, whole, proceed).records
+    shard_base = base.shards[shard]
+    changes = whole._replace(base=shard_base, base_cut=snapshot.base_cut)
+    if snapshot.restore_id is None:
+        return copying.copy_shard(ports, changes, proceed).records
+    try:
+        packs = [pack for layer in shard_base.layers for pack in layer.packs]
+        ports.parallel.map(lambda pack: check_pack(ports.payloads, pack), packs)
+        return copying.copy_shard(ports, changes, proceed).records
+    except PackCorrupt:
+        # Where a capture fails for its base, the next one does without. A safety snapshot has no next one: its restore
+        # would hold the tenant for ever. All that it needs is still in the generation that it preserves.
+        return copying.copy_shard(ports, whole, proceed).records
 
 
 def seal(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int) -> Snapshot:
@@ -148,16 +160,19 @@ def abort(
 
     A capture that was completed stays so, and one that a later attempt drives is left alone.
     """
-    try:
-        state = leases.take_over(ports, tenant, owner=capture_id, attempt=attempt, force=True)
-    except LeaseLost:
-        return ports.catalog.snapshot(tenant, snapshot_id).status
 
     def fail(snapshot: Snapshot) -> Snapshot:
         if _of_capture(snapshot, capture_id).status is not SnapshotStatus.CREATING:
             return snapshot
         return replace(snapshot, status=SnapshotStatus.FAILED, failure=failure)
 
+    try:
+        state = leases.take_over(ports, tenant, owner=capture_id, subject=snapshot_id, attempt=attempt, force=True)
+    except LeaseLost:
+        if leases.is_held(ports.table, tenant, owner=capture_id, subject=snapshot_id):
+            return ports.catalog.snapshot(tenant, snapshot_id).status
+        # It was given back before the snapshot was registered, or after it was decided.
+        return amend_snapshot(ports.catalog, tenant, snapshot_id, fail).status
     try:
         snapshot = amend_snapshot(ports.catalog, tenant, snapshot_id, fail)
     except SnapshotNotFound:
@@ -180,7 +195,9 @@ def _of_capture(snapshot: Snapshot, capture_id: str) -> Snapshot:
 def _end_attempt(ports: Ports, snapshot: Snapshot, attempt: int) -> None:
     """End what an earlier attempt left to do of a capture whose snapshot is decided."""
     try:
-        state = leases.take_over(ports, snapshot.tenant, owner=snapshot.capture_id, attempt=attempt)
+        state = leases.take_over(
+            ports, snapshot.tenant, owner=snapshot.capture_id, subject=snapshot.id, attempt=attempt
+        )
     except LeaseLost:
         return
     _end(ports, snapshot.tenant, leases.token_of(state), snapshot)
@@ -202,7 +219,7 @@ def _complete(ports: Ports, snapshot: Snapshot, shards: int) -> Snapshot:
         shards=tuple(copied),
     )
     ports.parallel.map(lambda pack: check_pack(ports.payloads, pack), manifest.packs)
-    reference = _store_manifest(ports, manifest)
+    reference = manifests.store(ports.payloads, manifest)
     stored_bytes = sum(pack.size_bytes for pack in manifest.packs)
     new_bytes = sum(
         layer.stored_bytes for shard in copied for layer in shard.layers if layer.capture_id == snapshot.capture_id
@@ -221,20 +238,11 @@ def _complete(ports: Ports, snapshot: Snapshot, shards: int) -> Snapshot:
             stored_bytes=stored_bytes,
             new_bytes=new_bytes,
             manifest=reference,
+            digest=manifest.digest,
             completed_at=ports.clock.now(),
         )
 
     return amend_snapshot(ports.catalog, snapshot.tenant, snapshot.id, complete)
-
-
-def _store_manifest(ports: Ports, manifest: Manifest) -> ManifestRef:
-    """Store the manifest, or find it stored by an earlier run, and read it back."""
-    reference, body = manifests.encode(manifest)
-    with suppress(ObjectExists):
-        ports.payloads.put(reference.key, body)
-    if manifests.read(ports.payloads, reference) != manifest:
-        raise ManifestCorrupt(f"manifest {reference.key} does not read back as it was written")
-    return reference
 
 
 def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot | None) -> None:
@@ -261,6 +269,9 @@ def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot |
 def _sweep(ports: Ports, snapshot: Snapshot) -> None:
     """Remove the tombstones that this snapshot has recorded. What the budget leaves costs storage, nothing else."""
     if snapshot.generation is None or snapshot.cut is None or snapshot.manifest is None:
+        return
+    if snapshot.new_bytes == 0:
+        # Nothing was recorded: a tombstone is a line of a pack.
         return
     generation, ended, since = snapshot.generation, snapshot.cut, snapshot.base_cut or STAGED
     until_s = ports.clock.monotonic_s() + _SWEEP_BUDGET_S

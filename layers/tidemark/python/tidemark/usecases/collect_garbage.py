@@ -11,7 +11,9 @@ from tidemark.domain.tenant import Tenant
 from tidemark.engine import collect
 from tidemark.engine.live import generations
 from tidemark.ports import Ports, StoredObject
+from tidemark.usecases.close_abandoned import close_abandoned
 from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS
+from tidemark.usecases.end_transfers import end_transfers
 from tidemark.usecases.records import amend_restore
 
 # Sweeping gets this much even where the objects took the whole budget, so that every call comes further.
@@ -32,6 +34,8 @@ def collect_garbage(
     once. `dry_run` deletes and changes nothing and reports what would be.
     """
     until_s = ports.clock.monotonic_s() + budget_s
+    if not dry_run:
+        end_transfers(ports, tenant)
     listed = collect.list_objects(ports, tenant)
     records = collect.read_records(ports, tenant)
     if records is None:
@@ -58,6 +62,8 @@ def collect_garbage(
             purged=collect.forget(ports, records, left, dry_run=dry_run),
             done=not going.left,
         )
+    if not dry_run:
+        close_abandoned(ports, records)
     until_s = max(until_s, ports.clock.monotonic_s() + _SWEEP_AT_LEAST_S)
     swept, all_swept = _sweep_restores(ports, records, until_s, dry_run=dry_run)
     return replace(report, recycled=recycled, expired=expired, swept_generations=swept, done=report.done and all_swept)

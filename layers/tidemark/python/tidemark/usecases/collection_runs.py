@@ -1,7 +1,7 @@
 """One run of the collector over all tenants: the list of them, what was reported of each, and the sum.
 
-Both are stored as objects under `work/`, which expire: a state machine passes no more than 256 KiB on, whatever the
-number of tenants.
+Both are stored as objects under `work-lists/`, which expire: a state machine passes no more than 256 KiB on, whatever
+the number of tenants.
 """
 
 import re
@@ -92,4 +92,4 @@ def _listed(ports: Ports, run: str) -> list[str]:
 def _folder(run: str) -> str:
     if _RUN.fullmatch(run) is None:
         raise InvalidRequest(f"a run can't be called {run[:100]!r}: use 1 to 80 letters, digits, - and _")
-    return f"work/collections/{run}"
+    return f"work-lists/collections/{run}"

@@ -16,6 +16,9 @@ from tidemark.ports import Ports
 # it is over and goes on at once waits for these calls instead of being refused.
 SETTLING_S: Final = 3.0
 _PAUSE_S: Final = 0.05
+# The numbers of the attempts at a capture: what its request does itself, and the first execution.
+IN_REQUEST: Final = 0
+FIRST_EXECUTION: Final = 1
 
 
 def acquire(
@@ -50,11 +53,11 @@ def see_through(ports: Ports, tenant: Tenant, lease: Lease, *, inline_limit_s: i
     """Make sure that an execution will end the lease: nothing is done while one runs, otherwise the next attempt is
     started.
 
-    Whether a holder is alive is asked of Step Functions. A capture in a request (attempt 0) cannot be asked: its
-    execution waits for as long as the request may live (`inline_limit_s`, which AWS Lambda enforces) and then goes on
-    from the packs that are stored.
+    Whether a holder is alive is asked of Step Functions. A capture in a request (attempt `IN_REQUEST`) cannot be
+    asked: its execution waits for as long as the request may live (`inline_limit_s`, which AWS Lambda enforces) and
+    then goes on from the packs that are stored.
     """
-    attempt = max(lease.attempt, 1)
+    attempt = max(lease.attempt, FIRST_EXECUTION)
     while (running := ports.workflows.running(tenant, lease.subject, attempt=attempt)) is False:
         attempt += 1
     state = ports.table.load(tenant).state
@@ -64,7 +67,7 @@ def see_through(ports: Ports, tenant: Tenant, lease: Lease, *, inline_limit_s: i
     if lease.kind is LeaseKind.RESTORE:
         ports.workflows.start_restore(tenant, lease.subject, attempt=attempt)
         return
-    in_request = lease.attempt == 0 and attempt == 1
+    in_request = lease.attempt == IN_REQUEST and attempt == FIRST_EXECUTION
     delay_s = inline_limit_s if in_request else 0
     ports.workflows.start_capture(tenant, lease.subject, lease.owner, attempt=attempt, delay_s=delay_s)
 

@@ -15,11 +15,9 @@ from tidemark.engine.live import leases
 from tidemark.errors import LeaseLost, RecordExists, TidemarkError, Unavailable
 from tidemark.ports import Ports
 from tidemark.usecases import capture_phases
-from tidemark.usecases.contention import acquire
+from tidemark.usecases.contention import FIRST_EXECUTION, IN_REQUEST, acquire
 from tidemark.usecases.repeats import snapshot_asked_for
 
-_IN_REQUEST: Final = 0
-_FIRST_EXECUTION: Final = 1
 _NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -66,11 +64,11 @@ def create_snapshot(
         return _capture(ports, snapshot, shards, until_s)
     except (LeaseLost, Unavailable):
         # Somebody's execution took over, or AWS or the clock did not let the request finish: the state machine does.
-        ports.workflows.start_capture(tenant, snapshot.id, capture_id, attempt=_FIRST_EXECUTION, delay_s=0)
+        ports.workflows.start_capture(tenant, snapshot.id, capture_id, attempt=FIRST_EXECUTION, delay_s=0)
         return ports.catalog.snapshot(tenant, snapshot.id)
     except TidemarkError as error:
         failure = Failure(error.code, error.message)
-        capture_phases.abort(ports, tenant, snapshot.id, capture_id, attempt=_IN_REQUEST, failure=failure)
+        capture_phases.abort(ports, tenant, snapshot.id, capture_id, attempt=IN_REQUEST, failure=failure)
         raise
 
 
@@ -84,7 +82,7 @@ def _register(ports: Ports, draft: Snapshot, *, inline_limit_s: int) -> tuple[Sn
             kind=LeaseKind.CAPTURE,
             owner=draft.capture_id,
             subject=identity,
-            attempt=_IN_REQUEST,
+            attempt=IN_REQUEST,
             inline_limit_s=inline_limit_s,
         )
         token = leases.token_of(state)
@@ -100,8 +98,8 @@ def _capture(ports: Ports, snapshot: Snapshot, shards: int, until_s: float) -> S
     base = capture_phases.base_of(ports, begun)
     ports.parallel.map(
         lambda shard: capture_phases.copy_shard_until(
-            ports, begun, base, token=begun.token, shard=shard, until_s=until_s
+            ports, begun, base, token=snapshot.token, shard=shard, until_s=until_s
         ),
         range(shards),
     )
-    return capture_phases.seal(ports, snapshot.tenant, snapshot.id, token=begun.token)
+    return capture_phases.seal(ports, snapshot.tenant, snapshot.id, token=snapshot.token)

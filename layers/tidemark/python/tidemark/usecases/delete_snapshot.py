@@ -28,7 +28,7 @@ def delete_snapshot(
     def delete(snapshot: Snapshot) -> Snapshot:
         if snapshot.forgotten:
             raise deleted(ports, snapshot)
-        if snapshot.status is SnapshotStatus.CREATING:
+        if snapshot.status is SnapshotStatus.CREATING and not snapshot.awaits_files:
             raise SnapshotInUse(
                 f"snapshot {snapshot_id} is still being created; delete it when it is completed or failed"
             )

@@ -1,5 +1,6 @@
 """Dry runs: what a restore would do, exactly, without doing it; and whether that still holds.
 
+It costs what differs, where all of a snapshot is restored that live data builds on in part; otherwise both are read.
 A dry run looks at live data as of a cut, for which it takes the tenant's lease as a capture does, and gives it back
 within the request. If the request dies, whoever meets the lease starts a capture that finds nothing registered and
 ends it. The plan is stored as an object that expires.
@@ -7,7 +8,7 @@ ends it. The plan is stored as an object that expires.
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -16,21 +17,31 @@ import msgspec
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Base, Cut, Generation, LeaseKind, TenantState
 from tidemark.domain.manifest import Manifest
-from tidemark.domain.restore import Changes
+from tidemark.domain.restore import Changes, Mode
 from tidemark.domain.restore_plan import NAMED, PlanId, RestorePlan
 from tidemark.domain.snapshot import Snapshot
 from tidemark.domain.tenant import Tenant
-from tidemark.engine import manifests, overlaying
+from tidemark.engine import overlaying
 from tidemark.engine.changes import changed_keys
+from tidemark.engine.differences import Sides, differences, sides
 from tidemark.engine.joining import Pair
 from tidemark.engine.live import gates, leases
 from tidemark.engine.overlay import Overlay, stamp_of
 from tidemark.engine.overlaying import Job, kind_of_change
-from tidemark.errors import DryRunTooLong, ManifestCorrupt, NothingSelected, ObjectNotFound, PlanNotFound, PlanOutdated
+from tidemark.errors import (
+    DryRunTooLong,
+    ManifestCorrupt,
+    NothingSelected,
+    ObjectNotFound,
+    PackCorrupt,
+    PlanNotFound,
+    PlanOutdated,
+)
 from tidemark.ports import Ports
 from tidemark.usecases.contention import acquire
+from tidemark.usecases.live_layers import on_base
 from tidemark.usecases.read_snapshots import get_snapshot
-from tidemark.usecases.restore_phases.lifecycle import restorable
+from tidemark.usecases.restore_phases.lifecycle import manifest_of_snapshot, restorable
 from tidemark.usecases.restore_snapshot import Wish
 
 _ID: Final = re.compile(r"plan_[0-9a-f]{32}")
@@ -52,13 +63,13 @@ def dry_run(
 ) -> RestorePlan:
     """What the restore would do to live data as of now; the plan is stored under its id.
 
-    Raises SnapshotNotFound, SnapshotNotRestorable, CaptureInProgress, RestoreInProgress, Corrupt ones, and
+    Raises SnapshotNotFound, SnapshotNotCompleted, CaptureInProgress, RestoreInProgress, Corrupt ones, and
     DryRunTooLong when it takes more than `budget_s`.
     """
     snapshot = restorable(get_snapshot(ports, tenant, snapshot_id))
     target, until_s = wish.target or tenant, ports.clock.monotonic_s() + budget_s
     plan_id = PlanId(f"plan_{ports.entropy.token_bytes(16).hex()}")
-    manifest = _manifest_of(ports, snapshot)
+    manifest = manifest_of_snapshot(ports, snapshot)
     overlay = Overlay(wish.mode, None if wish.selection is None else ports.select(wish.selection))
     if ports.table.load(target).state is None:
         found = _compared(ports, _job(target, manifest, overlay, None, ports.layout.shards, Cut(0)), until_s)
@@ -75,7 +86,8 @@ def dry_run(
     token = leases.token_of(state)
     try:
         ended = gates.cut(ports, target, token)
-        found = _compared(ports, _job(target, manifest, overlay, state, state.shards, ended), until_s)
+        job = _job(target, manifest, overlay, state, state.shards, ended)
+        found = _compared_by_layers(ports, job, state, until_s) or _compared(ports, job, until_s)
     finally:
         # From the cut on deletes leave tombstones, so that what moved since the plan can be told.
         gates.finish_capture(ports, target, token, lambda base: base or Base(None, ended))
@@ -114,7 +126,7 @@ def require_selected(ports: Ports, tenant: Tenant, snapshot_id: str, wish: Wish,
     """Raises NothingSelected when the filter selects no entity at all. A filter whose first hit is not found within
     `budget_s` is let pass.
 
-    Raises SnapshotNotFound, SnapshotNotRestorable, Corrupt ones.
+    Raises SnapshotNotFound, SnapshotNotCompleted, Corrupt ones.
     """
     if wish.selection is None:
         return
@@ -122,7 +134,7 @@ def require_selected(ports: Ports, tenant: Tenant, snapshot_id: str, wish: Wish,
     snapshot, target = restorable(get_snapshot(ports, tenant, snapshot_id)), wish.target or tenant
     state = ports.table.load(target).state
     shards = state.shards if state else ports.layout.shards
-    job = _job(target, _manifest_of(ports, snapshot), Overlay(wish.mode, selection), state, shards, _NEVER)
+    job = _job(target, manifest_of_snapshot(ports, snapshot), Overlay(wish.mode, selection), state, shards, _NEVER)
     for shard in range(shards):
         for pair in overlaying.pairs(ports, job, shard):
             was, now = overlaying.text_of(pair.was), pair.now.doc if pair.now else None
@@ -148,8 +160,51 @@ def _job(tenant: Tenant, manifest: Manifest, overlay: Overlay, state: TenantStat
     return Job(tenant, manifest, overlay, stamp, live, live, shards, cut)
 
 
+def _compared_by_layers(ports: Ports, job: Job, state: TenantState, until_s: float) -> _Found | None:
+    """What a restore of everything would do, told from the layers by which the snapshot and live data differ.
+
+    None where they have none in common, or where what live data builds on can't be read, which no restore needs.
+    """
+    if job.overlay.selection is not None:
+        return None
+
+    def proceed() -> None:
+        if ports.clock.monotonic_s() > until_s:
+            raise _too_long()
+
+    proceed()
+    try:
+        live = on_base(ports, state, proceed, job.baseline)
+        if live is None or len(live) != len(job.manifest.shards):
+            return None
+        shards = [sides(one, held.layers) for one, held in zip(live, job.manifest.shards, strict=True)]
+        if not any(shard.common for shard in shards):
+            return None
+        found = _summed(ports.parallel.map(lambda shard: _differing(ports, shard, proceed), shards))
+    except (PackCorrupt, ManifestCorrupt):
+        return None
+    counts, named = found
+    counts["unchanged"] = job.manifest.records - counts["created"] - counts["updated"]
+    if job.overlay.mode is Mode.MERGE:
+        counts["unchanged"] += counts.pop("deleted", 0)
+        named["deleted"] = []
+    return found
+
+
+def _differing(ports: Ports, shard: Sides, proceed: Callable[[], None]) -> _Found:
+    found = _Found(Counter(), {kind: [] for kind in _KINDS})
+    for one in differences(ports.payloads, shard, proceed=proceed):
+        found.counts[one.change] += 1
+        if len(found.named[one.change]) < NAMED:
+            found.named[one.change].append(one.key)
+    return found
+
+
 def _compared(ports: Ports, job: Job, until_s: float) -> _Found:
-    parts = ports.parallel.map(lambda shard: _compared_shard(ports, job, shard, until_s), range(job.shards))
+    return _summed(ports.parallel.map(lambda shard: _compared_shard(ports, job, shard, until_s), range(job.shards)))
+
+
+def _summed(parts: Sequence[_Found]) -> _Found:
     counts: Counter[str] = Counter()
     for part in parts:
         counts += part.counts
@@ -161,10 +216,7 @@ def _compared_shard(ports: Ports, job: Job, shard: int, until_s: float) -> _Foun
     pairs: Iterator[Pair] = overlaying.pairs(ports, job, shard)
     while some := list(islice(pairs, _STRIDE)):
         if ports.clock.monotonic_s() > until_s:
-            raise DryRunTooLong(
-                "the dry run takes longer than a request may; narrow it by a filter with type or id, "
-                "or restore without it: the safety snapshot brings back what was"
-            )
+            raise _too_long()
         for pair in some:
             was, now = overlaying.text_of(pair.was), pair.now.doc if pair.now else None
             result = job.overlay.result(pair.key, was, now)
@@ -175,6 +227,13 @@ def _compared_shard(ports: Ports, job: Job, shard: int, until_s: float) -> _Foun
             if kind in found.named and len(found.named[kind]) < NAMED:
                 found.named[kind].append(pair.key)
     return found
+
+
+def _too_long() -> DryRunTooLong:
+    return DryRunTooLong(
+        "the dry run takes longer than a request may; narrow it by a filter with type or id, "
+        "or restore without it: the safety snapshot brings back what was"
+    )
 
 
 def _stored(
@@ -205,10 +264,4 @@ def _stored(
 
 
 def _key(tenant: Tenant, plan_id: str) -> str:
-    return f"work/{tenant}/{plan_id}.json"
-
-
-def _manifest_of(ports: Ports, snapshot: Snapshot) -> Manifest:
-    if snapshot.manifest is None:
-        raise ManifestCorrupt(f"snapshot {snapshot.id} names no manifest")
-    return manifests.read(ports.payloads, snapshot.manifest)
+    return f"work-lists/{tenant}/{plan_id}.json"

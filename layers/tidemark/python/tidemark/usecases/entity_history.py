@@ -190,8 +190,8 @@ def _weight(words: Mapping[str, Record]) -> int:
 
 
 def _refusal(entity_id: str, reached: list[str]) -> str:
-    back = f" back to {reached[0]}" if reached else ""
+    back = f"; it came back to {reached[0]}" if reached else ""
     return (
-        f"looking through all snapshots for {entity_id} takes longer than one answer may; it came{back} in time: "
+        f"looking through all snapshots for {entity_id} takes longer than one answer may{back}: "
         "name the entity's type, ask for less with limit and without options=count, or for a time with from and to"
     )

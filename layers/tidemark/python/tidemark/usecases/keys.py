@@ -1,4 +1,4 @@
-"""Make and revoke API keys, and find out whose key came with a request."""
+"""Make, list and revoke API keys, and find out whose key came with a request."""
 
 import base64
 from collections.abc import Collection
@@ -54,6 +54,11 @@ def create_key(
         expires_at=expires_at,
     )
     return NewKey(secret, ports.catalog.add_key(key))
+
+
+def list_keys(ports: Ports) -> list[ApiKey]:
+    """Every key, newest first, those that have expired too."""
+    return sorted(ports.catalog.keys(), key=lambda key: (key.created_at, key.id), reverse=True)
 
 
 def revoke_key(ports: Ports, key: str) -> ApiKey:

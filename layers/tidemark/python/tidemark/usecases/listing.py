@@ -4,12 +4,15 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import NamedTuple
 
+from tidemark.domain.snapshot import Failure
+
 
 class Listing[T](NamedTuple):
-    """A page, and how many there are in all."""
+    """A page, how many there are in all, and which records could not be read."""
 
     items: list[T]
     total: int
+    damage: tuple[Failure, ...] = ()
 
 
 def page_of[T](found: Iterable[T], *, limit: int, offset: int) -> Listing[T]:

@@ -19,7 +19,7 @@ from tidemark.engine.lookup import Proceed, find_id, shard_with
 from tidemark.engine.recent import Recent
 from tidemark.engine.records import Record
 from tidemark.engine.scan import scan_shard
-from tidemark.errors import AnswerTooSlow, SnapshotNotReadable
+from tidemark.errors import AnswerTooSlow, SnapshotNotCompleted
 from tidemark.ports import Ports
 from tidemark.usecases.entities import StoredEntity
 from tidemark.usecases.read_snapshots import get_snapshot
@@ -64,7 +64,7 @@ class Inside:
             )
 
         proceed = self._in_time(advice)
-        for from_key, to_key in [(None, None)] if types is None else map(_span, sorted(set(types))):
+        for from_key, to_key in [(None, None)] if types is None else map(span_of_type, sorted(set(types))):
             for found in self._records(from_key, to_key, proceed):
                 proceed()
                 passed += 1
@@ -75,7 +75,7 @@ class Inside:
             scan_shard(self.ports.payloads, shard, from_key=from_key, to_key=to_key, proceed=proceed)
             for shard in self.manifest.shards
         ]
-        return merge(*self.ports.parallel.map(_begun, shards), key=lambda found: found.key)
+        return merge(*self.ports.parallel.map(begun, shards), key=lambda found: found.key)
 
     def _in_time(self, advice: Callable[[], str]) -> Proceed:
         doing = f"reading snapshot {self.snapshot.id}"
@@ -85,12 +85,12 @@ class Inside:
 def inside(ports: Ports, tenant: Tenant, snapshot_id: str, *, budget_s: float = READ_BUDGET_S) -> Inside:
     """The entities of a snapshot, to be read within `budget_s` from now.
 
-    Raises SnapshotNotFound, SnapshotNotReadable, ManifestCorrupt.
+    Raises SnapshotNotFound, SnapshotNotCompleted, ManifestCorrupt.
     """
     until_s = ports.clock.monotonic_s() + budget_s
     snapshot = get_snapshot(ports, tenant, snapshot_id)
     if snapshot.status is not SnapshotStatus.COMPLETED or snapshot.manifest is None:
-        raise SnapshotNotReadable(_why_not(snapshot))
+        raise SnapshotNotCompleted(_why_not(snapshot))
     return Inside(ports, snapshot, kept_manifest(ports, snapshot.manifest), until_s)
 
 
@@ -121,12 +121,13 @@ def _why_not(snapshot: Snapshot) -> str:
     return f"the capture of snapshot {snapshot.id} failed{why}, so it holds nothing to read: choose another one"
 
 
-def _begun[T](records: Iterator[T]) -> Iterator[T]:
+def begun[T](records: Iterator[T]) -> Iterator[T]:
     """The same records, after the first has been read: the shards begin side by side."""
     return chain([first], records) if (first := next(records, None)) is not None else iter(())
 
 
-def _span(type_: str) -> tuple[str, str]:
+def span_of_type(type_: str) -> tuple[str, str]:
+    """Between which keys the entities of a type stand: the first inclusive, the second exclusive."""
     return type_ + SEPARATOR, type_ + _BEHIND_TYPE
 
 

@@ -1,11 +1,11 @@
 """Get and list snapshots. Only the catalog is read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from tidemark.domain.snapshot import Snapshot, SnapshotStatus, Trigger
+from tidemark.domain.snapshot import DamagedSnapshot, Failure, Snapshot, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import SnapshotNotFound
 from tidemark.ports import Ports
@@ -41,6 +41,11 @@ class SnapshotsWanted(NamedTuple):
             )
         )
 
+    @property
+    def fits_damaged(self) -> bool:
+        """Whether one is wanted of which nothing is known but that it failed its checksum."""
+        return self.standing in {None, SnapshotStatus.FAILED} and not self.labels and self.trigger is None
+
 
 NOT_DELETED: Final = SnapshotsWanted()
 
@@ -65,10 +70,26 @@ def deleted(ports: Ports, snapshot: Snapshot) -> SnapshotNotFound:
 
 def list_snapshots(
     ports: Ports, tenant: Tenant, *, limit: int, offset: int, wanted: SnapshotsWanted = NOT_DELETED
-) -> Listing[Snapshot]:
-    """The snapshots that are wanted, newest first. Deleted ones are listed only if they alone are wanted, and only
-    while they can be brought back.
+) -> Listing[Snapshot | DamagedSnapshot]:
+    """The snapshots that are wanted, newest first, and those of which that can't be told: their record is damaged.
+
+    Deleted ones are listed only if they alone are wanted, and only while they can be brought back.
     """
+    damage: list[Failure] = []
+    page = page_of(_found(ports, tenant, wanted, damage), limit=limit, offset=offset)
+    return page._replace(damage=tuple(damage))
+
+
+def _found(
+    ports: Ports, tenant: Tenant, wanted: SnapshotsWanted, damage: list[Failure]
+) -> Iterator[Snapshot | DamagedSnapshot]:
+    """All that have an id. What is damaged, with or without one, is noted in `damage`."""
     now = ports.clock.now()
-    found = ports.catalog.snapshots(tenant, since=wanted.since, before=wanted.before)
-    return page_of((one for one in found if wanted.fits(one, now)), limit=limit, offset=offset)
+    for one in ports.catalog.found_snapshots(tenant, since=wanted.since, before=wanted.before):
+        if isinstance(one, DamagedSnapshot):
+            damage.append(one.failure)
+            fits = one.id is not None and wanted.fits_damaged
+        else:
+            fits = wanted.fits(one, now)
+        if fits:
+            yield one

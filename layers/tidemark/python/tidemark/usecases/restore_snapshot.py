@@ -1,9 +1,7 @@
 """Ask for a restore: take the lease, register the restore with its fixed size, start its state machine."""
 
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
-from typing import Final
 
 from tidemark.domain.asked import Asked
 from tidemark.domain.live import Generation, LeaseKind
@@ -11,15 +9,19 @@ from tidemark.domain.restore import Mode, Phase, Restore, RestoreId, RestoreStat
 from tidemark.domain.snapshot import Failure, Snapshot, restore_id
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
-from tidemark.errors import PlanOutdated, RecordExists, SnapshotNotFound, TidemarkError
+from tidemark.errors import (
+    LeaseLost,
+    PlanOutdated,
+    RecordExists,
+    TidemarkError,
+    Unavailable,
+    WriteConflict,
+)
 from tidemark.ports import Ports
-from tidemark.usecases.contention import acquire
+from tidemark.usecases.contention import FIRST_EXECUTION, acquire
 from tidemark.usecases.read_snapshots import get_snapshot
-from tidemark.usecases.records import amend_restore, amend_snapshot
 from tidemark.usecases.repeats import restore_asked_for
-from tidemark.usecases.restore_phases.lifecycle import restorable, use
-
-_FIRST_EXECUTION: Final = 1
+from tidemark.usecases.restore_phases.lifecycle import end, enter_rollback, give_up, restorable, use
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ def restore_snapshot(
     """The restore, accepted and started. What was `asked` for before, by a request that died, is not begun again: the
     restore is the one that it began.
 
-    Raises SnapshotNotFound, SnapshotNotRestorable, CaptureInProgress, RestoreInProgress, KeyReused.
+    Raises SnapshotNotFound, SnapshotNotCompleted, CaptureInProgress, RestoreInProgress, KeyReused.
     """
     if asked is not None:
         begun = restore_asked_for(ports, wish.target or tenant, asked, inline_limit_s=inline_limit_s)
@@ -56,14 +58,19 @@ def restore_snapshot(
             return begun
     snapshot = restorable(get_snapshot(ports, tenant, snapshot_id))
     restore = _register(ports, snapshot, wish, asked, inline_limit_s=inline_limit_s)
+    asked_to_start = False
     try:
+        _still_held(ports, restore)
         if wish.generation not in {None, restore.from_generation}:
             raise PlanOutdated("another restore was made since the plan; ask for another dry run")
         use(ports, restore)
-        ports.workflows.start_restore(restore.tenant, restore.id, attempt=_FIRST_EXECUTION)
+        asked_to_start = True
+        ports.workflows.start_restore(restore.tenant, restore.id, attempt=FIRST_EXECUTION)
     except TidemarkError as error:
-        _withdraw(ports, restore, Failure(error.code, error.message))
-        raise
+        goes_on = asked_to_start and _was_started(ports, restore)
+        if not goes_on and _withdraw(ports, restore, Failure(error.code, error.message)):
+            raise
+        return ports.catalog.restore(restore.tenant, restore.id)
     return restore
 
 
@@ -81,7 +88,7 @@ def _register(ports: Ports, snapshot: Snapshot, wish: Wish, asked: Asked | None,
             kind=LeaseKind.RESTORE,
             owner=owner,
             subject=identity,
-            attempt=_FIRST_EXECUTION,
+            attempt=FIRST_EXECUTION,
             inline_limit_s=inline_limit_s,
         )
         token = leases.token_of(state)
@@ -109,16 +116,43 @@ def _register(ports: Ports, snapshot: Snapshot, wish: Wish, asked: Asked | None,
     raise AssertionError("count() ended")
 
 
-def _withdraw(ports: Ports, restore: Restore, failure: Failure) -> None:
-    """Undo what was registered of a restore that could not be started."""
+def _still_held(ports: Ports, restore: Restore) -> None:
+    """Raises WriteConflict when somebody who met the lease found no restore yet, and gives it back: nobody would run
+    this one.
+    """
+    try:
+        leases.held_state(ports.table, restore.tenant, restore.token)
+    except LeaseLost as lost:
+        raise WriteConflict(f"restore {restore.id} was given up before it was registered; ask for it again") from lost
 
-    def fail(record: Restore) -> Restore:
-        return replace(record, status=RestoreStatus.FAILED, failure=failure, finished_at=ports.clock.now())
 
-    amend_restore(ports.catalog, restore.tenant, restore.id, fail)
-    with suppress(SnapshotNotFound):
-        # It may be what made the restore impossible: that the snapshot is gone.
-        amend_snapshot(
-            ports.catalog, restore.source, restore.snapshot_id, lambda record: record.released_by(restore.user)
+def _was_started(ports: Ports, restore: Restore) -> bool:
+    """Whether the execution was started although nobody heard of it; False too when AWS does not say."""
+    try:
+        return ports.workflows.running(restore.tenant, restore.id, attempt=FIRST_EXECUTION) is not None
+    except Unavailable:
+        return False
+
+
+def _withdraw(ports: Ports, restore: Restore, failure: Failure) -> bool:
+    """End a restore that could not be started; False where it goes on all the same.
+
+    Somebody who met its lease may have started it, or AWS has unheard: that execution's token is void then, and what it
+    staged is left to the collector. One that has flipped already goes on, and so does a later attempt that has come so
+    far; none can begin from here on.
+    """
+    try:
+        state = leases.take_over(
+            ports, restore.tenant, owner=restore.owner, subject=restore.id, attempt=FIRST_EXECUTION, force=True
         )
-    leases.release(ports.table, restore.tenant, restore.token)
+    except LeaseLost:
+        give_up(ports, restore, failure)
+        return ports.catalog.restore(restore.tenant, restore.id).status is RestoreStatus.FAILED
+    if state.generation == restore.generation:
+        return False
+    try:
+        enter_rollback(ports, restore, leases.token_of(state))
+    except LeaseLost:
+        return False
+    end(ports, restore, leases.token_of(state), RestoreStatus.FAILED, failure)
+    return True

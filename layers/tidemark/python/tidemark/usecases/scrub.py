@@ -12,11 +12,11 @@ from itertools import batched
 from typing import Final, NamedTuple
 
 from tidemark.domain.manifest import PackRef
-from tidemark.domain.snapshot import Failure, Scope, Snapshot, SnapshotStatus
+from tidemark.domain.snapshot import DamagedSnapshot, Failure, Scope, Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import verification
 from tidemark.engine.verification import Checked
-from tidemark.errors import CatalogCorrupt, Corrupt, ManifestCorrupt, PackCorrupt, SnapshotNotFound
+from tidemark.errors import Corrupt, ManifestCorrupt, PackCorrupt, SnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.verify_snapshot import record
 
@@ -96,18 +96,18 @@ def scrub(ports: Ports, *, days: int, budget_s: float, place: Place | None = Non
 def _due(ports: Ports, tenant: Tenant, run: Scrubbed, days: int, *, report: bool) -> _Due:
     """What is due of a tenant. Manifests and records that are damaged are damage too: told once, if `report`."""
     due = _Due()
-    try:
-        for snapshot in ports.catalog.snapshots(tenant):
-            if snapshot.status is not SnapshotStatus.COMPLETED:
-                continue
-            try:
-                _add(due, snapshot, verification.check_manifest(ports.payloads, snapshot).packs, run.place.day, days)
-            except ManifestCorrupt as error:
-                if report:
-                    _damaged(ports, tenant, [snapshot.id], error, run)
-    except CatalogCorrupt as error:
-        if report:
-            run.damage.append(Failure(error.code, error.message))
+    for snapshot in ports.catalog.found_snapshots(tenant):
+        if isinstance(snapshot, DamagedSnapshot):
+            if report:
+                run.damage.append(snapshot.failure)
+            continue
+        if snapshot.status is not SnapshotStatus.COMPLETED:
+            continue
+        try:
+            _add(due, snapshot, verification.check_manifest(ports.payloads, snapshot).packs, run.place.day, days)
+        except ManifestCorrupt as error:
+            if report:
+                _damaged(ports, tenant, [snapshot.id], error, run)
     return due
 
 

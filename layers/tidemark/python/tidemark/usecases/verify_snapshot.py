@@ -14,7 +14,7 @@ from tidemark.domain.snapshot import Failure, Scope, Snapshot, SnapshotStatus, V
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import verification
 from tidemark.engine.verification import Checked
-from tidemark.errors import BudgetSpent, Corrupt, SnapshotNotVerifiable, Unavailable
+from tidemark.errors import BudgetSpent, Corrupt, SnapshotNotCompleted, Unavailable
 from tidemark.ports import Ports
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.records import amend_snapshot
@@ -30,7 +30,7 @@ class Verified(NamedTuple):
 def verify_snapshot(ports: Ports, tenant: Tenant, snapshot_id: str, *, budget_s: float = 5.0) -> Verified:
     """Verify the snapshot at once when that fits `budget_s`, else start the execution that does it.
 
-    Damage is a result, not an error. Raises SnapshotNotFound, SnapshotNotVerifiable.
+    Damage is a result, not an error. Raises SnapshotNotFound, SnapshotNotCompleted.
     """
     until_s = ports.clock.monotonic_s() + budget_s
     snapshot = _verifiable(ports, tenant, snapshot_id)
@@ -53,7 +53,7 @@ def verify_snapshot(ports: Ports, tenant: Tenant, snapshot_id: str, *, budget_s:
 
 
 def list_packs(ports: Ports, tenant: Tenant, snapshot_id: str) -> list[int]:
-    """The shards of the snapshot that have packs. Raises SnapshotNotFound, SnapshotNotVerifiable, ManifestCorrupt."""
+    """The shards of the snapshot that have packs. Raises SnapshotNotFound, SnapshotNotCompleted, ManifestCorrupt."""
     _, manifest = _manifest(ports, tenant, snapshot_id)
     return [shard.shard for shard in manifest.shards if shard.layers or shard.records]
 
@@ -98,7 +98,7 @@ def record(
 def _verifiable(ports: Ports, tenant: Tenant, snapshot_id: str) -> Snapshot:
     snapshot = get_snapshot(ports, tenant, snapshot_id)
     if snapshot.status is not SnapshotStatus.COMPLETED:
-        raise SnapshotNotVerifiable(
+        raise SnapshotNotCompleted(
             f"snapshot {snapshot_id} is {snapshot.status}; only a completed snapshot can be verified"
         )
     return snapshot

@@ -11,6 +11,7 @@ from tidemark.dialects.ngsi import edits
 from tidemark.dialects.ngsi.edits import Action, Edit, Edited
 from tidemark.dialects.ngsi.entities import DEFAULT_TYPE, attributes_of, encode, parse_entity
 from tidemark.dialects.ngsi.parameters import json_type, members
+from tidemark.dialects.ngsi.selection import only_one
 from tidemark.dialects.ngsi.syntax import shown
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.tenant import Tenant
@@ -24,7 +25,6 @@ from tidemark.errors import (
     InvalidRequest,
     PartialUpdate,
     TidemarkError,
-    TooManyResults,
 )
 from tidemark.ports import Ports
 from tidemark.usecases import entities
@@ -99,17 +99,6 @@ def find_one(ports: Ports, tenant: Tenant, entity_id: str, type_: str | None, pa
     if not found:
         raise EntityNotFound(_no_entity(entity_id, None, path))
     return only_one(found, entity_id)
-
-
-def only_one(found: Sequence[EntityKey], entity_id: str) -> EntityKey:
-    """The only key. Raises TooManyResults when there are several."""
-    if len(found) > 1:
-        places = ", ".join(f"type {key.type} in {key.path}" for key in found)
-        raise TooManyResults(
-            f"More than one matching entity. Please refine your query: {shown(entity_id)} is there as {places}; "
-            "name one with the query parameter type, or with Fiware-ServicePath"
-        )
-    return found[0]
 
 
 def _action(name: object) -> Action:

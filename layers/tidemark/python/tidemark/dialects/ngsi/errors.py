@@ -16,6 +16,7 @@ from tidemark.dialects.wire import Response, json_response
 from tidemark.domain.snapshot import Failure
 from tidemark.errors import (
     CaptureInProgress,
+    CatalogCorrupt,
     Conflict,
     Corrupt,
     Fenced,
@@ -119,6 +120,8 @@ def _form(error: Exception) -> _Form:
 
 
 def _description(error: Exception, form: _Form, correlation_id: str) -> str:
+    if isinstance(error, CatalogCorrupt):
+        return f"{error.message} (the service's operator finds it by correlation id {correlation_id})"
     if form is _INTERNAL or not isinstance(error, TidemarkError):
         return f"the service failed; its operator finds the reason in the logs by correlation id {correlation_id}"
     if isinstance(error, StaleRecord) or not error.user_visible:

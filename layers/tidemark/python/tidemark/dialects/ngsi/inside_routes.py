@@ -3,7 +3,7 @@
 They take the query parameters of `/v2/entities`. The history is Tidemark's own: NGSIv2 has nothing of its kind.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final
@@ -13,7 +13,6 @@ from msgspec import UNSET, UnsetType
 
 from tidemark.dialects.ngsi.attributes import Attributes
 from tidemark.dialects.ngsi.entities import attributes_of
-from tidemark.dialects.ngsi.entity_routes import Route
 from tidemark.dialects.ngsi.listing import fitting
 from tidemark.dialects.ngsi.parameters import page_wanted
 from tidemark.dialects.ngsi.reading import Opened, entity_id_of, list_answer, one_answer, type_of
@@ -100,7 +99,7 @@ def _changed(now: Attributes, before: Attributes) -> list[str]:
     return sorted(name for name in now.keys() | before.keys() if now.get(name) != before.get(name))
 
 
-ROUTES: Final[Mapping[str, Route]] = {
+ROUTES: Final[Mapping[str, Callable[[Ports, Request], Response]]] = {
     "GET /v2/snapshots/{snapshotId}/entities": list_route,
     "GET /v2/snapshots/{snapshotId}/entities/{entityId}": read_route,
     "GET /v2/entities/{entityId}/history": history_route,

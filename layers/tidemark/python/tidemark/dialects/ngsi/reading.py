@@ -7,13 +7,12 @@ Source: the NGSIv2 specification, "List Entities" and "Retrieve Entity".
 from collections.abc import Callable
 from http import HTTPStatus
 
-from tidemark.dialects.ngsi.batch import only_one
 from tidemark.dialects.ngsi.entities import attributes_of
 from tidemark.dialects.ngsi.listing import list_entities
 from tidemark.dialects.ngsi.ordering import parse_order
 from tidemark.dialects.ngsi.parameters import page_wanted
 from tidemark.dialects.ngsi.rendering import rendering_of
-from tidemark.dialects.ngsi.selection import from_parameters
+from tidemark.dialects.ngsi.selection import from_parameters, only_one
 from tidemark.dialects.ngsi.service_path import read_scope
 from tidemark.dialects.ngsi.syntax import identifier, shown
 from tidemark.dialects.wire import Request, Response, json_response

@@ -14,7 +14,7 @@ from tidemark.dialects.ngsi.query_language import NO_QUERY, Query, parse_query
 from tidemark.dialects.ngsi.service_path import Scope
 from tidemark.dialects.ngsi.syntax import allowed_text, identifier, shown
 from tidemark.domain.keys import EntityKey
-from tidemark.errors import InvalidRequest, NotSupported
+from tidemark.errors import InvalidRequest, NotSupported, TooManyResults
 
 MAX_DESCRIPTIONS: Final = 1000
 # Each type is looked up by itself in every shard; above this, one pass over everything costs less.
@@ -102,6 +102,17 @@ def from_document(document: Mapping[str, Any], scope: Scope) -> Selection:
         tuple(_described(entity) for entity in given),
         parse_query(_text(expression, "q"), _text(expression, "mq")),
     )
+
+
+def only_one(found: Sequence[EntityKey], entity_id: str) -> EntityKey:
+    """The only key. Raises TooManyResults when there are several."""
+    if len(found) > 1:
+        places = ", ".join(f"type {key.type} in {key.path}" for key in found)
+        raise TooManyResults(
+            f"More than one matching entity. Please refine your query: {shown(entity_id)} is there as {places}; "
+            "name one with the query parameter type, or with Fiware-ServicePath"
+        )
+    return found[0]
 
 
 def _described(given: object) -> Description:

@@ -41,7 +41,7 @@ def written_path(request: Request) -> str:
         raise InvalidRequest(f"{HEADER} names several paths; a write goes to exactly one")
     if text.endswith("#"):
         raise InvalidRequest(f"{HEADER} {shown(text)} can't be written to: /# is for reading")
-    return _path(text)
+    return path_of(text)
 
 
 def read_scope(request: Request) -> Scope:
@@ -54,12 +54,13 @@ def read_scope(request: Request) -> Scope:
         raise InvalidRequest(f"{HEADER} names {len(parts)} paths; at most {MAX_SCOPES} are allowed")
     trees = [part.removesuffix(_BELOW) for part in parts if part.endswith(_BELOW)]
     return Scope(
-        frozenset(_path(part) for part in parts if not part.endswith(_BELOW)),
-        tuple(_path(tree) if tree else tree for tree in trees),
+        frozenset(path_of(part) for part in parts if not part.endswith(_BELOW)),
+        tuple(path_of(tree) if tree else tree for tree in trees),
     )
 
 
-def _path(text: str) -> str:
+def path_of(text: str) -> str:
+    """A service path without its trailing slash. Raises InvalidRequest."""
     if text == ROOT:
         return ROOT
     path = text.removesuffix("/")

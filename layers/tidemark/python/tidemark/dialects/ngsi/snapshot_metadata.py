@@ -44,7 +44,7 @@ def parse_create(document: object) -> CreateWanted:
     """The body of a create request. Raises InvalidRequest naming the member that is wrong."""
     said = members(document, _CREATE_MEMBERS)
     return CreateWanted(
-        description=_description(said.get("description", "")),
+        description=description_in(said),
         labels=_labels(said.get("labels", {})),
         lifetime=parse_lifetime(said["expiresIn"], "the member 'expiresIn'") if "expiresIn" in said else None,
     )
@@ -86,6 +86,11 @@ def parse_wanted(request: Request) -> SnapshotsWanted:
         since=since,
         before=before,
     )
+
+
+def description_in(said: Mapping[str, Any]) -> str:
+    """The member `description` of a body; empty where it has none. Raises InvalidRequest."""
+    return _description(said.get("description", ""))
 
 
 def _description(value: object) -> str:

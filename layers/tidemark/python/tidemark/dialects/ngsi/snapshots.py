@@ -12,9 +12,20 @@ from msgspec import UNSET, Meta, UnsetType
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.dialects.ngsi.errors import FailureBody, stored_failure
 from tidemark.dialects.ngsi.parameters import json_type, members
+from tidemark.dialects.ngsi.snapshot_metadata import description_in
 from tidemark.dialects.wire import Request, or_unset
 from tidemark.domain.restore import Changes, Mode, Restore, RestoreStatus
-from tidemark.domain.snapshot import STANDINGS, Scope, Snapshot, SnapshotId, Trigger, Verification, parse_snapshot_id
+from tidemark.domain.snapshot import (
+    STANDINGS,
+    DamagedSnapshot,
+    Origin,
+    Scope,
+    Snapshot,
+    SnapshotId,
+    Trigger,
+    Verification,
+    parse_snapshot_id,
+)
 from tidemark.domain.tenant import Tenant, parse_tenant
 from tidemark.errors import InvalidRequest
 from tidemark.usecases.restore_snapshot import Wish
@@ -28,6 +39,9 @@ _STAMP: Final = _SECOND.replace(":", "-") + "Z(-[1-9][0-9]{0,5})?"
 SnapshotName = Annotated[str, Meta(pattern=f"^snapshot_{_STAMP}$", examples=["snapshot_2026-01-15T10-00-00Z"])]
 RestoreName = Annotated[str, Meta(pattern=f"^restore_{_STAMP}$", examples=["restore_2026-01-15T10-05-00Z"])]
 Seconds = Annotated[str, Meta(pattern=f"^{_SECOND}Z$", examples=["2026-01-15T10:00:00Z"])]
+Digest = Annotated[
+    str, Meta(pattern="^[0-9a-f]{64}$", description="The SHA-256 of its entities: equal where they are.")
+]
 Milliseconds = Annotated[str, Meta(pattern=f"^{_SECOND}[.][0-9]{{3}}Z$", examples=["2026-01-15T10:00:00.123Z"])]
 _PLANNED_MEMBERS: Final = ("filter", "mode", "target")
 _RESTORE_MEMBERS: Final = (*_PLANNED_MEMBERS, "dryRun", "plan", "safetySnapshot")
@@ -52,6 +66,24 @@ class RecycledSnapshot(SnapshotSummary, frozen=True, kw_only=True):
     recycled_until: Milliseconds | UnsetType = UNSET
 
 
+class DamagedSnapshotBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Stands in lists for a snapshot whose record is damaged: of it only what the record's place tells is known."""
+
+    id: SnapshotName | None
+    description: str = ""
+    created_at: Seconds | None
+    entity_count: int = 0
+    status: Literal["failed"] = "failed"
+    error: FailureBody
+
+
+class CopySource(msgspec.Struct, frozen=True):
+    """The snapshot that a copy was made of."""
+
+    service: str
+    id: SnapshotName
+
+
 class VerificationBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What reading a snapshot back showed: how much was good, or which object is damaged and in what way."""
 
@@ -71,10 +103,12 @@ class SnapshotDetail(SnapshotSummary, frozen=True, kw_only=True):
     size_bytes: Annotated[int, Meta(ge=0, description="What all of its packs hold.")]
     new_bytes: Annotated[int, Meta(ge=0, description="What this snapshot added to what was stored.")]
     raw_bytes: Annotated[int, Meta(ge=0, description="Its entities before compression.")]
-    cut: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    digest: Digest | UnsetType = UNSET
+    cut: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
     parent_id: SnapshotName | UnsetType = UNSET
     completed_at: Milliseconds | UnsetType = UNSET
     restore_id: RestoreName | UnsetType = UNSET
+    copied_from: CopySource | UnsetType = UNSET
     used_by: list[str] | UnsetType = UNSET
     error: FailureBody | UnsetType = UNSET
     verification: VerificationBody | UnsetType = UNSET
@@ -109,6 +143,13 @@ class RestoreWanted(NamedTuple):
     plan: str | None = None
 
 
+class CopyWanted(NamedTuple):
+    """What a copy request asks for: whose the copy will be, and a description, or that of its source."""
+
+    tenant: Tenant
+    description: str
+
+
 def named(request: Request) -> SnapshotId:
     """The snapshot in the path. Raises SnapshotNotFound at once where no snapshot can have such an id."""
     text = request.path_parameter("snapshotId")
@@ -119,6 +160,18 @@ def named(request: Request) -> SnapshotId:
 def parse_bare(document: object) -> None:
     """The body of a request that takes no members. Raises InvalidRequest naming one that is there."""
     members(document, ())
+
+
+def parse_copy(document: object) -> CopyWanted:
+    """The body of a copy request. Raises InvalidRequest naming the member that is wrong."""
+    wanted = members(document, ("service", "description"))
+    service = wanted.get("service")
+    if not isinstance(service, str) or not service:
+        raise InvalidRequest(
+            "the member 'service' must name the tenant that is to have the copy; "
+            + (f"it is {json_type(service)}" if "service" in wanted else "it is missing")
+        )
+    return CopyWanted(parse_tenant(service), description_in(wanted))
 
 
 def parse_restore(document: object) -> RestoreWanted:
@@ -162,15 +215,18 @@ def _target(given: object) -> Tenant:
 
 def summary(snapshot: Snapshot) -> SnapshotSummary:
     """A snapshot as it is created and listed. Labels and expiry are there if it has any."""
-    return SnapshotSummary(**_summary(snapshot))
+    return SnapshotSummary(**summary_members(snapshot))
 
 
-def listed(snapshot: Snapshot) -> SnapshotSummary:
-    """A snapshot as it is listed, in the recycle bin or not."""
+def listed(snapshot: Snapshot | DamagedSnapshot) -> SnapshotSummary | DamagedSnapshotBody:
+    """A snapshot as it is listed, in the recycle bin or not. One whose record is damaged says so."""
+    if isinstance(snapshot, DamagedSnapshot):
+        created_at = None if snapshot.created_at is None else seconds(snapshot.created_at)
+        return DamagedSnapshotBody(id=snapshot.id, created_at=created_at, error=stored_failure(snapshot.failure))
     if not snapshot.forgotten:
         return summary(snapshot)
     return RecycledSnapshot(
-        **_summary(snapshot),
+        **summary_members(snapshot),
         deleted_at=or_unset(milliseconds(snapshot.deleted_at)),
         recycled_until=or_unset(milliseconds(snapshot.recycled_until)),
     )
@@ -179,22 +235,25 @@ def listed(snapshot: Snapshot) -> SnapshotSummary:
 def detail(snapshot: Snapshot) -> SnapshotDetail:
     """A snapshot with what an operator wants to know. Members that have no value yet are left out."""
     return SnapshotDetail(
-        **_summary(snapshot),
+        **summary_members(snapshot),
         trigger=snapshot.trigger,
         size_bytes=snapshot.stored_bytes,
         new_bytes=snapshot.new_bytes,
         raw_bytes=snapshot.raw_bytes,
-        cut=or_unset(snapshot.cut),
+        digest=or_unset(snapshot.digest),
+        cut=snapshot.cut or UNSET,
         parent_id=or_unset(snapshot.parent_id),
         completed_at=or_unset(milliseconds(snapshot.completed_at)),
         restore_id=or_unset(snapshot.restore_id),
+        copied_from=_source(snapshot.origin),
         used_by=sorted(snapshot.used_by) or UNSET,
         error=stored_failure(snapshot.failure) if snapshot.failure else UNSET,
         verification=_verification(snapshot.verification) if snapshot.verification else UNSET,
     )
 
 
-def _summary(snapshot: Snapshot) -> dict[str, Any]:
+def summary_members(snapshot: Snapshot) -> dict[str, Any]:
+    """The members that every answer about a snapshot has, by the names that its models have for them."""
     return {
         "id": snapshot.id,
         "description": snapshot.description,
@@ -204,6 +263,13 @@ def _summary(snapshot: Snapshot) -> dict[str, Any]:
         "labels": dict(sorted(snapshot.labels.items())) or UNSET,
         "expires_at": UNSET if snapshot.expires_at is None else seconds(snapshot.expires_at),
     }
+
+
+def _source(origin: Origin | None) -> CopySource | UnsetType:
+    """Which snapshot a copy was made of. An import has an origin without one."""
+    if origin is None or origin.tenant is None or origin.snapshot_id is None:
+        return UNSET
+    return CopySource(service=origin.tenant, id=origin.snapshot_id)
 
 
 def _verification(found: Verification) -> VerificationBody:

@@ -58,7 +58,7 @@ def acquire(ports: Ports, tenant: Tenant, *, kind: LeaseKind, owner: str, subjec
     while True:
         state = ensure_tenant(ports, tenant)
         held = state.lease
-        if held is not None and held.owner == owner:
+        if held is not None and _holds(held, owner, subject):
             return state
         if held is not None:
             raise LeaseHeld(
@@ -75,17 +75,20 @@ def acquire(ports: Ports, tenant: Tenant, *, kind: LeaseKind, owner: str, subjec
             continue
 
 
-def take_over(ports: Ports, tenant: Tenant, *, owner: str, attempt: int, force: bool = False) -> TenantState:
-    """Go on as `owner` in a later attempt: the tokens of earlier ones become void. The same attempt keeps its token,
-    unless `force`.
+def take_over(
+    ports: Ports, tenant: Tenant, *, owner: str, subject: str, attempt: int, force: bool = False
+) -> TenantState:
+    """Go on as `owner` with `subject` in a later attempt: the tokens of earlier ones become void. The same attempt
+    keeps its token, unless `force`.
 
-    Raises LeaseLost when somebody else, or a later attempt, holds the lease.
+    Raises LeaseLost when somebody else, or a later attempt, holds the lease; or the owner does under another id, since
+    the one that this attempt was started for was not free.
     """
     while True:
         state = current_state(ports.table, tenant)
         held = state.lease
-        if held is None or held.owner != owner or held.attempt > attempt:
-            raise LeaseLost(f"attempt {attempt} of {owner} no longer holds the lease of tenant {tenant}")
+        if held is None or not _holds(held, owner, subject) or held.attempt > attempt:
+            raise LeaseLost(f"attempt {attempt} of {owner} for {subject} no longer holds the lease of tenant {tenant}")
         if held.attempt == attempt and not force:
             return state
         token = FencingToken(state.fence + 1)
@@ -95,6 +98,16 @@ def take_over(ports: Ports, tenant: Tenant, *, owner: str, attempt: int, force: 
             )
         except StaleRecord:
             continue
+
+
+def is_held(table: EntityTable, tenant: Tenant, *, owner: str, subject: str) -> bool:
+    """Whether the lease is the owner's for that subject, in whatever attempt. Once it is not, it never is again."""
+    state = table.load(tenant).state
+    return state is not None and state.lease is not None and _holds(state.lease, owner, subject)
+
+
+def _holds(lease: Lease, owner: str, subject: str) -> bool:
+    return (lease.owner, lease.subject) == (owner, subject)
 
 
 def held_state(table: EntityTable, tenant: Tenant, token: FencingToken) -> TenantState:

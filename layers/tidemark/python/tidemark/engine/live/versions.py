@@ -1,26 +1,30 @@
 """What a write does to an item, and what a capture takes from one: the rules that make a cut exact."""
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from tidemark.domain.live import Cut, Gate, Item, ItemKey, ItemWrite, Life
+from tidemark.domain.fingerprint import fingerprint
+from tidemark.domain.live import Anchor, Cut, Gate, Item, ItemKey, ItemWrite
 from tidemark.errors import CutViolated
 
 STAGED: Final = Cut(0)
 
 
 class Change(NamedTuple):
-    """`doc` is the document now, None for a tombstone; `new` says that the entity was not there before."""
+    """`doc` is the document now, None for a tombstone; `was` the fingerprint of what was there before, None where
+    nothing was.
+    """
 
     doc: str | None
-    new: bool
+    was: str | None
 
 
 def write_of(gate: Gate, key: ItemKey, current: Item | None, doc: str | None) -> ItemWrite | None:
     """The write that gives `key` the document `doc` (None: deletes it) under `gate`; None when there is nothing to
     write.
 
-    The first write after the cut of a running capture keeps what the item was (`prev`, `prev_cut`); a later one passes
-    that on.
+    The first write after the cut of a running capture keeps what the item was (`prev`, `prev_cut`), and the first one
+    after that cut or after the base's keeps its fingerprint (`anchors`); later ones pass that on.
     """
     if doc is None and (current is None or current.doc is None):
         return None
@@ -28,9 +32,14 @@ def write_of(gate: Gate, key: ItemKey, current: Item | None, doc: str | None) ->
     if doc is None and not gate.keeps_tombstones:
         return ItemWrite(key, rev, None)
     prev, prev_cut = _kept(gate, current)
-    born, past = _lives(gate, current)
     item = Item(
-        key=key, doc=doc, rev=(rev or 0) + 1, changed=gate.cut, prev=prev, prev_cut=prev_cut, born=born, past=past
+        key=key,
+        doc=doc,
+        rev=(rev or 0) + 1,
+        changed=gate.cut,
+        prev=prev,
+        prev_cut=prev_cut,
+        anchors=tuple(_anchors(gate, current)),
     )
     return ItemWrite(key, rev, item)
 
@@ -57,32 +66,33 @@ def doc_at(item: Item, cut: Cut) -> str | None:
     return item.prev
 
 
-def _lives(gate: Gate, current: Item | None) -> tuple[Cut | None, tuple[Life, ...]]:
-    """When the present life began, and the earlier ones that a snapshot may still have to count."""
-    if current is None:
-        return gate.cut, ()
-    past, born = current.past, current.born
-    if current.doc is None:
-        past = (*past, Life(born or STAGED, current.changed or STAGED))
-        born = gate.cut
-    recorded = gate.base or STAGED
-    return born, tuple(life for life in past if life.died > recorded and life.died > life.born)
-
-
-def existed_at(item: Item, cut: Cut) -> bool:
-    """Whether the entity was there at the end of `cut`."""
-    lives = (*item.past, Life(item.born or STAGED, item.changed or STAGED)) if item.doc is None else item.past
-    if any(life.born <= cut < life.died for life in lives):
-        return True
-    return item.doc is not None and (item.born or STAGED) <= cut
+def _anchors(gate: Gate, current: Item | None) -> Iterator[Anchor]:
+    """What the item was at the cuts that a delta may be made from: the base's, and the one being captured, which may
+    come to be the base. No earlier one will be asked for again.
+    """
+    for cut in sorted({cut for cut in (gate.base, gate.capturing) if cut is not None}):
+        if current is None:
+            # Nor was there anything at that cut: a delete since would have left a tombstone.
+            yield Anchor(cut, None)
+        elif (current.changed or STAGED) <= cut:
+            yield Anchor(cut, fingerprint(current.doc))
+        else:
+            yield from (anchor for anchor in current.anchors if anchor.cut == cut)
 
 
 def change_between(item: Item, base: Cut, cut: Cut) -> Change | None:
-    """What a delta from the end of `base` to the end of `cut` says of the item; None when it says nothing."""
-    if item.changed is not None and item.changed > cut and item.prev_cut is not None and item.prev_cut <= base:
-        return None
+    """What a delta from the end of `base` to the end of `cut` says of the item; None when it was the same at both."""
     doc = doc_at(item, cut)
-    counted = existed_at(item, base)
-    if doc is None and not counted:
-        return None
-    return Change(doc, not counted)
+    was = _fingerprint_at(item, base)
+    return None if fingerprint(doc) == was else Change(doc, was)
+
+
+def _fingerprint_at(item: Item, cut: Cut) -> str | None:
+    if (item.changed or STAGED) <= cut:
+        return fingerprint(item.doc)
+    for anchor in item.anchors:
+        if anchor.cut == cut:
+            return anchor.was
+    raise CutViolated(
+        f"item {item.key.sort_key!r} changed in cut {item.changed} and has no fingerprint of what it was in cut {cut}"
+    )

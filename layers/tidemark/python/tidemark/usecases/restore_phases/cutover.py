@@ -1,13 +1,14 @@
 """Cutover: let readers see the new generation at one moment, and register the safety snapshot of the old one."""
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import count
 from typing import NamedTuple
 
 from tidemark.domain.live import Base, Cut, FencingToken, Gate, TenantState
 from tidemark.domain.restore import Phase, Restore
-from tidemark.domain.snapshot import CaptureId, Snapshot, Trigger, snapshot_id
+from tidemark.domain.snapshot import CaptureId, Snapshot, SnapshotId, Trigger, snapshot_id
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import overlaying
 from tidemark.engine.live import gates, leases
@@ -88,17 +89,16 @@ def _base_after(restore: Restore, before: TenantState) -> Base:
 def _register_safety(ports: Ports, restore: Restore, token: FencingToken, flipped: TenantState) -> Snapshot:
     """The record of the safety snapshot: that of an earlier run, or a new one under the first id of this second that
     is free.
+
+    The restore's record names the id first, so that runs side by side register one record and not one each.
     """
-    for snapshot in ports.catalog.snapshots(restore.tenant):
-        if snapshot.capture_id == restore.safety_capture_id:
-            return _adopt_safety(ports, restore, snapshot, token)
-        if snapshot.created_at < restore.created_at:
-            break
     now = ports.clock.now()
+    taken: set[str] = set()
     for sequence in count(1):
+        named = _name_safety(ports, restore, snapshot_id(now, sequence), taken)
         draft = Snapshot(
             tenant=restore.tenant,
-            id=snapshot_id(now, sequence),
+            id=named,
             created_at=now,
             capture_id=restore.safety_capture_id or CaptureId(""),
             token=token,
@@ -109,10 +109,12 @@ def _register_safety(ports: Ports, restore: Restore, token: FencingToken, flippe
             restore_id=restore.id,
         )
         try:
-            added = ports.catalog.add_snapshot(on_base(draft, restore.from_base))
-            return _adopt_safety(ports, restore, added, token)
+            return ports.catalog.add_snapshot(on_base(draft, restore.from_base))
         except RecordExists:
-            continue
+            found = ports.catalog.snapshot(restore.tenant, named)
+        if found.capture_id == restore.safety_capture_id:
+            return _adopt_safety(ports, found, token)
+        taken.add(named)
     raise AssertionError("count() ended")
 
 
@@ -122,10 +124,23 @@ def _origin(restore: Restore) -> str:
     return f"{restore.snapshot_id} of {restore.source_tenant}"
 
 
-def _adopt_safety(ports: Ports, restore: Restore, safety: Snapshot, token: FencingToken) -> Snapshot:
-    amend_restore(
-        ports.catalog, restore.tenant, restore.id, lambda record: replace(record, safety_snapshot_id=safety.id)
-    )
+def _name_safety(ports: Ports, restore: Restore, proposed: SnapshotId, taken: AbstractSet[str]) -> SnapshotId:
+    """The id that the restore's record names for its safety snapshot: the proposed one, unless it names one that is not
+    known to be taken by another snapshot.
+    """
+
+    def name(record: Restore) -> Restore:
+        if record.safety_snapshot_id is not None and record.safety_snapshot_id not in taken:
+            return record
+        return replace(record, safety_snapshot_id=proposed)
+
+    return amend_restore(ports.catalog, restore.tenant, restore.id, name).safety_snapshot_id or proposed
+
+
+def _adopt_safety(ports: Ports, safety: Snapshot, token: FencingToken) -> Snapshot:
+    """The record, with the token of whoever goes on with it: a late run does not take it from a later one."""
     if safety.was_completed:
         return safety
-    return amend_snapshot(ports.catalog, restore.tenant, safety.id, lambda record: replace(record, token=token))
+    return amend_snapshot(
+        ports.catalog, safety.tenant, safety.id, lambda record: replace(record, token=max(token, record.token))
+    )

@@ -13,9 +13,9 @@ from tidemark.engine import staging
 from tidemark.engine.copying import check_pack
 from tidemark.engine.live import gates, leases
 from tidemark.errors import (
+    LeaseLost,
     ManifestCorrupt,
     ObjectExists,
-    StageIncomplete,
 )
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_restore
@@ -47,15 +47,13 @@ def plan(ports: Ports, tenant: Tenant, restore_id: str, *, attempt: int) -> Plan
     if restore.status is not RestoreStatus.RESTORING:
         end_attempt(ports, restore, attempt)
         return Planned(restore.token, None, "", 0, [], restore.partial)
-    state = leases.take_over(ports, tenant, owner=restore.owner, attempt=attempt)
+    state = leases.take_over(ports, tenant, owner=restore.owner, subject=restore_id, attempt=attempt)
     token = leases.token_of(state)
     shards = list(range(state.shards))
-    work_key = f"work/{tenant}/{restore_id}.json"
+    work_key = f"work-lists/{tenant}/{restore_id}.json"
     if state.generation == restore.generation:
         return Planned(token, Phase.CUTOVER, work_key, restore.parts or 0, shards, restore.partial)
     refuse_cancelled(restore)
-    if restore.partial and restore.phase is Phase.ROLLBACK:
-        raise StageIncomplete(f"restore {restore_id} was being rolled back; ask for it again")
     if restore.source_tenant is not None:
         # The collector of the other tenant does not see this restore, only that the snapshot is in use.
         use(ports, restore)
@@ -66,19 +64,21 @@ def plan(ports: Ports, tenant: Tenant, restore_id: str, *, attempt: int) -> Plan
         )
     ports.parallel.map(lambda pack: check_pack(ports.payloads, pack), manifest.packs)
     baseline = gates.cut(ports, tenant, token) if restore.partial else None
-    if restore.caught_up is not None:
-        # What was staged has been added to since: it can't be staged or verified again, only be caught up with.
-        return Planned(token, Phase.CATCH_UP, work_key, restore.parts or 0, shards, restore.partial)
+    # What was staged and added to since can't be staged or verified again, only be caught up with.
+    resume_at = Phase.STAGE if restore.caught_up is None else Phase.CATCH_UP
     parts = [Part(shard, shard) for shard in shards] if restore.partial else staging.parts_of(manifest)
     with suppress(ObjectExists):
         ports.payloads.put(work_key, _work_list(parts))
 
     def note(record: Restore) -> Restore:
+        refuse_cancelled(record)
+        if record.token > token:
+            raise LeaseLost(f"a later attempt goes on with restore {restore_id}")
         planned = replace(record, token=token, attempt=attempt, parts=len(parts), baseline=baseline)
-        return planned.entering(Phase.STAGE, ports.clock.now())
+        return planned.entering(resume_at, ports.clock.now())
 
     amend_restore(ports.catalog, tenant, restore_id, note)
-    return Planned(token, Phase.STAGE, work_key, len(parts), shards, restore.partial)
+    return Planned(token, resume_at, work_key, len(parts), shards, restore.partial)
 
 
 class _WorkItem(msgspec.Struct, rename="camel"):

@@ -36,6 +36,8 @@ def _require_safety(ports: Ports, restore: Restore) -> None:
         return
     safety_id = restore.safety_snapshot_id
     # Whoever deletes the safety snapshot while the restore ends has decided that nobody needs it.
-    if safety_id is not None and ports.catalog.snapshot(restore.tenant, safety_id).was_completed:
-        return
+    if safety_id is not None:
+        safety = ports.catalog.snapshot(restore.tenant, safety_id)
+        if safety.was_completed and safety.capture_id == restore.safety_capture_id:
+            return
     raise StageIncomplete(f"restore {restore.id} has no complete safety snapshot yet; the old generation is kept")

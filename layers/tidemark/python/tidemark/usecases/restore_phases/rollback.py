@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from tidemark.domain.live import FencingToken
-from tidemark.domain.restore import Phase, RestoreStatus
+from tidemark.domain.restore import Phase, Restore, RestoreStatus
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import gates, generations, leases
@@ -13,7 +13,7 @@ from tidemark.errors import (
     RestoreNotFound,
 )
 from tidemark.ports import Ports
-from tidemark.usecases.restore_phases.lifecycle import end, enter
+from tidemark.usecases.restore_phases.lifecycle import end, enter_rollback, give_up
 
 
 class RolledBack(NamedTuple):
@@ -40,26 +40,27 @@ def rollback(
     try:
         restore = ports.catalog.restore(tenant, restore_id)
     except RestoreNotFound:
-        # The request died between taking the lease and registering the restore.
-        _release_unregistered(ports, tenant, restore_id)
-        raise
+        restore = _registered_meanwhile(ports, tenant, restore_id, attempt)
     try:
-        state = leases.take_over(ports, tenant, owner=restore.owner, attempt=attempt, force=True)
+        state = leases.take_over(ports, tenant, owner=restore.owner, subject=restore_id, attempt=attempt, force=True)
     except LeaseLost as lost:
+        give_up(ports, restore, failure)
         return RolledBack(
             done=True, status=restore.status, token=restore.token, error=lost.code, message=lost.message, resume_at=None
         )
     token = leases.token_of(state)
     if state.generation == restore.generation:
         return RolledBack(done=True, status=None, token=token, error=None, message=None, resume_at=Phase.CUTOVER)
-    restore = enter(ports, tenant, restore_id, Phase.ROLLBACK)
+    try:
+        restore = enter_rollback(ports, restore, token)
+    except LeaseLost as lost:
+        return RolledBack(
+            done=True, status=restore.status, token=restore.token, error=lost.code, message=lost.message, resume_at=None
+        )
     gates.reopen(ports, tenant, token)
     until_s = ports.clock.monotonic_s() + budget_s
     if not generations.remove(ports, tenant, restore.generation, state.shards, until_s):
         return RolledBack(done=False, status=None, token=token, error=None, message=None, resume_at=None)
-    if restore.partial:
-        # Only now: an attempt that goes on must find what was live at its baseline.
-        gates.finish_capture(ports, tenant, token, lambda present: present)
     status, reason = RestoreStatus.FAILED, restore.failure or failure
     if restore.cancel_requested and restore.failure is None:
         status = RestoreStatus.CANCELLED
@@ -68,7 +69,22 @@ def rollback(
     return RolledBack(done=True, status=status, token=token, error=reason.code, message=reason.message, resume_at=None)
 
 
-def _release_unregistered(ports: Ports, tenant: Tenant, restore_id: str) -> None:
+def _registered_meanwhile(ports: Ports, tenant: Tenant, restore_id: str, attempt: int) -> Restore:
+    """The restore, if its request was alive and has registered it by now; else the lease is given back.
+
+    The request's token is void before this looks again: if it registers later still, it notices. Raises
+    RestoreNotFound.
+    """
     state = ports.table.load(tenant).state
-    if state is not None and state.lease is not None and state.lease.subject == restore_id:
-        leases.release(ports.table, tenant, state.lease.token)
+    held = state.lease if state is not None else None
+    if held is None or held.subject != restore_id:
+        return ports.catalog.restore(tenant, restore_id)
+    try:
+        taken = leases.take_over(ports, tenant, owner=held.owner, subject=restore_id, attempt=attempt, force=True)
+    except LeaseLost:
+        return ports.catalog.restore(tenant, restore_id)
+    try:
+        return ports.catalog.restore(tenant, restore_id)
+    except RestoreNotFound:
+        leases.release(ports.table, tenant, leases.token_of(taken))
+        raise

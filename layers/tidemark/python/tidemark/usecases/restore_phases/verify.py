@@ -3,7 +3,7 @@
 from tidemark.domain.digest import SetDigest
 from tidemark.domain.live import FencingToken
 from tidemark.domain.manifest import Manifest
-from tidemark.domain.restore import Phase, Restore, StagedPart
+from tidemark.domain.restore import BEFORE_CUTOVER, Phase, Restore, StagedPart
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import staging
 from tidemark.engine.live import leases
@@ -12,7 +12,8 @@ from tidemark.errors import (
     VerificationFailed,
 )
 from tidemark.ports import Ports
-from tidemark.usecases.restore_phases.lifecycle import enter, manifest_of, refuse_cancelled
+from tidemark.usecases.records import amend_restore
+from tidemark.usecases.restore_phases.lifecycle import manifest_of, refuse_cancelled
 
 
 def verify(ports: Ports, tenant: Tenant, restore_id: str, *, token: int, shard: int) -> int:
@@ -22,8 +23,13 @@ def verify(ports: Ports, tenant: Tenant, restore_id: str, *, token: int, shard: 
     Raises VerificationFailed, StageIncomplete, RestoreCancelled, LeaseLost.
     """
     leases.held_state(ports.table, tenant, FencingToken(token))
-    restore = enter(ports, tenant, restore_id, Phase.VERIFY)
-    refuse_cancelled(restore)
+
+    def go_on(record: Restore) -> Restore:
+        refuse_cancelled(record)
+        # A late run does not take the restore back to where it could be cancelled.
+        return record.entering(Phase.VERIFY, ports.clock.now()) if record.phase in BEFORE_CUTOVER else record
+
+    restore = amend_restore(ports.catalog, tenant, restore_id, go_on)
     parts = _all_parts(ports, restore)
     if not restore.partial:
         _compare_with_manifest(manifest_of(ports, restore), parts)

@@ -4,21 +4,23 @@ The parsers do not use them: a sentence that names the wrong member says more th
 against each other.
 """
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tidemark.dialects.ngsi.batch import ACTIONS, MAX_ENTITIES
+from tidemark.dialects.ngsi.imports import FILE_NAME, SHA256
 from tidemark.dialects.ngsi.openapi.forms import ATTRIBUTE_NAME, ref
 from tidemark.dialects.ngsi.openapi.operation import Schema
-from tidemark.dialects.ngsi.openapi.parameters import IDENTIFIER, IDENTIFIERS, MOMENT, PATTERN, QUERY
+from tidemark.dialects.ngsi.openapi.parameters import IDENTIFIER, IDENTIFIERS, MOMENT, PATH, PATTERN, QUERY
 from tidemark.dialects.ngsi.restore_filter import MAX_ATTRIBUTES
 from tidemark.dialects.ngsi.selection import MAX_DESCRIPTIONS
 from tidemark.dialects.ngsi.snapshot_metadata import CONTROL_CHARS, LABEL_KEY
 from tidemark.dialects.ngsi.times import DURATION_PATTERN
 from tidemark.domain.restore import Mode
 from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, MAX_LABEL_VALUE_CHARS, MAX_LABELS
+from tidemark.engine.transfer.plans import MAX_FILE_BYTES, MAX_FILES
 
 _PRINTABLE: Final = f"^[^{CONTROL_CHARS}]*$"
 
@@ -41,11 +43,19 @@ Identifier = Annotated[str, Meta(extra_json_schema=IDENTIFIER)]
 Pattern = Annotated[str, Meta(extra_json_schema=PATTERN)]
 Query = Annotated[str, Meta(extra_json_schema=QUERY)]
 AnyEntity = Annotated[dict[str, Any], Meta(extra_json_schema={"anyOf": [ref("Entity"), ref("EntityValues")]})]
+TenantName = Annotated[str, Meta(pattern="^[A-Za-z0-9_]{1,50}$", examples=["staging"])]
+Number = Annotated[int, Meta(ge=0)]
+FileBytes = Annotated[int, Meta(ge=0, le=MAX_FILE_BYTES)]
+Sha256 = Annotated[str, Meta(pattern=f"^{SHA256}$")]
 AttributeName = Annotated[str, Meta(extra_json_schema=ATTRIBUTE_NAME)]
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A body whose members are all known and may be left out."""
+
+
+class _Answered(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A part of a body that may be what an answer held, so members that are not needed do no harm."""
 
 
 class CreateSnapshot(_Request, frozen=True):
@@ -69,10 +79,47 @@ class NoMembers(_Request, frozen=True):
     """A body without members, which may as well be left out."""
 
 
+class CopySnapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which tenant is to have the copy, and what it is to be called: as its source unless said."""
+
+    service: TenantName
+    description: Description | UnsetType = UNSET
+
+
+class FileToImport(_Answered, frozen=True):
+    """A file of zstd, gzip or plain text: lines of entities or of an export, or a JSON array of entities."""
+
+    size_bytes: FileBytes
+    name: Annotated[str, Meta(pattern=f"^{FILE_NAME}$")] | UnsetType = UNSET
+    sha256: Sha256 | UnsetType | None = UNSET
+    records: Number | UnsetType | None = UNSET
+
+
+class ExportManifest(_Answered, frozen=True):
+    """What an export answered, with all of its parts. Their numbers of records add up to `records`."""
+
+    format: Literal["tidemark-export"]
+    version: Literal[1]
+    records: Number
+    digest: Sha256
+    parts: Annotated[list[FileToImport], Meta(max_length=MAX_FILES)]
+    part_count: Number | UnsetType = UNSET
+
+
+class OpenImport(_Request, frozen=True):
+    """What is to be imported: one file of so many bytes, several files, or the files of an export."""
+
+    size_bytes: FileBytes | UnsetType = UNSET
+    files: Annotated[list[FileToImport], Meta(min_length=1, max_length=MAX_FILES)] | UnsetType = UNSET
+    manifest: ExportManifest | UnsetType = UNSET
+    description: Description | UnsetType = UNSET
+    service_path: Annotated[str, Meta(extra_json_schema=PATH)] | UnsetType = UNSET
+
+
 class RestoreTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The tenant that a restore goes into."""
 
-    service: Annotated[str, Meta(pattern="^[A-Za-z0-9_]{1,50}$", examples=["staging"])]
+    service: TenantName
 
 
 class RestoreFilter(_Request, frozen=True):
@@ -138,6 +185,7 @@ _NOT_BOTH_NAMES: Final[list[Schema]] = [
 # What models can't say of members that concern each other.
 RULES: Final[dict[str, Schema]] = {
     "UpdateSnapshot": {"minProperties": 1, "not": {"required": ["expiresAt", "expiresIn"]}},
+    "OpenImport": {"oneOf": [{"required": [name]} for name in ("sizeBytes", "files", "manifest")]},
     "RestoreFilter": {"minProperties": 1, "allOf": _NOT_BOTH_NAMES},
     "EntitiesWanted": {"anyOf": [{"required": ["id"]}, {"required": ["idPattern"]}], "allOf": _NOT_BOTH_NAMES},
     "RestoreSnapshot": {

@@ -12,7 +12,13 @@ import msgspec
 
 from tidemark import VERSION
 from tidemark.dialects.ngsi.errors import ErrorBody
-from tidemark.dialects.ngsi.openapi import entity_operations, other_operations, restore_operations, snapshot_operations
+from tidemark.dialects.ngsi.openapi import (
+    entity_operations,
+    other_operations,
+    restore_operations,
+    snapshot_operations,
+    transfer_operations,
+)
 from tidemark.dialects.ngsi.openapi.bodies import RULES
 from tidemark.dialects.ngsi.openapi.forms import FORMS, ref
 from tidemark.dialects.ngsi.openapi.operation import JSON, Answer, Body, Model, Operation, Parameter, Schema
@@ -20,6 +26,7 @@ from tidemark.dialects.ngsi.openapi.parameters import CORRELATOR, HEADERS, IN_PA
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
     **snapshot_operations.OPERATIONS,
+    **transfer_operations.OPERATIONS,
     **restore_operations.OPERATIONS,
     **entity_operations.OPERATIONS,
     **other_operations.OPERATIONS,
@@ -134,7 +141,7 @@ def _parameter(parameter: Parameter) -> Schema:
     described: Schema = {
         "name": parameter.name,
         "in": parameter.place,
-        "required": parameter.place == "path",
+        "required": parameter.required or parameter.place == "path",
         "description": parameter.description,
         "schema": parameter.schema,
     }

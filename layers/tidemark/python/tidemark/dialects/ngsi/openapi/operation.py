@@ -18,7 +18,9 @@ TEXT: Final = "text/plain"
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter. `key` is its name among the components; a list is written with commas."""
+    """A parameter. `key` is its name among the components; a list is written with commas. One that is `required` has an
+    example. Those in a path always are.
+    """
 
     key: str
     name: str
@@ -26,6 +28,7 @@ class Parameter:
     schema: Schema
     description: str
     example: str | int | None = None
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True)

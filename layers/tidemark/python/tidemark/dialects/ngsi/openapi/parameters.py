@@ -19,7 +19,7 @@ _PATH: Final = f"(/|{_STEP})"
 _SCOPE: Final = f"({_PATH}|({_STEP})?/#)"
 _PATHS: Final = f"{_SCOPE}( *, *{_SCOPE}){{0,{MAX_SCOPES - 1}}}"
 _STAMP: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z(-[1-9][0-9]{0,5})?"
-_SNAPSHOT, _RESTORE, _PLAN = f"snapshot_{_STAMP}", f"restore_{_STAMP}", "plan_[0-9a-f]{32}"
+SNAPSHOT, _RESTORE, _PLAN = f"snapshot_{_STAMP}", f"restore_{_STAMP}", "plan_[0-9a-f]{32}"
 _FREE: Final = "^[^<>\"'=;()]+$"
 
 
@@ -41,6 +41,8 @@ PATTERN: Final = text(minLength=1, maxLength=MAX_PATTERN_CHARS, format="re2")
 QUERY: Final = text(minLength=1, maxLength=MAX_QUERY_CHARS, format="ngsi-query")
 NAMES: Final = text(minLength=1)
 MOMENT: Final = text(f"({INSTANT_PATTERN})")
+
+PATH: Final = text(_PATH)
 
 TENANT: Final = Parameter(
     "FiwareService",
@@ -68,7 +70,7 @@ READ_PATHS: Final = Parameter(
     "/city/#",
 )
 WRITTEN_PATH: Final = Parameter(
-    "ServicePathWritten", SERVICE_PATH, "header", text(_PATH, default="/"), "The service path written to.", "/city"
+    "ServicePathWritten", SERVICE_PATH, "header", PATH | {"default": "/"}, "The service path written to.", "/city"
 )
 IDEMPOTENCY: Final = Parameter(
     "IdempotencyKey",
@@ -78,6 +80,7 @@ IDEMPOTENCY: Final = Parameter(
     "The same key with the same body within 24 hours gets the same answer, and nothing is done twice.",
     "0d9f2c3e-6a41-4c7e-9a34-3f5f9f0a7d11",
 )
+TYPES: Final = Parameter("Types", "type", "query", IDENTIFIERS, "Types, separated by commas.", "Room")
 LIMIT: Final = Parameter(
     "Limit",
     "limit",
@@ -117,10 +120,12 @@ SHOWN: Final = Parameter(
     "keyValues",
 )
 SELECTION: Final = (
-    Parameter("Ids", "id", "query", IDENTIFIERS, "Ids, separated by commas; excludes idPattern.", "Room1"),
-    Parameter("Types", "type", "query", IDENTIFIERS, "Types, separated by commas; excludes typePattern.", "Room"),
-    Parameter("IdPattern", "idPattern", "query", PATTERN, "A regular expression (RE2) for ids.", "^Room"),
-    Parameter("TypePattern", "typePattern", "query", PATTERN, "A regular expression (RE2) for types.", "^R"),
+    Parameter("Ids", "id", "query", IDENTIFIERS, "Ids, separated by commas.", "Room1"),
+    TYPES,
+    Parameter("IdPattern", "idPattern", "query", PATTERN, "A regular expression (RE2) for ids; excludes id.", "^Room"),
+    Parameter(
+        "TypePattern", "typePattern", "query", PATTERN, "A regular expression (RE2) for types; excludes type.", "^R"
+    ),
     Parameter("Q", "q", "query", QUERY, "A query in NGSIv2's Simple Query Language.", "temperature>20"),
     Parameter("Mq", "mq", "query", QUERY, "The same for metadata.", "temperature.accuracy<1"),
     Parameter(
@@ -135,7 +140,7 @@ SELECTION: Final = (
 IN_PATH: Final = {
     one.name: one
     for one in (
-        Parameter("SnapshotId", "snapshotId", "path", text(_SNAPSHOT), "A snapshot.", "snapshot_2026-01-15T10-00-00Z"),
+        Parameter("SnapshotId", "snapshotId", "path", text(SNAPSHOT), "A snapshot.", "snapshot_2026-01-15T10-00-00Z"),
         Parameter("RestoreId", "restoreId", "path", text(_RESTORE), "A restore.", "restore_2026-01-15T10-05-00Z"),
         Parameter("PlanId", "planId", "path", text(_PLAN), "A plan.", "plan_0123456789abcdef0123456789abcdef"),
         Parameter("EntityId", "entityId", "path", IDENTIFIER, "An entity's id, percent-encoded.", "Room1"),

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tidemark.dialects.ngsi.diff import DiffBody, DifferingEntity
 from tidemark.dialects.ngsi.inside_routes import HistoryEntry
 from tidemark.dialects.ngsi.openapi import bodies
 from tidemark.dialects.ngsi.openapi.forms import array_of, ref
@@ -17,13 +18,23 @@ from tidemark.dialects.ngsi.openapi.parameters import (
     SELECTION,
     SHOWN,
     SINCE,
+    SNAPSHOT,
     TYPE,
+    TYPES,
     text,
+    words,
 )
 from tidemark.dialects.ngsi.plans import PlanBody
 from tidemark.dialects.ngsi.snapshot_metadata import LABEL_KEY
-from tidemark.dialects.ngsi.snapshots import AcceptedRestore, RecycledSnapshot, SnapshotDetail, SnapshotSummary
+from tidemark.dialects.ngsi.snapshots import (
+    AcceptedRestore,
+    DamagedSnapshotBody,
+    RecycledSnapshot,
+    SnapshotDetail,
+    SnapshotSummary,
+)
 from tidemark.domain.snapshot import STANDINGS, Trigger
+from tidemark.engine.differences import Change
 
 _SNAPSHOTS: Final = "Snapshots"
 _INSIDE: Final = "Inside snapshots"
@@ -56,6 +67,21 @@ _CHOSEN: Final = (
     SINCE,
     BEFORE,
 )
+_COMPARED: Final = (
+    Parameter(
+        "With",
+        "with",
+        "query",
+        text(f"(live|{SNAPSHOT})"),
+        "What to compare with: another snapshot, or `live` for live data.",
+        "live",
+        required=True,
+    ),
+    TYPES,
+    Parameter("Change", "change", "query", words(*(change.value for change in Change)), "What to show.", "updated"),
+)
+
+_LISTED: Final = (SnapshotSummary, RecycledSnapshot, DamagedSnapshotBody)
 
 OPERATIONS: Final[dict[str, Operation]] = {
     "POST /v2/snapshots": Operation(
@@ -86,7 +112,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         answers={
             200: Answer(
                 "A page of snapshots.",
-                array_of({"anyOf": [ref("SnapshotSummary"), ref("RecycledSnapshot")]}),
+                array_of({"anyOf": [ref(model.__name__) for model in _LISTED]}),
                 ("Fiware-Total-Count",),
             )
         },
@@ -152,6 +178,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
         },
         refusals=(409, 422, 501),
     ),
+    "GET /v2/snapshots/{snapshotId}/diff": Operation(
+        id="diffSnapshot",
+        tag=_INSIDE,
+        summary="Show what became of a snapshot's entities by another snapshot, or by now",
+        parameters=(READ_PATHS, *_COMPARED, *PAGE, COUNT),
+        answers={200: Answer("The numbers, and a page of entities.", DiffBody, ("Fiware-Total-Count",))},
+        refusals=(409, 413),
+    ),
     "GET /v2/snapshots/{snapshotId}/entities": Operation(
         id="listEntitiesInside",
         tag=_INSIDE,
@@ -179,5 +213,5 @@ OPERATIONS: Final[dict[str, Operation]] = {
         refusals=(413,),
     ),
 }
-MODELS: Final = (SnapshotSummary, RecycledSnapshot, HistoryEntry)
+MODELS: Final = (*_LISTED, HistoryEntry, DifferingEntity)
 """Those that schemas refer to by name."""

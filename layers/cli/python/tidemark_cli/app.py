@@ -1,0 +1,83 @@
+"""The command `tidemark`: its groups of commands and the options that may stand before them."""
+
+import sys
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Final
+
+import typer
+
+from tidemark_cli import keys, plans, reading, restores, restoring, snapshots, transfers
+from tidemark_cli.session import JsonOption, Surroundings
+
+_PANEL: Final = "Connection and output"
+
+app = typer.Typer(
+    name="tidemark",
+    help=(
+        "Snapshots of NGSIv2 entities: take, look inside, restore.\n\n"
+        "Exit codes: 0 done, 1 refused or failed, 2 wrong command line, 3 not found, 4 conflict with the present "
+        "state, 5 not allowed, 6 not reachable or busy, also after retries."
+    ),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+_snapshots = typer.Typer(no_args_is_help=True, help="Take snapshots, look at them, restore them, move them.")
+_restores = typer.Typer(no_args_is_help=True, help="Follow and cancel restores.")
+_plans = typer.Typer(no_args_is_help=True, help="What dry runs of restores found.")
+_keys = typer.Typer(no_args_is_help=True, help="API keys, made in AWS directly, with your AWS credentials.")
+for _name, _group in (("snapshots", _snapshots), ("restores", _restores), ("plans", _plans), ("keys", _keys)):
+    app.add_typer(_group, name=_name)
+
+snapshots.add_to(_snapshots)
+restoring.add_to(_snapshots)
+reading.add_to(_snapshots)
+transfers.add_to(_snapshots)
+restores.add_to(_restores)
+plans.add_to(_plans)
+keys.add_to(_keys)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the form that Typer calls
+    if not wanted:
+        return
+    try:
+        told = version("tidemark")
+    except PackageNotFoundError:
+        told = "of a source tree"
+    sys.stdout.write(f"tidemark {told}\n")
+    raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    *,
+    url: Annotated[
+        str | None, typer.Option("--url", envvar="TIDEMARK_URL", help="Address of the API.", rich_help_panel=_PANEL)
+    ] = None,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            "--api-key",
+            envvar="TIDEMARK_API_KEY",
+            help="API key; the variable keeps it out of process lists.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    tenant: Annotated[
+        str | None,
+        typer.Option(
+            "--tenant",
+            envvar="TIDEMARK_TENANT",
+            help="Whose entities (default: default).",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What may be said before a command; see `session.operation`."""
+    ctx.obj = replace(ctx.obj or Surroundings(), url=url, key=api_key, tenant=tenant, json=as_json)

@@ -1,0 +1,179 @@
+"""`tidemark keys`: API keys of a deployed stack, made in AWS directly with the operator's own credentials.
+
+Those must allow `cloudformation:DescribeStacks` and, on the catalog table, `dynamodb:GetItem`, `dynamodb:PutItem` and,
+to list keys, `dynamodb:Scan`. The service's own code does it, which is imported only here and only when it is needed:
+all other commands do without it and without boto3.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+from rich.console import RenderableType
+
+from tidemark_cli import shown
+from tidemark_cli.failures import ExitCode, Failed
+from tidemark_cli.session import Session, operation
+
+if TYPE_CHECKING:
+    from tidemark.domain.api_key import Action, ApiKey
+    from tidemark.ports import Ports
+
+_ID_SHOWN: Final = 12
+
+StackOption = Annotated[str, typer.Option("--stack", help="Name of the stack.")]
+
+
+def add_to(group: typer.Typer) -> None:
+    """Register the commands."""
+    operation(group, "make", connected=False)(make)
+    operation(group, "list", connected=False)(list_)
+    operation(group, "revoke", connected=False)(revoke)
+
+
+def make(
+    session: Session,
+    *,
+    tenants: Annotated[str, typer.Option(metavar="A,B", help="The tenants that it opens, or * for all.")],
+    actions: Annotated[str, typer.Option(metavar="A,B", help="Of read, write, snapshot, restore, admin (all).")],
+    name: Annotated[str, typer.Option(help="What the key is for.")] = "operator",
+    expires: Annotated[
+        str | None, typer.Option(metavar="DATE", help="When it ends: 2027-01-31 (default: never).")
+    ] = None,
+    stack: StackOption = "tidemark",
+) -> None:
+    """Make a key and print it: the key alone goes to standard output, so that a script can take it from there."""
+    wanted, expires_at = _actions(actions), None if expires is None else _date(expires)
+    with _ports(stack) as ports:
+        from tidemark.usecases.keys import create_key  # noqa: PLC0415 - see the module
+
+        made = create_key(ports, name=name, tenants=_names(tenants), actions=wanted, expires_at=expires_at)
+    key = made.key
+    if session.json:
+        _print({"key": made.secret, **_told(key)})
+    else:
+        sys.stdout.write(f"{made.secret}\n")
+    session.note(
+        shown.clean(
+            f"Key {key.id[:_ID_SHOWN]} of {key.name!r} opens {', '.join(sorted(key.tenants))} for "
+            f"{', '.join(sorted(key.actions))}. Keep it now: only its SHA-256 is stored, so it is shown this once."
+        ),
+        f"To revoke it: tidemark keys revoke {key.id}",
+    )
+
+
+def list_(session: Session, *, stack: StackOption = "tidemark") -> None:
+    """List the keys of a stack, newest first; the keys themselves are stored nowhere."""
+    with _ports(stack) as ports:
+        from tidemark.usecases.keys import list_keys  # noqa: PLC0415 - see the module
+
+        keys = list_keys(ports)
+    if session.json:
+        _print([_told(key) for key in keys])
+    else:
+        shown.console(sys.stdout).print(_listed(keys))
+
+
+def revoke(
+    session: Session,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, or the key itself.")],
+    *,
+    stack: StackOption = "tidemark",
+) -> None:
+    """End a key at once."""
+    with _ports(stack) as ports:
+        from tidemark.usecases.keys import revoke_key  # noqa: PLC0415 - see the module
+
+        revoked = revoke_key(ports, key)
+    if session.json:
+        _print(_told(revoked))
+    session.note(shown.clean(f"Key {revoked.id[:_ID_SHOWN]} of {revoked.name!r} opens nothing any more."))
+
+
+@contextmanager
+def _ports(stack: str) -> Iterator["Ports"]:
+    """The stack's ports. What goes wrong with them in the block becomes a Failed."""
+    try:
+        from tidemark import bootstrap, errors  # noqa: PLC0415 - see the module
+        from tidemark.settings import SettingInvalid  # noqa: PLC0415
+
+        try:
+            yield bootstrap.ports_of_stack(stack)
+        except errors.NotFound as error:
+            raise Failed(ExitCode.NOT_FOUND, str(error)) from error
+        except errors.Unavailable as error:
+            raise Failed(ExitCode.UNAVAILABLE, str(error)) from error
+        except SettingInvalid as error:
+            raise Failed(ExitCode.USAGE, str(error)) from error
+        except errors.TidemarkError as error:
+            raise Failed(ExitCode.FAILED, str(error)) from error
+    except ImportError as error:
+        # Clients of AWS are imported when they are first used.
+        raise Failed(
+            ExitCode.FAILED,
+            f"keys are made in AWS directly, which needs the package {error.name}: install tidemark with its extra "
+            "'keys', as in pip install '.[keys]'",
+        ) from error
+
+
+def _told(key: "ApiKey") -> dict[str, Any]:
+    moments = {"createdAt": key.created_at, "expiresAt": key.expires_at, "lastUsedAt": key.last_used_at}
+    return {
+        "id": key.id,
+        "name": key.name,
+        "tenants": sorted(key.tenants),
+        "actions": sorted(key.actions),
+        **{name: _moment(moment) for name, moment in moments.items() if moment is not None},
+    }
+
+
+def _listed(keys: list["ApiKey"]) -> RenderableType:
+    now = datetime.now(tz=UTC)
+    rows = [
+        (
+            key.id[:_ID_SHOWN],
+            key.name,
+            ", ".join(sorted(key.tenants)),
+            ", ".join(sorted(key.actions)),
+            _moment(key.created_at),
+            "expired" if key.expired(now) else _moment(key.expires_at) if key.expires_at else "never",
+            _moment(key.last_used_at) if key.last_used_at else "",
+        )
+        for key in keys
+    ]
+    return shown.table(("id", "name", "tenants", "actions", "made", "ends", "last used"), rows)
+
+
+def _print(document: object) -> None:
+    sys.stdout.write(json.dumps(document) + "\n")
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _actions(text: str) -> list["Action"]:
+    from tidemark.domain.api_key import Action  # noqa: PLC0415 - see the module
+
+    unknown = [name for name in _names(text) if name not in set(Action)]
+    if unknown:
+        raise typer.BadParameter(f"{', '.join(unknown)}: choose from {', '.join(Action)}", param_hint="--actions")
+    return [Action(name) for name in _names(text)]
+
+
+def _date(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no date: write it as 2027-01-31 or 2027-01-31T12:00Z", param_hint="--expires"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""What moves snapshots: copying their packs, merging them for an export, and making new ones of imported files."""

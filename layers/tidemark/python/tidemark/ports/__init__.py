@@ -1,0 +1,63 @@
+"""What the engine and the use cases need of the outside world, as Protocols.
+
+Every method is one call of the outside world: it either happened, or it raised. Errors are classes of
+`tidemark.errors`; besides those that a method names, each may raise Throttled or AwsFailure, after its adapter's own
+retries. Reads are strongly consistent. All implementations are safe to share between threads.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tidemark.domain.live import Layout, Placement
+from tidemark.domain.selection import Selection
+from tidemark.domain.tenant import Tenant
+from tidemark.errors import NotSupported
+from tidemark.ports.catalog import Catalog, Repeats
+from tidemark.ports.entity_table import ChangedPage, EntityTable, Loaded, Page
+from tidemark.ports.payloads import Links, PayloadStore, StoredObject, UploadedPart
+from tidemark.ports.system import Clock, Entropy, Parallel
+from tidemark.ports.workflows import Workflows
+
+__all__ = [
+    "Catalog",
+    "ChangedPage",
+    "Clock",
+    "EntityTable",
+    "Entropy",
+    "Links",
+    "Loaded",
+    "Page",
+    "Parallel",
+    "PayloadStore",
+    "Ports",
+    "Repeats",
+    "StoredObject",
+    "UploadedPart",
+    "Workflows",
+]
+
+
+def _no_filters(_text: str) -> Selection:
+    raise NotSupported("filters of restores are not wired here")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything the use cases may reach.
+
+    `layout` is for tenants that are new; `placements` remembers hints between requests. `select` compiles the text of a
+    filter that the dialect has accepted.
+    """
+
+    catalog: Catalog
+    table: EntityTable
+    payloads: PayloadStore
+    links: Links
+    workflows: Workflows
+    clock: Clock
+    entropy: Entropy
+    parallel: Parallel
+    repeats: Repeats
+    layout: Layout = Layout()  # noqa: RUF009 - a frozen tuple
+    placements: dict[Tenant, Placement] = field(default_factory=dict)
+    select: Callable[[str], Selection] = _no_filters

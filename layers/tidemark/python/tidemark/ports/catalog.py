@@ -1,0 +1,114 @@
+"""The ports of records: snapshots, restores, keys, and the answers to requests that may be sent again."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Protocol
+
+from tidemark.domain.api_key import ApiKey
+from tidemark.domain.asked import Asked
+from tidemark.domain.restore import Restore, StagedPart
+from tidemark.domain.snapshot import DamagedSnapshot, Snapshot
+from tidemark.domain.tenant import Tenant
+
+
+class Catalog(Protocol):
+    """The records of snapshots, restores and API keys.
+
+    `add_*` is conditional on the record not existing (RecordExists); `replace_*` on the stored `version` being the
+    given one (StaleRecord, or the kind's not-found error). Both return the record as stored, with its new version, and
+    may be repeated: storing the same content again is success.
+    """
+
+    def add_tenant(self, tenant: Tenant) -> None:
+        """Note that the tenant may have snapshots. Repeating it changes nothing."""
+        ...
+
+    def tenants(self) -> Iterator[Tenant]:
+        """Every tenant that was noted, in the order of their names."""
+        ...
+
+    def add_snapshot(self, snapshot: Snapshot) -> Snapshot:
+        """Register a snapshot."""
+        ...
+
+    def snapshot(self, tenant: Tenant, snapshot_id: str) -> Snapshot:
+        """One snapshot. Raises SnapshotNotFound."""
+        ...
+
+    def snapshots(
+        self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
+    ) -> Iterator[Snapshot]:
+        """The snapshots of the tenant, newest first, in every status: all, or those whose second of creation, which is
+        what their ids and people see, is not earlier than `since`, and earlier than `before`.
+        """
+        ...
+
+    def found_snapshots(
+        self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
+    ) -> Iterator[Snapshot | DamagedSnapshot]:
+        """The same, where a damaged record is no reason to see none of the others."""
+        ...
+
+    def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:
+        """Store a changed snapshot."""
+        ...
+
+    def remove_snapshot(self, snapshot: Snapshot) -> None:
+        """Forget a snapshot record, conditional on its version. Repeating it changes nothing."""
+        ...
+
+    def add_restore(self, restore: Restore) -> Restore:
+        """Register a restore."""
+        ...
+
+    def restore(self, tenant: Tenant, restore_id: str) -> Restore:
+        """One restore. Raises RestoreNotFound."""
+        ...
+
+    def restores(self, tenant: Tenant) -> Iterator[Restore]:
+        """All restores of the tenant, newest first."""
+        ...
+
+    def replace_restore(self, restore: Restore) -> Restore:
+        """Store a changed restore."""
+        ...
+
+    def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
+        """Note the result of a staging worker. Repeating it replaces the note."""
+        ...
+
+    def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
+        """The results noted so far, by part number."""
+        ...
+
+    def remove_parts(self, tenant: Tenant, restore_id: str) -> None:
+        """Forget the results noted of a restore. Repeating it changes nothing."""
+        ...
+
+    def add_key(self, key: ApiKey) -> ApiKey:
+        """Register an API key."""
+        ...
+
+    def key(self, key_id: str) -> ApiKey:
+        """One API key. Raises KeyNotFound."""
+        ...
+
+    def keys(self) -> Iterator[ApiKey]:
+        """Every API key, in any order."""
+        ...
+
+    def replace_key(self, key: ApiKey) -> ApiKey:
+        """Store a changed API key."""
+        ...
+
+
+class Repeats(Protocol):
+    """The answers to requests that may be sent again."""
+
+    def once(self, tenant: Tenant, asked: Asked, answer: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """What `answer` returns, a JSON object; if it was asked for in the last `KEPT_FOR`, what it returned then.
+
+        Where `answer` raises, nothing is kept. Raises RequestInProgress while it runs elsewhere, for as long as a
+        request may live, and KeyReused if something else was asked under the key.
+        """
+        ...

@@ -1,0 +1,38 @@
+"""The port of the state machines."""
+
+from typing import Protocol
+
+from tidemark.domain.tenant import Tenant
+
+
+class Workflows(Protocol):
+    """The state machines."""
+
+    def start_capture(self, tenant: Tenant, snapshot_id: str, capture_id: str, *, attempt: int, delay_s: int) -> None:
+        """Start the execution of a capture after a delay.
+
+        Repeating it changes nothing while that attempt runs or after it ended.
+        """
+        ...
+
+    def start_restore(self, tenant: Tenant, restore_id: str, *, attempt: int) -> None:
+        """Start the execution of a restore. Repeating it changes nothing while that attempt runs or after it ended."""
+        ...
+
+    def start_verification(self, tenant: Tenant, snapshot_id: str, verification_id: str, *, attempt: int) -> None:
+        """Start the execution of a verification. Repeating it changes nothing while that attempt runs or after it
+        ended.
+        """
+        ...
+
+    def start_transfer(self, tenant: Tenant, snapshot_id: str, transfer_id: str, *, attempt: int) -> None:
+        """Start the execution of a copy, export or import. Repeating it changes nothing while that attempt runs or
+        after it ended.
+        """
+        ...
+
+    def running(self, tenant: Tenant, subject: str, *, attempt: int) -> bool | None:
+        """Whether that attempt of the snapshot's, restore's, verification's or transfer's execution is running; None
+        when it was never started.
+        """
+        ...

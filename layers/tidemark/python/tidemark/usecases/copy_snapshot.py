@@ -1,0 +1,88 @@
+"""Ask for a copy of a snapshot, in this tenant or another one: register it, hold its source, start its state machine.
+
+The copy needs nothing of the live data of either tenant, so it takes no lease: its own record, `creating`, fences it.
+"""
+
+from dataclasses import replace
+from itertools import count
+from typing import Final
+
+from tidemark.domain.live import Cut, FencingToken, Generation
+from tidemark.domain.snapshot import (
+    CaptureId,
+    Failure,
+    Origin,
+    Snapshot,
+    Trigger,
+    copy_user,
+    snapshot_id,
+    transfer_id,
+)
+from tidemark.domain.tenant import Tenant
+from tidemark.errors import RecordExists, TidemarkError
+from tidemark.ports import Ports
+from tidemark.usecases.read_snapshots import get_snapshot
+from tidemark.usecases.records import amend_snapshot
+from tidemark.usecases.transfer_phases.lifecycle import copyable, fail
+
+_FIRST_EXECUTION: Final = 1
+
+
+def copy_snapshot(ports: Ports, tenant: Tenant, identity: str, target: Tenant, *, description: str = "") -> Snapshot:
+    """The copy, `CREATING`, with its execution started; without a description of its own it has its source's.
+
+    Raises SnapshotNotFound, SnapshotNotCompleted.
+    """
+    source = copyable(get_snapshot(ports, tenant, identity))
+    copy = register(
+        ports,
+        target,
+        kind="copy",
+        trigger=Trigger.COPY,
+        description=description or source.description,
+        origin=Origin("", ports.clock.now(), _FIRST_EXECUTION, source.tenant, source.id, 0),
+    )
+    user = copy_user(target, copy.id)
+    try:
+        # After the copy is registered: whoever meets this user later finds out from its record whether it is over.
+        amend_snapshot(ports.catalog, tenant, source.id, lambda record: copyable(record).using(user))
+        ports.workflows.start_transfer(target, copy.id, _origin(copy).transfer_id, attempt=_FIRST_EXECUTION)
+    except TidemarkError as error:
+        fail(ports, target, copy.id, Failure(error.code, error.message))
+        raise
+    return copy
+
+
+def register(
+    ports: Ports, tenant: Tenant, *, kind: str, trigger: Trigger, description: str, origin: Origin
+) -> Snapshot:
+    """Add the record of a copy or import under the first id of this second that is free."""
+    # First of all: whatever is stored from here on, the collector and the scrub know whose to look at.
+    ports.catalog.add_tenant(tenant)
+    capture_id = CaptureId(ports.entropy.token_bytes(16).hex())
+    now = ports.clock.now()
+    for sequence in count(1):
+        identity = snapshot_id(now, sequence)
+        record = Snapshot(
+            tenant=tenant,
+            id=identity,
+            created_at=now,
+            capture_id=capture_id,
+            token=FencingToken(0),
+            description=description,
+            trigger=trigger,
+            generation=Generation(0),
+            cut=Cut(0),
+            origin=replace(origin, transfer_id=transfer_id(kind, identity)),
+        )
+        try:
+            return ports.catalog.add_snapshot(record)
+        except RecordExists:
+            continue
+    raise AssertionError("count() ended")
+
+
+def _origin(snapshot: Snapshot) -> Origin:
+    if snapshot.origin is None:
+        raise AssertionError(f"snapshot {snapshot.id} was registered without an origin")
+    return snapshot.origin

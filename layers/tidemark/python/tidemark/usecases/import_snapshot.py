@@ -1,0 +1,142 @@
+"""Import a snapshot from files: first they are uploaded, then their entities become an ordinary snapshot."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from tidemark.domain.snapshot import Failure, Origin, Snapshot, SnapshotStatus, Trigger
+from tidemark.domain.tenant import Tenant
+from tidemark.engine.transfer import plans
+from tidemark.engine.transfer.plans import ImportFile, ImportPlan
+from tidemark.errors import ImportIncomplete, ImportNotOpen, ObjectNotFound, TidemarkError, TransferEnded
+from tidemark.ports import Ports, UploadedPart
+from tidemark.usecases.copy_snapshot import register
+from tidemark.usecases.read_snapshots import get_snapshot
+from tidemark.usecases.records import amend_snapshot
+from tidemark.usecases.transfer_phases.lifecycle import fail
+
+_FIRST_EXECUTION: Final = 1
+
+
+class ImportWanted(NamedTuple):
+    """What is to be imported. `records` and `digest` are what a manifest says, None where there is none."""
+
+    files: tuple[ImportFile, ...]
+    description: str = ""
+    path: str = "/"
+    records: int | None = None
+    digest: str | None = None
+
+
+class Opened(NamedTuple):
+    """An import that waits for its files."""
+
+    snapshot: Snapshot
+    files: tuple[ImportFile, ...]
+
+    def upload_urls(self, ports: Ports, number: int, expires_s: int) -> list[str]:
+        """The address of each part of a file, in their order."""
+        key = plans.file_key(self.snapshot.tenant, self.snapshot.capture_id, number)
+        file = self.files[number]
+        return [ports.links.upload(key, file.upload_id, part + 1, expires_s=expires_s) for part in range(file.parts)]
+
+
+def open_import(ports: Ports, tenant: Tenant, wanted: ImportWanted) -> Opened:
+    """Register the snapshot and begin the upload of each file."""
+    state = ports.table.load(tenant).state
+    origin = Origin("", ports.clock.now())
+    snapshot = register(
+        ports, tenant, kind="import", trigger=Trigger.IMPORT, description=wanted.description, origin=origin
+    )
+    try:
+        keys = [plans.file_key(tenant, snapshot.capture_id, number) for number in range(len(wanted.files))]
+        uploads = ports.parallel.map(ports.links.begin_upload, keys)
+        files = tuple(replace(file, upload_id=upload) for file, upload in zip(wanted.files, uploads, strict=True))
+        shards = state.shards if state is not None else ports.layout.shards
+        plan = ImportPlan(files, wanted.path, shards, wanted.records, wanted.digest)
+        plans.store(ports.payloads, tenant, snapshot.capture_id, plan)
+    except TidemarkError as error:
+        fail(ports, tenant, snapshot.id, Failure(error.code, error.message))
+        raise
+    return Opened(snapshot, files)
+
+
+def start_import(ports: Ports, tenant: Tenant, identity: str) -> Snapshot:
+    """The import, begun: its uploads are completed and its execution started. Repeating it changes nothing.
+
+    Raises SnapshotNotFound, ImportNotOpen, ImportIncomplete naming what is missing.
+    """
+    snapshot = _open(get_snapshot(ports, tenant, identity))
+    if snapshot.awaits_files:
+        try:
+            plan = plans.read(ports.payloads, tenant, snapshot.capture_id)
+        except TransferEnded as error:
+            raise ImportIncomplete(error.message) from error
+        uploads = ports.parallel.map(
+            lambda number: _arrived(ports, snapshot, number, plan.files[number]), range(len(plan.files))
+        )
+        ports.parallel.map(
+            lambda number: _complete(ports, snapshot, number, plan.files[number], uploads[number]), range(len(uploads))
+        )
+
+    def begin(record: Snapshot) -> Snapshot:
+        origin = _open(record).origin
+        if origin is None or origin.attempt:
+            return record
+        return replace(record, origin=replace(origin, attempt=_FIRST_EXECUTION, started_at=ports.clock.now()))
+
+    snapshot = amend_snapshot(ports.catalog, tenant, identity, begin)
+    if snapshot.origin is not None and snapshot.origin.attempt == _FIRST_EXECUTION:
+        ports.workflows.start_transfer(tenant, snapshot.id, snapshot.origin.transfer_id, attempt=_FIRST_EXECUTION)
+    return snapshot
+
+
+def _open(snapshot: Snapshot) -> Snapshot:
+    if snapshot.trigger is not Trigger.IMPORT:
+        raise ImportNotOpen(f"snapshot {snapshot.id} is not an import; begin one with POST /v2/snapshots/import")
+    if snapshot.status is not SnapshotStatus.CREATING:
+        raise ImportNotOpen(f"the import of snapshot {snapshot.id} is over: it is {snapshot.status}")
+    return snapshot
+
+
+def _arrived(ports: Ports, snapshot: Snapshot, number: int, file: ImportFile) -> list[UploadedPart] | None:
+    """The parts of a file, all of them; None when the upload is completed. Raises ImportIncomplete."""
+    key = plans.file_key(snapshot.tenant, snapshot.capture_id, number)
+    try:
+        parts = ports.links.uploaded(key, file.upload_id)
+    except ObjectNotFound:
+        _check_uploaded(ports, key, file)
+        return None
+    sizes = {part.number: part.size_bytes for part in parts}
+    for part in range(1, file.parts + 1):
+        wanted = file.part_bytes if part < file.parts else file.size_bytes - (file.parts - 1) * file.part_bytes
+        if sizes.get(part) != wanted:
+            found = f"has {sizes[part]} bytes instead of {wanted}" if part in sizes else "is missing"
+            raise ImportIncomplete(
+                f"part {part} of {file.parts} of file {file.name!r} {found}; PUT it to its address, then ask again"
+            )
+    if len(sizes) != file.parts:
+        raise ImportIncomplete(f"file {file.name!r} has {len(sizes)} parts instead of {file.parts}; begin it again")
+    return parts
+
+
+def _check_uploaded(ports: Ports, key: str, file: ImportFile) -> None:
+    try:
+        if ports.payloads.head(key).size_bytes == file.size_bytes:
+            return
+    except ObjectNotFound:
+        pass
+    raise ImportIncomplete(f"the upload of file {file.name!r} was given up; begin the import again")
+
+
+def _complete(
+    ports: Ports, snapshot: Snapshot, number: int, file: ImportFile, parts: Sequence[UploadedPart] | None
+) -> None:
+    if parts is None:
+        return
+    key = plans.file_key(snapshot.tenant, snapshot.capture_id, number)
+    try:
+        ports.links.complete_upload(key, file.upload_id, parts)
+    except ObjectNotFound:
+        # Another request has just done so.
+        _check_uploaded(ports, key, file)

@@ -1,0 +1,144 @@
+"""The scenes: who acts at once, and what is checked when they are done.
+
+In the first two everybody lives. In the others the seed lets processes die before or after a call, stand still while
+others take over and then go on, and lets phases run twice at once; then what is left is driven on.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+from tests.driving import TENANT, key, put
+from tests.simulation.checks import check, check_collected, check_restores, delete_failed, settle, undo
+from tests.simulation.world import BUDGET_S, World
+from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.delete_snapshot import delete_snapshot
+
+type Actors = dict[str, Callable[[], None]]
+
+
+class Scene(NamedTuple):
+    """`dangers`: what share of the processes something befalls; the seed chooses one of them."""
+
+    run: Callable[[World], None]
+    dangers: tuple[float, ...] = (0.0,)
+
+    def danger(self, seed: int) -> float:
+        return random.Random(f"danger of {seed}").choice(self.dangers)
+
+
+def run_restores(world: World) -> None:
+    """Writers, captures and a restore at once; then what was made is checked."""
+    seed = world.seed
+    create_snapshot(world.base, TENANT, budget_s=BUDGET_S)
+    world.scheduler.run(
+        {
+            "writer-1": lambda: world.writer(6, seed),
+            "writer-2": lambda: world.writer(6, seed + 1),
+            "churner": lambda: world.churner(12, seed + 2),
+            "capture": lambda: world.capturer(3),
+            "restore": world.restorer,
+            "reader": lambda: world.reader(4),
+        }
+    )
+    check(world)
+    check_restores(world)
+
+
+def run_collections(world: World) -> None:
+    """Collections beside captures, restores and deletes; then what is left is checked."""
+    _prepare_collections(world)
+    world.scheduler.run(_beside_collectors(world) | {"collect-1": lambda: world.collector(8)})
+    check(world, deletes=True)
+    check_collected(world)
+
+
+def run_crashes(world: World) -> None:
+    """Everybody but collectors, and things happen to them."""
+    seed = world.seed
+    create_snapshot(world.base, TENANT, budget_s=BUDGET_S)
+    scenes: list[Actors] = [
+        {
+            "writer-1": lambda: world.writer(6, seed),
+            "writer-2": lambda: world.writer(4, seed + 1),
+            "churner": lambda: world.churner(8, seed + 2),
+            "capture": lambda: world.capturer(3),
+            "ask": lambda: world.asker(2),
+            "reader": lambda: world.reader(3),
+        },
+        {"writer-1": lambda: world.writer(5, seed), "ask": lambda: world.asker(3), "reader": lambda: world.reader(3)},
+        {"ask": lambda: world.asker(3)},
+        {
+            "writer-1": lambda: world.writer(4, seed),
+            "churner": lambda: world.churner(6, seed + 2),
+            "capture-1": lambda: world.capturer(3),
+            "capture-2": lambda: world.capturer(2),
+        },
+    ]
+    others: Actors = {"operator": lambda: world.operator(6), "watcher": lambda: world.watcher(6)}
+    world.scheduler.run(scenes[seed % len(scenes)] | others)
+    settle(world)
+    check(world, crashes=True)
+    check_restores(world)
+    undo(world)
+    delete_failed(world)
+    check_collected(world)
+
+
+def run_crashes_with_collections(world: World) -> None:
+    """Collectors beside all others, and things happen to all of them."""
+    _prepare_collections(world)
+    others: Actors = {
+        "operator": lambda: world.operator(6),
+        "watcher": lambda: world.watcher(4),
+        "collect-1": lambda: world.collector(5),
+    }
+    world.scheduler.run(_beside_collectors(world) | others)
+    settle(world)
+    check(world, deletes=True, crashes=True)
+    delete_failed(world)
+    check_collected(world)
+
+
+SCENES: Final[Mapping[str, Scene]] = MappingProxyType(
+    {
+        "restores": Scene(run_restores),
+        "collections": Scene(run_collections),
+        "crashes": Scene(run_crashes, (0.1, 0.3, 0.6)),
+        "crashes with collections": Scene(run_crashes_with_collections, (0.1, 0.3, 0.6)),
+    }
+)
+
+
+def _prepare_collections(world: World) -> None:
+    create_snapshot(world.base, TENANT, budget_s=BUDGET_S)
+    put(world.base, {key(1, "Churn"): 0})
+    base = create_snapshot(world.base, TENANT, budget_s=BUDGET_S)
+    if world.seed % 2:
+        # Nothing but what is built on it names its packs: the next capture, or the safety snapshot of a restore.
+        delete_snapshot(world.base, TENANT, base.id)
+
+
+def _beside_collectors(world: World) -> Actors:
+    """Who acts beside the collectors: everybody, or captures or a restore alone, which meet more often then."""
+    seed = world.seed
+    restore = (lambda: world.asker(2)) if world.fates.danger else world.restorer
+    scenes: list[Actors] = [
+        {
+            "writer": lambda: world.writer(4, seed),
+            "churner": lambda: world.churner(8, seed + 2),
+            "capture": lambda: world.capturer(4),
+            "restore": restore,
+            "delete-1": lambda: world.deleter(4, seed + 3),
+            "delete-2": lambda: world.deleter(4, seed + 4),
+            "collect-2": lambda: world.collector(2),
+        },
+        {
+            "churner": lambda: world.churner(3, seed + 2),
+            "capture": lambda: world.capturer(6),
+            "delete-1": lambda: world.deleter(6, seed + 3),
+        },
+        {"restore": restore, "delete-1": lambda: world.deleter(2, seed + 3)},
+    ]
+    return scenes[seed // 2 % len(scenes)]
