@@ -1,6 +1,7 @@
 """The description of the API is of the routes that there are, is valid, and is the one that is served."""
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.repo.test_routes import UNKNOWN_ROUTE
 from tidemark.dialects.ngsi import errors
 from tidemark.dialects.ngsi.openapi.__main__ import text_of
 from tidemark.dialects.ngsi.openapi.document import OPERATIONS, build
-from tidemark.dialects.ngsi.openapi.parameters import IN_PATH
+from tidemark.dialects.ngsi.openapi.parameters import IDEMPOTENCY, IN_PATH
 from tidemark.dialects.ngsi.routes import METHODS, OPEN
 
 STORED = FUNCTIONS / "ngsi" / "describe_api" / "openapi.json"
@@ -64,6 +65,17 @@ def test_routes_without_a_key_are_the_same_everywhere() -> None:
     built = {route for route, event in _events().items() if event.get("Auth") == {"Authorizer": "NONE"}}
     assert described == built == OPEN
     assert {route for route, operation in OPERATIONS.items() if operation.open} == OPEN
+
+
+def test_key_of_repeats_is_described_where_it_is_looked_at_and_nowhere_else() -> None:
+    obeyed = {
+        route
+        for handler in FUNCTIONS.glob("ngsi/*/handler.py")
+        if re.search("^@once$", text := handler.read_text(encoding="utf-8"), re.MULTILINE)
+        for route in re.findall(r'"([A-Z]+ /\S*)": ', text)
+    }
+    assert {route for route, operation in OPERATIONS.items() if IDEMPOTENCY in operation.parameters} == obeyed
+    assert obeyed
 
 
 def test_every_operation_has_a_name_of_its_own() -> None:
