@@ -118,6 +118,10 @@ types: $(DEV_STAMP) ## Check the types, strictly
 contracts: $(DEV_STAMP) ## Check which part may import which
 	PYTHONPATH=layers/tidemark/python:layers/cli/python:. $(BIN)/lint-imports --no-cache
 
+.PHONY: openapi
+openapi: $(DEV_STAMP) ## Write the API's description anew from the routes' entries and models
+	PYTHONPATH=layers/tidemark/python $(BIN)/python -m tidemark.dialects.ngsi.openapi functions/ngsi/describe_api/openapi.json
+
 # --- Deployment -------------------------------------------------------------------------------------------------------
 
 .PHONY: validate

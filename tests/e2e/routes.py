@@ -6,6 +6,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from tests.repo.sources import resources
+from tidemark.dialects.ngsi.routes import OPEN
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _VARIABLE = re.compile(r"\{(\w+)(\+?)\}")
@@ -39,10 +40,14 @@ def _declared() -> list[Route]:
     ]
 
 
-SERVED = sorted(route for route in _declared() if route.method != "ANY")
-"""What does something."""
+_SERVED = {route for route in _declared() if route.method != "ANY"}
+OPEN_TO_ALL = sorted(route for route in _SERVED if str(route) in OPEN)
+"""What takes no key and knows no tenant."""
+
+SERVED = sorted(_SERVED - set(OPEN_TO_ALL))
+"""What does something for a tenant."""
 
 REFUSED = sorted(
-    {Route(method, path) for any_, path in _declared() for method in _METHODS if any_ == "ANY"} - set(SERVED),
+    {Route(method, path) for any_, path in _declared() for method in _METHODS if any_ == "ANY"} - _SERVED,
 )
 """Methods that a path does not have, and paths that are not there."""

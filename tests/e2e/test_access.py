@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.e2e import walk
-from tests.e2e.routes import REFUSED, SERVED, Route
+from tests.e2e.routes import OPEN_TO_ALL, REFUSED, SERVED, Route
 from tests.e2e.served import Caller, Served
 
 ANYTHING = {
@@ -100,6 +100,17 @@ def test_route_refuses_whoever_has_no_usable_key(served_stack: Served, route: Ro
     for answer in answers:
         walk.assert_error(answer, 401, "Unauthorized")
         assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("route", OPEN_TO_ALL, ids=str)
+def test_open_route_asks_nobody_for_a_key_and_tells_nothing_of_a_tenant(
+    served_stack: Served, owned: Owned, route: Route
+) -> None:
+    anybody = Caller(served_stack.url, None, owned.call.tenant)
+    answers = [anybody(route.method, route.path), anybody(route.method, route.path, authorization="Bearer nonsense")]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert answers[0].body == answers[1].body
+    assert not any(told in answers[0].text for told in (SECRET, owned.call.tenant, owned.ids["restoreId"]))
 
 
 @pytest.mark.parametrize("route", [*SERVED, *REFUSED], ids=str)

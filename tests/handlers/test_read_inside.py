@@ -235,6 +235,7 @@ def test_history_is_paged_filtered_and_rendered_as_asked(story: list[str]) -> No
     assert ids("offset=9") == []
     assert ids("type=Room&from=2026-01-15T10:01:00Z&to=2026-01-15T10:03:00Z") == [story[1]]
     assert ids("from=2026-01-15T10:02:00Z&to=2026-01-15T10:03:00Z") == []
+    assert ids("from=2026-01-15&to=2026-01-16") == ids("from=2026-01-15T00:00:00Z&to=2026-01-16T00:00:00Z") != []
     assert ids("", entity="Tree1", path="/parks/#") == [story[0]]
     assert [one["type"] for one in get(HISTORY, entity="Room1").json] == ["Robot", "Room"]
     counted = get(HISTORY, entity="Room2", query="limit=1&offset=1&options=count,keyValues&attrs=note")
@@ -271,7 +272,7 @@ def test_history_looks_no_further_than_its_page(
     assert len(story) == manifests
 
 
-@pytest.mark.parametrize("moment", ["yesterday", "2026-01-15", "2026-01-15T10:00:00", ""])
+@pytest.mark.parametrize("moment", ["yesterday", "2026-01-32", "2026-01-15T10:00:00", ""])
 @pytest.mark.parametrize("name", ["from", "to"])
 def test_moment_without_a_zone_or_sense_is_refused(name: str, moment: str, ports: Ports) -> None:
     assert_error(get(HISTORY, query=f"{name}={moment}"), 400, "BadRequest", name, "2026-01-15T10:00:00Z")

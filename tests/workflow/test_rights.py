@@ -57,6 +57,11 @@ class Story:
         self._http("PATCH", "/v2/entities/room-1/attrs", 204, {"temperature": {"type": "Number", "value": 9}})
         self._http("DELETE", "/v2/entities/room-5", 204)
 
+    def what_everybody_may_read(self) -> None:
+        """Without a key, and without a right of the function."""
+        for path in ("/openapi.json", "/docs", "/health"):
+            assert self._stack.http("GET", path).status == 200
+
     def without(self, entity_id: str) -> None:
         """Delete an entity: while the tenant has a base, that leaves a tombstone for the next snapshot to record."""
         self._http("DELETE", f"/v2/entities/{entity_id}", 204)
@@ -297,6 +302,7 @@ def needs(stack: LocalStack) -> set[Need]:
     story = Story(stack)
     with noted() as found:
         story.entities()
+        story.what_everybody_may_read()
         first = story.snapshot()
         story.read_inside(first)
         story.compared(first, "live")

@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from tidemark import bootstrap
 from tidemark.dialects.ngsi import errors as ngsi_errors
-from tidemark.dialects.ngsi.routes import refusal
+from tidemark.dialects.ngsi.routes import OPEN, refusal
 from tidemark.dialects.wire import Request, Response
-from tidemark.domain.tenant import Tenant, parse_tenant
+from tidemark.domain.tenant import DEFAULT_TENANT, Tenant, parse_tenant
 from tidemark.errors import (
     AnswerTooLarge,
     Corrupt,
@@ -68,9 +68,10 @@ def handler(routes: Mapping[str, Route]) -> LambdaHandler:
     """The Lambda entry that serves `routes`, keyed by method and resource template: `"GET /v2/snapshots/{snapshotId}"`.
 
     Whatever a route raises becomes an NGSIv2 error; what none of them serves, 404 or 405. Nothing is served without the
-    authorizer's word for the tenant.
+    authorizer's word for the tenant, but the routes of `OPEN`: these serve everybody, as the default tenant, which they
+    are not to look at.
     """
-    if routes:
+    if not routes.keys() <= OPEN:
         bootstrap.prepare()
 
     def handle(event: Event, context: object) -> dict[str, Any]:
@@ -139,9 +140,11 @@ def _answer(routes: Mapping[str, Route], event: Event, correlation_id: str, seen
     route = routes.get(f"{method} {template}")
     if route is None:
         raise refusal(method, template)
-    tenant = parse_tenant(tenant_name(event))
-    seen[KEY_ID] = _check_authorised(event, tenant)
-    seen[TENANT] = tenant
+    tenant = DEFAULT_TENANT
+    if f"{method} {template}" not in OPEN:
+        tenant = parse_tenant(tenant_name(event))
+        seen[KEY_ID] = _check_authorised(event, tenant)
+        seen[TENANT] = tenant
     request = Request(
         method=method,
         route=template,

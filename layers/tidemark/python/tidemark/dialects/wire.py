@@ -112,6 +112,11 @@ def json_response(status: int, document: object, headers: Mapping[str, str] | No
     return Response(status, _ENCODER.encode(document).decode(), {"Content-Type": JSON, **(headers or {})})
 
 
+def or_unset[T](value: T | None) -> T | msgspec.UnsetType:
+    """The value of a member that answers leave out where there is none."""
+    return msgspec.UNSET if value is None else value
+
+
 def parse_json(body: bytes) -> Any:  # noqa: ANN401 - whatever the JSON holds
     """A JSON document. Raises MalformedBody."""
     try:

@@ -39,6 +39,8 @@ class SnapshotStatus(StrEnum):
 
 
 RESTORING: Final = "restoring"
+# What people see as the status of a snapshot.
+STANDINGS: Final = (*(status.value for status in SnapshotStatus if status is not SnapshotStatus.PURGING), RESTORING)
 
 
 class Trigger(StrEnum):

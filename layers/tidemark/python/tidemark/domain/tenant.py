@@ -11,7 +11,7 @@ from tidemark.errors import InvalidRequest
 Tenant = NewType("Tenant", str)
 
 DEFAULT_TENANT: Final = Tenant("default")
-_NAME: Final = re.compile(r"[a-z0-9_]{1,50}")
+_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,50}")
 
 
 def parse_tenant(name: str | None) -> Tenant:
@@ -21,7 +21,7 @@ def parse_tenant(name: str | None) -> Tenant:
     """
     if not name:
         return DEFAULT_TENANT
-    lowered = name.lower()
-    if _NAME.fullmatch(lowered) is None:
+    # Before it is lowered: the Kelvin sign's small letter is an ASCII k.
+    if _NAME.fullmatch(name) is None:
         raise InvalidRequest(f"tenant {name[:60]!r} is not valid: use 1 to 50 characters of a-z, 0-9 and underscore")
-    return Tenant(lowered)
+    return Tenant(name.lower())

@@ -14,10 +14,10 @@ from tidemark.errors import InvalidRequest, NotSupported
 type Attribute = dict[str, Any]
 type Attributes = dict[str, Attribute]
 
-_RESERVED_NAMES: Final = frozenset({"id", "type", "geo:distance", "*"})
+RESERVED_NAMES: Final = frozenset({"id", "type", "geo:distance", "*"})
 # In Orion an entity with this attribute vanishes at that moment. Storing it without doing so would break a promise.
 _EXPIRY_NAME: Final = "dateExpires"
-_RESERVED_METADATA: Final = frozenset({"*", "actionType", "previousValue"})
+RESERVED_METADATA: Final = frozenset({"*", "actionType", "previousValue"})
 _ATTRIBUTE_MEMBERS: Final = frozenset({"type", "value", "metadata"})
 _METADATA_MEMBERS: Final = frozenset({"type", "value"})
 # Values that Orion executes instead of storing them.
@@ -72,7 +72,7 @@ def parse_attribute(name: str, given: object) -> Attribute:
 def attribute_name(name: object) -> str:
     """`name` if an attribute may have it. Raises InvalidRequest, NotSupported."""
     text = identifier("attribute name", name)
-    if text in _RESERVED_NAMES:
+    if text in RESERVED_NAMES:
         raise InvalidRequest(f"{text!r} can't be the name of an attribute: it has a meaning of its own; choose another")
     if text == _EXPIRY_NAME:
         raise NotSupported(
@@ -115,7 +115,7 @@ def _metadata(name: str, given: object) -> dict[str, dict[str, Any]]:
 
 def _metadata_name(name: str) -> str:
     text = identifier("metadata name", name)
-    if text in _RESERVED_METADATA:
+    if text in RESERVED_METADATA:
         raise InvalidRequest(f"{text!r} can't be the name of metadata: it has a meaning of its own; choose another")
     return text
 

@@ -32,7 +32,7 @@ from tidemark.usecases import entities
 MAX_ENTITIES: Final = 1000
 _BATCH_ACTIONS: Final = (Action.APPEND, Action.APPEND_STRICT, Action.UPDATE, Action.DELETE, Action.REPLACE)
 # Orion also reads the names in the spelling of NGSIv1: APPEND_STRICT for appendStrict.
-_ACTIONS: Final[Mapping[str, Action]] = {
+ACTIONS: Final[Mapping[str, Action]] = {
     spelling: action for action in _BATCH_ACTIONS for spelling in (action.value, action.name)
 }
 
@@ -102,10 +102,10 @@ def find_one(ports: Ports, tenant: Tenant, entity_id: str, type_: str | None, pa
 
 
 def _action(name: object) -> Action:
-    if not isinstance(name, str) or name not in _ACTIONS:
+    if not isinstance(name, str) or name not in ACTIONS:
         given = shown(name) if isinstance(name, str) else json_type(name)
         raise InvalidRequest(f"the member 'actionType' must be one of {', '.join(_BATCH_ACTIONS)}; it is {given}")
-    return _ACTIONS[name]
+    return ACTIONS[name]
 
 
 def _resolved(ports: Ports, tenant: Tenant, path: str, targets: Sequence[Target]) -> list[EntityKey]:

@@ -3,13 +3,17 @@
 Tidemark's own: NGSIv2 has nothing of its kind. The request's path and `limit`, `offset`, `type` follow `/v2/entities`.
 """
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from tidemark.dialects.ngsi.entities import attributes_of
 from tidemark.dialects.ngsi.listing import fitting
 from tidemark.dialects.ngsi.parameters import PageWanted
 from tidemark.dialects.ngsi.selection import FEW_TYPES, description_of
 from tidemark.dialects.ngsi.service_path import read_scope
+from tidemark.dialects.ngsi.snapshots import SnapshotName
 from tidemark.dialects.ngsi.syntax import shown
 from tidemark.dialects.wire import Request
 from tidemark.domain.keys import EntityKey
@@ -19,6 +23,41 @@ from tidemark.errors import InvalidRequest
 from tidemark.usecases.compare import LIVE, Comparison, Differing, Wanted
 
 _CHANGES: Final = ", ".join(Change)
+_Count = Annotated[int, Meta(ge=0)]
+
+
+class DiffCounts(msgspec.Struct, frozen=True):
+    """How many entities differ, by what became of them."""
+
+    created: _Count
+    updated: _Count
+    deleted: _Count
+
+
+class AttributeSides(msgspec.Struct, frozen=True):
+    """An attribute that differs: `old` unless it was added, `new` unless it was removed."""
+
+    old: dict[str, Any] | UnsetType
+    new: dict[str, Any] | UnsetType
+
+
+class DifferingEntity(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """An entity that differs. `attributes` are those that do, of one that was updated."""
+
+    id: str
+    type: str
+    service_path: str
+    change: Change
+    attributes: dict[str, AttributeSides] | UnsetType = UNSET
+
+
+class DiffBody(msgspec.Struct, frozen=True, rename={"old": "from", "new": "to"}):
+    """What became of a snapshot's entities by another one, or by now. `entities` is a page of those that differ."""
+
+    old: SnapshotName
+    new: Annotated[str, Meta(description="A snapshot, or `live`.")]
+    counts: DiffCounts
+    entities: list[Annotated[msgspec.Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/DifferingEntity"})]]
 
 
 def other_side(request: Request) -> str:
@@ -66,34 +105,27 @@ def _changes(request: Request) -> frozenset[Change]:
         raise InvalidRequest(f"change is {shown(text)}; it lists what to show, of: {_CHANGES}") from error
 
 
-def render(old_id: str, new_id: str, found: Comparison) -> dict[str, Any]:
+def render(old_id: str, new_id: str, found: Comparison) -> DiffBody:
     """The answer. Raises AnswerTooLarge."""
+    counts = DiffCounts(**{change.value: found.counts[change] for change in Change})
+    return DiffBody(old_id, new_id, counts, fitting(_told(one) for one in found.entities))
+
+
+def _told(one: Differing) -> DifferingEntity:
+    return DifferingEntity(
+        id=one.key.id,
+        type=one.key.type,
+        service_path=one.key.path,
+        change=one.change,
+        attributes=_attributes(one.old or "{}", one.new or "{}") if one.change is Change.UPDATED else UNSET,
+    )
+
+
+def _attributes(old_doc: str, new_doc: str) -> dict[str, AttributeSides]:
+    """Each attribute that differs."""
+    old, new = attributes_of(old_doc), attributes_of(new_doc)
     return {
-        "from": old_id,
-        "to": new_id,
-        "counts": {change.value: found.counts[change] for change in Change},
-        "entities": fitting(_told(one) for one in found.entities),
-    }
-
-
-def _told(one: Differing) -> dict[str, Any]:
-    told: dict[str, Any] = {
-        "id": one.key.id,
-        "type": one.key.type,
-        "servicePath": one.key.path,
-        "change": one.change.value,
-    }
-    if one.change is Change.UPDATED:
-        told["attributes"] = _attributes(one.old or "{}", one.new or "{}")
-    return told
-
-
-def _attributes(old_doc: str, new_doc: str) -> dict[str, dict[str, Any]]:
-    """Each attribute that differs: `old` unless it was added, `new` unless it was removed."""
-    sides = {"old": attributes_of(old_doc), "new": attributes_of(new_doc)}
-    old, new = sides.values()
-    return {
-        name: {side: attributes[name] for side, attributes in sides.items() if name in attributes}
+        name: AttributeSides(old=old.get(name, UNSET), new=new.get(name, UNSET))
         for name in sorted(old.keys() | new.keys())
         if old.get(name) != new.get(name)
     }

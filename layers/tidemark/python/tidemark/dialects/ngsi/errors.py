@@ -6,7 +6,10 @@ that can be found in the logs by its correlation id.
 """
 
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+from msgspec import Meta
 
 from tidemark import errors
 from tidemark.dialects.wire import Response, json_response
@@ -43,6 +46,20 @@ from tidemark.errors import (
 )
 
 
+class ErrorBody(msgspec.Struct, frozen=True):
+    """Why a request was refused or failed."""
+
+    error: Annotated[str, Meta(description="The kind of error, for programs.", examples=["NotFound"])]
+    description: Annotated[str, Meta(description="What is wrong and what to do, for people.")]
+
+
+class FailureBody(msgspec.Struct, frozen=True):
+    """Why something that had been accepted ended badly."""
+
+    code: Annotated[str, Meta(description="The kind of failure, for programs.", examples=["PackCorrupt"])]
+    description: Annotated[str, Meta(description="What went wrong, for people.")]
+
+
 class _Form(NamedTuple):
     status: HTTPStatus
     name: str
@@ -50,7 +67,7 @@ class _Form(NamedTuple):
 
 _INTERNAL: Final = _Form(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalServerError")
 # The nearest class in an error's ancestry decides. What is about stored records and objects never concerns a caller.
-_FORMS: Final[dict[type[TidemarkError], _Form]] = {
+FORMS: Final[dict[type[TidemarkError], _Form]] = {
     InvalidRequest: _Form(HTTPStatus.BAD_REQUEST, "BadRequest"),
     MalformedBody: _Form(HTTPStatus.BAD_REQUEST, "ParseError"),
     Unauthorized: _Form(HTTPStatus.UNAUTHORIZED, "Unauthorized"),
@@ -85,21 +102,21 @@ def render(error: Exception, correlation_id: str) -> Response:
     form = _form(error)
     return json_response(
         form.status,
-        {"error": form.name, "description": _description(error, form, correlation_id)},
+        ErrorBody(form.name, _description(error, form, correlation_id)),
         _headers(error, form),
     )
 
 
-def stored_failure(failure: Failure) -> dict[str, str]:
+def stored_failure(failure: Failure) -> FailureBody:
     """Why a snapshot or restore failed. The sentence of a failure that Tidemark did not name stays inside."""
     kind = getattr(errors, failure.code, None)
     told = isinstance(kind, type) and issubclass(kind, TidemarkError) and kind.user_visible
     description = failure.message if told else "the service failed; its operator finds the reason in the logs"
-    return {"code": failure.code, "description": description}
+    return FailureBody(failure.code, description)
 
 
 def _form(error: Exception) -> _Form:
-    return next((_FORMS[kind] for kind in type(error).__mro__ if kind in _FORMS), _INTERNAL)
+    return next((FORMS[kind] for kind in type(error).__mro__ if kind in FORMS), _INTERNAL)
 
 
 def _description(error: Exception, form: _Form, correlation_id: str) -> str:

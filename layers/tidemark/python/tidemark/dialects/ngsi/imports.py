@@ -2,14 +2,18 @@
 
 import re
 from datetime import timedelta
-from typing import Any, Final
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, UnsetType
 
 from tidemark.dialects.ngsi.entities import DEFAULT_TYPE, encode, parse_entity
 from tidemark.dialects.ngsi.parameters import json_type, members
 from tidemark.dialects.ngsi.service_path import path_of
 from tidemark.dialects.ngsi.snapshot_metadata import description_in
-from tidemark.dialects.ngsi.snapshots import milliseconds, summary
+from tidemark.dialects.ngsi.snapshots import Milliseconds, SnapshotSummary, milliseconds, summary_members
 from tidemark.dialects.ngsi.syntax import check_nesting
+from tidemark.dialects.wire import or_unset
 from tidemark.domain.keys import EntityKey
 from tidemark.engine.live.writes import MAX_ENTITY_BYTES
 from tidemark.engine.transfer.exports import FORMAT, FORMAT_VERSION
@@ -19,9 +23,27 @@ from tidemark.ports import Ports
 from tidemark.usecases.import_snapshot import ImportWanted, Opened
 
 _MEMBERS: Final = ("description", "files", "sizeBytes", "manifest", "servicePath")
-_NAME: Final = re.compile(r"[A-Za-z0-9._ -]{1,200}")
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+FILE_NAME: Final = "[A-Za-z0-9._ -]{1,200}"
+SHA256: Final = "[0-9a-f]{64}"
+_NAME: Final = re.compile(FILE_NAME)
+_SHA256: Final = re.compile(SHA256)
 _ONLY_FILE: Final = "upload"
+
+
+class UploadBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A file that is to be uploaded: in parts of this size, the last one smaller, each by a PUT to its address."""
+
+    name: str
+    size_bytes: Annotated[int, Meta(ge=0)]
+    part_size_bytes: Annotated[int, Meta(ge=1)]
+    urls: list[str]
+
+
+class OpenedImport(SnapshotSummary, frozen=True, kw_only=True):
+    """The snapshot that waits for its files, and where to PUT each part of them until `expiresAt`."""
+
+    expires_at: Milliseconds | UnsetType
+    files: list[UploadBody]
 
 
 def read_entity(document: object, path: str) -> tuple[EntityKey, str]:
@@ -64,21 +86,20 @@ def parse_import(document: object) -> ImportWanted:
     return told
 
 
-def render(ports: Ports, opened: Opened, expires_s: int) -> dict[str, Any]:
+def render(ports: Ports, opened: Opened, expires_s: int) -> OpenedImport:
     """The snapshot that waits for its files, and where to PUT each part of them."""
-    return {
-        **summary(opened.snapshot),
-        "expiresAt": milliseconds(ports.clock.now() + timedelta(seconds=expires_s)),
-        "files": [
-            {
-                "name": file.name,
-                "sizeBytes": file.size_bytes,
-                "partSizeBytes": file.part_bytes,
-                "urls": opened.upload_urls(ports, number, expires_s),
-            }
-            for number, file in enumerate(opened.files)
-        ],
-    }
+    members_told = summary_members(opened.snapshot)
+    members_told["expires_at"] = or_unset(milliseconds(ports.clock.now() + timedelta(seconds=expires_s)))
+    files = [
+        UploadBody(
+            name=file.name,
+            size_bytes=file.size_bytes,
+            part_size_bytes=file.part_bytes,
+            urls=opened.upload_urls(ports, number, expires_s),
+        )
+        for number, file in enumerate(opened.files)
+    ]
+    return OpenedImport(**members_told, files=files)
 
 
 def _of_manifest(manifest: object, told: ImportWanted) -> ImportWanted:

@@ -8,21 +8,38 @@ from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final
 
+import msgspec
+from msgspec import UNSET, UnsetType
+
 from tidemark.dialects.ngsi.attributes import Attributes
 from tidemark.dialects.ngsi.entities import attributes_of
 from tidemark.dialects.ngsi.listing import fitting
-from tidemark.dialects.ngsi.parameters import moment, page_wanted
+from tidemark.dialects.ngsi.parameters import page_wanted
 from tidemark.dialects.ngsi.reading import Opened, entity_id_of, list_answer, one_answer, type_of
 from tidemark.dialects.ngsi.rendering import Rendering, rendering_of
 from tidemark.dialects.ngsi.service_path import read_scope
-from tidemark.dialects.ngsi.snapshots import named, seconds
+from tidemark.dialects.ngsi.snapshots import Seconds, SnapshotName, named, seconds
 from tidemark.dialects.ngsi.syntax import shown
+from tidemark.dialects.ngsi.times import moment
 from tidemark.dialects.wire import Request, Response, json_response
 from tidemark.errors import EntityNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.entity_history import Change, Difference, Period, entity_history
 from tidemark.usecases.listing import page_of
 from tidemark.usecases.read_inside import inside
+
+
+class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One difference: the snapshot, what became of the entity since the one before, and the entity as it is there."""
+
+    snapshot_id: SnapshotName
+    description: str
+    created_at: Seconds
+    change: Change
+    type: str
+    service_path: str
+    changed_attributes: list[str] | UnsetType = UNSET
+    entity: dict[str, Any] | list[Any] | UnsetType = UNSET
 
 
 def list_route(ports: Ports, request: Request) -> Response:
@@ -61,22 +78,20 @@ def _opened(ports: Ports, request: Request) -> Opened:
     return lambda: inside(ports, request.tenant, named(request))
 
 
-def _told(difference: Difference, rendering: Rendering) -> dict[str, Any]:
-    """One difference: the snapshot, what became of the entity since the one before, and the entity as it is there."""
-    told: dict[str, Any] = {
-        "snapshotId": difference.snapshot.id,
-        "description": difference.snapshot.description,
-        "createdAt": seconds(difference.snapshot.created_at),
-        "change": difference.change.value,
-        "type": difference.key.type,
-        "servicePath": difference.key.path,
-    }
-    if difference.doc is None:
-        return told
-    attributes = attributes_of(difference.doc)
-    if difference.change is Change.UPDATED:
-        told["changedAttributes"] = _changed(attributes, attributes_of(difference.before or "{}"))
-    return {**told, "entity": rendering.entity(difference.key, attributes)}
+def _told(difference: Difference, rendering: Rendering) -> HistoryEntry:
+    doc = difference.doc
+    attributes = None if doc is None else attributes_of(doc)
+    updated = attributes is not None and difference.change is Change.UPDATED
+    return HistoryEntry(
+        snapshot_id=difference.snapshot.id,
+        description=difference.snapshot.description,
+        created_at=seconds(difference.snapshot.created_at),
+        change=difference.change,
+        type=difference.key.type,
+        service_path=difference.key.path,
+        changed_attributes=_changed(attributes or {}, attributes_of(difference.before or "{}")) if updated else UNSET,
+        entity=UNSET if attributes is None else rendering.entity(difference.key, attributes),
+    )
 
 
 def _changed(now: Attributes, before: Attributes) -> list[str]:

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from tidemark import VERSION
 from tidemark.dialects.ngsi.batch import carry_out, parse_update
 from tidemark.dialects.ngsi.entities import body_object
 from tidemark.dialects.ngsi.entity_routes import NO_CONTENT, Route
-from tidemark.dialects.ngsi.entity_types import list_names, list_types
+from tidemark.dialects.ngsi.entity_types import TypeDetail, list_names, list_types
 from tidemark.dialects.ngsi.listing import list_entities
 from tidemark.dialects.ngsi.options import (
     KEY_VALUES,
@@ -33,7 +34,6 @@ from tidemark.usecases.entities import Live
 
 # Clients read the Orion version to know what they may send: it is the one whose NGSIv2 this is modelled on.
 ORION_VERSION: Final = "3.10.1"
-VERSION: Final = "0.1.0"
 _ENTRY_POINTS: Final = {
     f"{name}_url": f"/v2/{name}"
     for name in ("entities", "types", "subscriptions", "registrations", "snapshots", "restores")
@@ -78,7 +78,7 @@ def read_type_route(ports: Ports, request: Request) -> Response:
     found = list_types(ports, request.tenant, read_scope(request), only=name, detail=detail)
     if not found:
         raise NotFound(f"Entity type not found: no entity has the type {name}")
-    return json_response(HTTPStatus.OK, {"attrs": found[0]["attrs"], "count": found[0]["count"]})
+    return json_response(HTTPStatus.OK, TypeDetail(found[0].attrs, found[0].count))
 
 
 def entry_points_route(ports: Ports, request: Request) -> Response:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection
-from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from tidemark.dialects.wire import Request
@@ -38,23 +37,6 @@ def page_wanted(request: Request) -> PageWanted:
         offset=_whole_number(request, "offset", 0, smallest=0, largest=MAX_OFFSET),
         counted="count" in request.options(),
     )
-
-
-def moment(request: Request, name: str) -> datetime | None:
-    """A query parameter that is a moment in ISO 8601 with a zone; None where it is left out. Raises InvalidRequest."""
-    text = request.query.get(name)
-    if text is None:
-        return None
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise InvalidRequest(
-            f"the query parameter {name} must be a moment such as 2026-01-15T10:00:00Z (write + as %2B); "
-            f"it is {text[:40]!r}"
-        )
-    return found
 
 
 def members(document: object, known: Collection[str], later: Collection[str] = ()) -> dict[str, Any]:

@@ -1,18 +1,56 @@
 """Restores in the NGSIv2 vocabulary: how far one is, and how it ended."""
 
 import re
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
-from tidemark.dialects.ngsi.errors import stored_failure
-from tidemark.dialects.ngsi.snapshots import milliseconds, seconds
-from tidemark.dialects.wire import Request
-from tidemark.domain.restore import Restore, RestoreId, RestoreStatus
+from tidemark.dialects.ngsi.errors import FailureBody, stored_failure
+from tidemark.dialects.ngsi.snapshots import (
+    ChangesBody,
+    Milliseconds,
+    RestoreName,
+    Seconds,
+    SnapshotName,
+    changes_of,
+    milliseconds,
+    seconds,
+)
+from tidemark.dialects.wire import Request, or_unset
+from tidemark.domain.restore import Mode, Phase, Restore, RestoreId, RestoreStatus
 from tidemark.errors import RestoreNotFound
 from tidemark.usecases.read_restores import RestoreProgress
 
 _ID: Final = re.compile(r"restore_[0-9TZ-]{20,27}")
+
+
+class PhaseEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """When a phase was first entered."""
+
+    phase: Phase
+    started_at: Milliseconds | UnsetType
+
+
+class RestoreBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A restore: how far it is, or how it ended. Members that have no value yet are left out."""
+
+    id: RestoreName
+    snapshot_id: SnapshotName
+    status: RestoreStatus
+    mode: Mode
+    phase: Phase
+    done: Annotated[int, Meta(ge=0, description="How many entities are staged.")]
+    total: Annotated[int, Meta(ge=0)]
+    percent: Annotated[int, Meta(ge=0, le=100, description="100 only once the restore is completed.")]
+    created_at: Seconds
+    phases: list[PhaseEntry]
+    source_service: str | UnsetType = UNSET
+    filter: dict[str, Any] | UnsetType = UNSET
+    changes: ChangesBody | UnsetType = UNSET
+    safety_snapshot_id: SnapshotName | UnsetType = UNSET
+    finished_at: Milliseconds | UnsetType = UNSET
+    error: FailureBody | UnsetType = UNSET
 
 
 def named(request: Request) -> RestoreId:
@@ -23,32 +61,27 @@ def named(request: Request) -> RestoreId:
     return RestoreId(text)
 
 
-def render(progress: RestoreProgress) -> dict[str, Any]:
+def render(progress: RestoreProgress) -> RestoreBody:
     """A restore. Members that have no value yet are left out."""
     restore = progress.restore
-    more = {
-        "sourceService": restore.source_tenant,
-        "filter": restore.selection and msgspec.json.decode(restore.selection),
-        "changes": progress.changes and progress.changes._asdict(),
-        "safetySnapshotId": restore.safety_snapshot_id,
-        "finishedAt": milliseconds(restore.finished_at),
-        "error": restore.failure and stored_failure(restore.failure),
-    }
-    return {
-        "id": restore.id,
-        "snapshotId": restore.snapshot_id,
-        "status": restore.status.value,
-        "mode": restore.mode.value,
-        "phase": restore.phase.value,
-        "done": progress.done,
-        "total": restore.total,
-        "percent": percent(restore, progress.done),
-        "createdAt": seconds(restore.created_at),
-        "phases": [
-            {"phase": start.phase.value, "startedAt": milliseconds(start.started_at)} for start in restore.phases
-        ],
-        **{name: value for name, value in more.items() if value is not None},
-    }
+    return RestoreBody(
+        id=restore.id,
+        snapshot_id=restore.snapshot_id,
+        status=restore.status,
+        mode=restore.mode,
+        phase=restore.phase,
+        done=progress.done,
+        total=restore.total,
+        percent=percent(restore, progress.done),
+        created_at=seconds(restore.created_at),
+        phases=[PhaseEntry(start.phase, or_unset(milliseconds(start.started_at))) for start in restore.phases],
+        source_service=or_unset(restore.source_tenant),
+        filter=msgspec.json.decode(restore.selection) if restore.selection else UNSET,
+        changes=UNSET if progress.changes is None else changes_of(progress.changes),
+        safety_snapshot_id=or_unset(restore.safety_snapshot_id),
+        finished_at=or_unset(milliseconds(restore.finished_at)),
+        error=stored_failure(restore.failure) if restore.failure else UNSET,
+    )
 
 
 def percent(restore: Restore, done: int) -> int:

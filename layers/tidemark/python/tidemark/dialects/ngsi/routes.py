@@ -6,6 +6,9 @@ from tidemark.domain.api_key import Action
 from tidemark.errors import MethodNotAllowed, RouteNotFound, TidemarkError
 
 METHODS: Final[dict[str, tuple[str, ...]]] = {
+    "/health": ("GET",),
+    "/openapi.json": ("GET",),
+    "/docs": ("GET",),
     "/version": ("GET",),
     "/v2": ("GET",),
     "/v2/entities": ("GET", "POST"),
@@ -37,6 +40,8 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     "/v2/restores/{restoreId}": ("GET", "DELETE"),
 }
 
+OPEN: Final = frozenset({"GET /health", "GET /openapi.json", "GET /docs"})
+"""What takes no key and knows no tenant."""
 READING_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 

@@ -8,27 +8,27 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from tidemark.dialects.ngsi.parameters import json_type, members
-from tidemark.dialects.ngsi.times import parse_instant, parse_lifetime
+from tidemark.dialects.ngsi.times import moment, parse_instant, parse_lifetime
 from tidemark.dialects.wire import Request
 from tidemark.domain.snapshot import (
     MAX_DESCRIPTION_CHARS,
     MAX_LABEL_KEY_CHARS,
     MAX_LABEL_VALUE_CHARS,
     MAX_LABELS,
-    RESTORING,
-    SnapshotStatus,
+    STANDINGS,
     Trigger,
 )
 from tidemark.errors import InvalidRequest
 from tidemark.usecases.read_snapshots import SnapshotsWanted
 from tidemark.usecases.update_snapshot import UNSAID, SnapshotChange, Unsaid
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+CONTROL_CHARS: Final = r"\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029"
 # As tags of AWS, but without the equals sign, which parts key and value in the query parameter.
-_LABEL_KEY: Final = re.compile(rf"[A-Za-z0-9_.:/+@-]{{1,{MAX_LABEL_KEY_CHARS}}}")
+LABEL_KEY: Final = f"[A-Za-z0-9_.:/+@-]{{1,{MAX_LABEL_KEY_CHARS}}}"
+_CONTROL: Final = re.compile(f"[{CONTROL_CHARS}]")
+_LABEL_KEY: Final = re.compile(LABEL_KEY)
 _CREATE_MEMBERS: Final = ("description", "expiresIn", "labels")
 _UPDATE_MEMBERS: Final = ("description", "expiresAt", "expiresIn", "labels")
-_STANDINGS: Final = (*(status.value for status in SnapshotStatus if status is not SnapshotStatus.PURGING), RESTORING)
 _TRIGGERS: Final = tuple(trigger.value for trigger in Trigger)
 
 
@@ -76,13 +76,11 @@ def parse_update(document: object) -> SnapshotChange:
 def parse_wanted(request: Request) -> SnapshotsWanted:
     """The query parameters `status`, `label`, `trigger`, `from` and `to`. Raises InvalidRequest naming a wrong one."""
     trigger = _one_of(request, "trigger", _TRIGGERS)
-    query = request.query
-    since = parse_instant(query["from"], "the parameter from") if "from" in query else None
-    before = parse_instant(query["to"], "the parameter to") if "to" in query else None
+    query, since, before = request.query, moment(request, "from"), moment(request, "to")
     if since is not None and before is not None and since >= before:
         raise InvalidRequest("the parameter from must be earlier than the parameter to, which is not included")
     return SnapshotsWanted(
-        standing=_one_of(request, "status", _STANDINGS),
+        standing=_one_of(request, "status", STANDINGS),
         labels=_labels_wanted(query["label"]) if "label" in query else {},
         trigger=None if trigger is None else Trigger(trigger),
         since=since,

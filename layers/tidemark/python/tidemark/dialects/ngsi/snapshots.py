@@ -4,23 +4,133 @@ Source: the Vela OS snapshots page, whose members, formats and order come first 
 """
 
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from tidemark.dialects.ngsi import restore_filter
-from tidemark.dialects.ngsi.errors import stored_failure
+from tidemark.dialects.ngsi.errors import FailureBody, stored_failure
 from tidemark.dialects.ngsi.parameters import json_type, members
 from tidemark.dialects.ngsi.snapshot_metadata import description_in
-from tidemark.dialects.wire import Request
-from tidemark.domain.restore import Mode, Restore
-from tidemark.domain.snapshot import DamagedSnapshot, Origin, Snapshot, SnapshotId, Verification, parse_snapshot_id
+from tidemark.dialects.wire import Request, or_unset
+from tidemark.domain.restore import Changes, Mode, Restore, RestoreStatus
+from tidemark.domain.snapshot import (
+    STANDINGS,
+    DamagedSnapshot,
+    Origin,
+    Scope,
+    Snapshot,
+    SnapshotId,
+    Trigger,
+    Verification,
+    parse_snapshot_id,
+)
 from tidemark.domain.tenant import Tenant, parse_tenant
 from tidemark.errors import InvalidRequest
 from tidemark.usecases.restore_snapshot import Wish
 
 MAX_BODY_BYTES: Final = 16_384
 _MODES: Final = frozenset(Mode)
+_SECOND: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
+_STAMP: Final = _SECOND.replace(":", "-") + "Z(-[1-9][0-9]{0,5})?"
+
+# What answers are made of, as the API's description has it. Answers are not checked against it when they are made.
+SnapshotName = Annotated[str, Meta(pattern=f"^snapshot_{_STAMP}$", examples=["snapshot_2026-01-15T10-00-00Z"])]
+RestoreName = Annotated[str, Meta(pattern=f"^restore_{_STAMP}$", examples=["restore_2026-01-15T10-05-00Z"])]
+Seconds = Annotated[str, Meta(pattern=f"^{_SECOND}Z$", examples=["2026-01-15T10:00:00Z"])]
+Digest = Annotated[
+    str, Meta(pattern="^[0-9a-f]{64}$", description="The SHA-256 of its entities: equal where they are.")
+]
+Milliseconds = Annotated[str, Meta(pattern=f"^{_SECOND}[.][0-9]{{3}}Z$", examples=["2026-01-15T10:00:00.123Z"])]
 _PLANNED_MEMBERS: Final = ("filter", "mode", "target")
 _RESTORE_MEMBERS: Final = (*_PLANNED_MEMBERS, "dryRun", "plan", "safetySnapshot")
+
+
+class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A snapshot as it is created and listed."""
+
+    id: SnapshotName
+    description: str
+    created_at: Seconds
+    entity_count: Annotated[int, Meta(ge=0)]
+    status: Annotated[str, Meta(extra_json_schema={"enum": list(STANDINGS)})]
+    labels: dict[str, str] | UnsetType = UNSET
+    expires_at: Seconds | UnsetType = UNSET
+
+
+class RecycledSnapshot(SnapshotSummary, frozen=True, kw_only=True):
+    """A deleted snapshot: since when it is in the recycle bin, and until when it can be undeleted."""
+
+    deleted_at: Milliseconds | UnsetType = UNSET
+    recycled_until: Milliseconds | UnsetType = UNSET
+
+
+class DamagedSnapshotBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Stands in lists for a snapshot whose record is damaged: of it only what the record's place tells is known."""
+
+    id: SnapshotName | None
+    description: str = ""
+    created_at: Seconds | None
+    entity_count: int = 0
+    status: Literal["failed"] = "failed"
+    error: FailureBody
+
+
+class CopySource(msgspec.Struct, frozen=True):
+    """The snapshot that a copy was made of."""
+
+    service: str
+    id: SnapshotName
+
+
+class VerificationBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What reading a snapshot back showed: how much was good, or which object is damaged and in what way."""
+
+    verified_at: Milliseconds | UnsetType
+    status: Literal["passed", "failed"]
+    scope: Scope
+    checked_bytes: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    checked_packs: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    error: FailureBody | UnsetType = UNSET
+
+
+class SnapshotDetail(SnapshotSummary, frozen=True, kw_only=True):
+    """A snapshot with what an operator wants to know. Members that have no value yet are left out."""
+
+    trigger: Trigger
+    consistency: Literal["point-in-time"] = "point-in-time"
+    size_bytes: Annotated[int, Meta(ge=0, description="What all of its packs hold.")]
+    new_bytes: Annotated[int, Meta(ge=0, description="What this snapshot added to what was stored.")]
+    raw_bytes: Annotated[int, Meta(ge=0, description="Its entities before compression.")]
+    digest: Digest | UnsetType = UNSET
+    cut: Annotated[int, Meta(ge=1)] | UnsetType = UNSET
+    parent_id: SnapshotName | UnsetType = UNSET
+    completed_at: Milliseconds | UnsetType = UNSET
+    restore_id: RestoreName | UnsetType = UNSET
+    copied_from: CopySource | UnsetType = UNSET
+    used_by: list[str] | UnsetType = UNSET
+    error: FailureBody | UnsetType = UNSET
+    verification: VerificationBody | UnsetType = UNSET
+
+
+class AcceptedRestore(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A restore that has begun, and how to follow it. `service` is there if it goes into another tenant."""
+
+    id: SnapshotName
+    status: RestoreStatus
+    restored_entities: Annotated[int, Meta(ge=0)]
+    restore_id: RestoreName
+    service: str | UnsetType = UNSET
+
+
+class ChangesBody(msgspec.Struct, frozen=True):
+    """What a restore does to live entities, in numbers."""
+
+    created: Annotated[int, Meta(ge=0)]
+    updated: Annotated[int, Meta(ge=0)]
+    deleted: Annotated[int, Meta(ge=0)]
+    unchanged: Annotated[int, Meta(ge=0)]
 
 
 class RestoreWanted(NamedTuple):
@@ -95,100 +205,99 @@ def _flag(wanted: dict[str, Any], name: str, *, default: bool) -> bool:
 
 
 def _target(given: object) -> Tenant:
-    if not isinstance(given, dict) or list(given) != ["service"] or not isinstance(given["service"], str):
+    # An empty name would mean the default tenant, which nobody restores into by leaving a name out.
+    if not isinstance(given, dict) or list(given) != ["service"] or not given["service"]:
         raise InvalidRequest("the member 'target' must be an object with the member 'service', the name of a tenant")
+    if not isinstance(given["service"], str):
+        raise InvalidRequest(f"the member 'service' must be the name of a tenant; it is {json_type(given['service'])}")
     return parse_tenant(given["service"])
 
 
-def summary(snapshot: Snapshot) -> dict[str, Any]:
+def summary(snapshot: Snapshot) -> SnapshotSummary:
     """A snapshot as it is created and listed. Labels and expiry are there if it has any."""
-    told: dict[str, Any] = {
+    return SnapshotSummary(**summary_members(snapshot))
+
+
+def listed(snapshot: Snapshot | DamagedSnapshot) -> SnapshotSummary | DamagedSnapshotBody:
+    """A snapshot as it is listed, in the recycle bin or not. One whose record is damaged says so."""
+    if isinstance(snapshot, DamagedSnapshot):
+        created_at = None if snapshot.created_at is None else seconds(snapshot.created_at)
+        return DamagedSnapshotBody(id=snapshot.id, created_at=created_at, error=stored_failure(snapshot.failure))
+    if not snapshot.forgotten:
+        return summary(snapshot)
+    return RecycledSnapshot(
+        **summary_members(snapshot),
+        deleted_at=or_unset(milliseconds(snapshot.deleted_at)),
+        recycled_until=or_unset(milliseconds(snapshot.recycled_until)),
+    )
+
+
+def detail(snapshot: Snapshot) -> SnapshotDetail:
+    """A snapshot with what an operator wants to know. Members that have no value yet are left out."""
+    return SnapshotDetail(
+        **summary_members(snapshot),
+        trigger=snapshot.trigger,
+        size_bytes=snapshot.stored_bytes,
+        new_bytes=snapshot.new_bytes,
+        raw_bytes=snapshot.raw_bytes,
+        digest=or_unset(snapshot.digest),
+        cut=snapshot.cut or UNSET,
+        parent_id=or_unset(snapshot.parent_id),
+        completed_at=or_unset(milliseconds(snapshot.completed_at)),
+        restore_id=or_unset(snapshot.restore_id),
+        copied_from=_source(snapshot.origin),
+        used_by=sorted(snapshot.used_by) or UNSET,
+        error=stored_failure(snapshot.failure) if snapshot.failure else UNSET,
+        verification=_verification(snapshot.verification) if snapshot.verification else UNSET,
+    )
+
+
+def summary_members(snapshot: Snapshot) -> dict[str, Any]:
+    """The members that every answer about a snapshot has, by the names that its models have for them."""
+    return {
         "id": snapshot.id,
         "description": snapshot.description,
-        "createdAt": seconds(snapshot.created_at),
-        "entityCount": snapshot.entity_count,
+        "created_at": seconds(snapshot.created_at),
+        "entity_count": snapshot.entity_count,
         "status": snapshot.standing,
-    }
-    if snapshot.labels:
-        told["labels"] = dict(sorted(snapshot.labels.items()))
-    if snapshot.expires_at is not None:
-        told["expiresAt"] = seconds(snapshot.expires_at)
-    return told
-
-
-def listed(snapshot: Snapshot | DamagedSnapshot) -> dict[str, Any]:
-    """A snapshot in the list, in the recycle bin or not. One whose record is damaged says so, and of the rest only what
-    its place tells.
-    """
-    if isinstance(snapshot, Snapshot):
-        return in_recycle_bin(snapshot) if snapshot.forgotten else summary(snapshot)
-    return {
-        "id": snapshot.id,
-        "description": "",
-        "createdAt": snapshot.created_at and seconds(snapshot.created_at),
-        "entityCount": 0,
-        "status": "failed",
-        "error": stored_failure(snapshot.failure),
+        "labels": dict(sorted(snapshot.labels.items())) or UNSET,
+        "expires_at": UNSET if snapshot.expires_at is None else seconds(snapshot.expires_at),
     }
 
 
-def in_recycle_bin(snapshot: Snapshot) -> dict[str, Any]:
-    """A deleted snapshot as it is listed: since when it is in the recycle bin, and until when it can be undeleted."""
-    return {
-        **summary(snapshot),
-        "deletedAt": milliseconds(snapshot.deleted_at),
-        "recycledUntil": milliseconds(snapshot.recycled_until),
-    }
+def _source(origin: Origin | None) -> CopySource | UnsetType:
+    """Which snapshot a copy was made of. An import has an origin without one."""
+    if origin is None or origin.tenant is None or origin.snapshot_id is None:
+        return UNSET
+    return CopySource(service=origin.tenant, id=origin.snapshot_id)
 
 
-def detail(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot with what an operator wants to know. Members that have no value yet are left out."""
-    more = {
-        "trigger": snapshot.trigger.value,
-        "consistency": "point-in-time",
-        "sizeBytes": snapshot.stored_bytes,
-        "newBytes": snapshot.new_bytes,
-        "rawBytes": snapshot.raw_bytes,
-        "digest": snapshot.digest,
-        "cut": snapshot.cut or None,
-        "parentId": snapshot.parent_id,
-        "completedAt": milliseconds(snapshot.completed_at),
-        "restoreId": snapshot.restore_id,
-        "copiedFrom": snapshot.origin and _source(snapshot.origin),
-        "usedBy": sorted(snapshot.used_by) or None,
-        "error": snapshot.failure and stored_failure(snapshot.failure),
-        "verification": snapshot.verification and _verification(snapshot.verification),
-    }
-    return {**summary(snapshot), **{name: value for name, value in more.items() if value is not None}}
+def _verification(found: Verification) -> VerificationBody:
+    good = found.failure is None
+    return VerificationBody(
+        verified_at=or_unset(milliseconds(found.checked_at)),
+        status="passed" if found.ok else "failed",
+        scope=found.scope,
+        checked_bytes=found.checked_bytes if good else UNSET,
+        checked_packs=found.checked_packs if good else UNSET,
+        error=UNSET if found.failure is None else stored_failure(found.failure),
+    )
 
 
-def _source(origin: Origin) -> dict[str, Any] | None:
-    """Which snapshot a copy was made of."""
-    return None if origin.tenant is None else {"service": origin.tenant, "id": origin.snapshot_id}
-
-
-def _verification(found: Verification) -> dict[str, Any]:
-    """What reading the snapshot back showed: how much was good, or which object is damaged and in what way."""
-    told: dict[str, Any] = {
-        "verifiedAt": milliseconds(found.checked_at),
-        "status": "passed" if found.ok else "failed",
-        "scope": found.scope.value,
-    }
-    if found.failure is not None:
-        return {**told, "error": stored_failure(found.failure)}
-    return {**told, "checkedBytes": found.checked_bytes, "checkedPacks": found.checked_packs}
-
-
-def accepted(restore: Restore) -> dict[str, Any]:
+def accepted(restore: Restore) -> AcceptedRestore:
     """The answer to a restore request: what has begun, and how to follow it."""
-    there = {} if restore.source_tenant is None else {"service": restore.tenant}
-    return {
-        "id": restore.snapshot_id,
-        "status": restore.status.value,
-        "restoredEntities": restore.total,
-        "restoreId": restore.id,
-        **there,
-    }
+    return AcceptedRestore(
+        id=restore.snapshot_id,
+        status=restore.status,
+        restored_entities=restore.total,
+        restore_id=restore.id,
+        service=UNSET if restore.source_tenant is None else restore.tenant,
+    )
+
+
+def changes_of(changes: Changes) -> ChangesBody:
+    """The numbers of a restore's changes."""
+    return ChangesBody(**changes._asdict())
 
 
 def location(snapshot_id: str) -> dict[str, str]:

@@ -5,15 +5,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from tidemark.dialects.ngsi.parameters import json_type
+from tidemark.dialects.wire import Request
 from tidemark.domain.snapshot import MAX_LIFETIME, MIN_LIFETIME
 from tidemark.errors import InvalidRequest
 
-_INSTANT: Final = re.compile(
+INSTANT_PATTERN: Final = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?(?:Z|[+-][0-9]{2}:[0-9]{2}))?"
 )
-_DURATION: Final = re.compile(
+DURATION_PATTERN: Final = (
     r"P(?=.)(?:([0-9]{1,9})W)?(?:([0-9]{1,9})D)?(?:T(?=.)(?:([0-9]{1,9})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,9})S)?)?"
 )
+_INSTANT: Final = re.compile(INSTANT_PATTERN)
+_DURATION: Final = re.compile(DURATION_PATTERN)
 _UNITS_S: Final = (604_800, 86_400, 3_600, 60, 1)
 # No moment of any zone in these years is out of what a computer's calendar holds.
 _YEARS: Final = range(1970, 9999)
@@ -34,6 +37,11 @@ def parse_instant(text: str, name: str) -> datetime:
             f"or a date; it is {text[:40]!r}"
         )
     return moment.replace(tzinfo=UTC) if "T" not in text else moment.astimezone(UTC)
+
+
+def moment(request: Request, name: str) -> datetime | None:
+    """A query parameter that is a moment; None where it is left out. Raises InvalidRequest."""
+    return parse_instant(request.query[name], f"the parameter {name}") if name in request.query else None
 
 
 def parse_lifetime(value: Any, name: str) -> timedelta:  # noqa: ANN401 - whatever the JSON holds

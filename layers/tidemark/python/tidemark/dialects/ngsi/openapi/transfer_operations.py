@@ -1,0 +1,100 @@
+"""The routes that copy, export and import snapshots."""
+
+from typing import Any, Final
+
+from tidemark.dialects.ngsi import exports
+from tidemark.dialects.ngsi.exports import ExportBody, ExportPreparing
+from tidemark.dialects.ngsi.imports import OpenedImport
+from tidemark.dialects.ngsi.openapi import bodies
+from tidemark.dialects.ngsi.openapi.operation import Answer, Body, Operation, Parameter
+from tidemark.dialects.ngsi.snapshots import SnapshotDetail
+from tidemark.engine.transfer.exports import FORMAT, FORMAT_VERSION
+
+_TAG: Final = "Transfers"
+_LIFETIME: Final = Parameter(
+    "AddressLifetime",
+    "expiresIn",
+    "query",
+    {
+        "type": "integer",
+        "minimum": exports.MIN_EXPIRY_S,
+        "maximum": exports.MAX_EXPIRY_S,
+        "default": exports.DEFAULT_EXPIRY_S,
+    },
+    "For how many seconds the addresses are to be good.",
+)
+_PARTS: Final = (
+    Parameter(
+        "PartLimit",
+        "limit",
+        "query",
+        {"type": "integer", "minimum": 1, "maximum": exports.MAX_PARTS, "default": exports.MAX_PARTS},
+        "How many parts at most.",
+    ),
+    Parameter(
+        "PartOffset",
+        "offset",
+        "query",
+        {"type": "integer", "minimum": 0, "maximum": exports.MAX_OFFSET, "default": 0},
+        "How many of the first parts to leave out.",
+    ),
+)
+_MANIFEST: Final[dict[str, Any]] = {
+    "format": FORMAT,
+    "version": FORMAT_VERSION,
+    "records": 2,
+    "digest": "0f" * 32,
+    "partCount": 1,
+    "parts": [{"name": "part-0000.ndjson.zst", "sizeBytes": 311, "sha256": "f0" * 32, "records": 2}],
+}
+
+OPERATIONS: Final[dict[str, Operation]] = {
+    "POST /v2/snapshots/{snapshotId}/copy": Operation(
+        id="copySnapshot",
+        tag=_TAG,
+        summary="Copy a snapshot, to another tenant too",
+        body=Body(
+            bodies.CopySnapshot,
+            {
+                "otherTenant": {"service": "staging"},
+                "described": {"service": "staging", "description": "Production of Monday"},
+            },
+        ),
+        answers={202: Answer("The copy has begun. It is in the tenant that was named.", SnapshotDetail, ("Location",))},
+        refusals=(409,),
+    ),
+    "GET /v2/snapshots/{snapshotId}/export": Operation(
+        id="exportSnapshot",
+        tag=_TAG,
+        summary="Show addresses of plain files that hold a snapshot",
+        parameters=(_LIFETIME, *_PARTS),
+        answers={
+            200: Answer("The manifest, with an address for each part.", ExportBody),
+            202: Answer("It is being prepared; ask again.", ExportPreparing, ("Retry-After",)),
+        },
+        refusals=(409,),
+    ),
+    "POST /v2/snapshots/import": Operation(
+        id="openImport",
+        tag=_TAG,
+        summary="Begin a snapshot that will be made of uploaded files",
+        parameters=(_LIFETIME,),
+        body=Body(
+            bodies.OpenImport,
+            {
+                "oneFile": {"sizeBytes": 1048576, "description": "From the old broker"},
+                "files": {"files": [{"name": "rooms.ndjson", "sizeBytes": 52000}], "servicePath": "/city"},
+                "export": {"manifest": _MANIFEST},
+            },
+        ),
+        answers={201: Answer("The snapshot, and where to PUT its files.", OpenedImport, ("Location",))},
+    ),
+    "POST /v2/snapshots/{snapshotId}/import": Operation(
+        id="startImport",
+        tag=_TAG,
+        summary="Say that the files are uploaded, so that the snapshot is made of them",
+        body=Body(bodies.NoMembers, {"nothing": {}}, required=False),
+        answers={202: Answer("It goes on; see the snapshot.", SnapshotDetail, ("Location",))},
+        refusals=(409,),
+    ),
+}
