@@ -1,15 +1,27 @@
 """What each snapshot must hold, and that a record which says how a capture or transfer ended never says otherwise."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from tests.simulation.oracle import Oracle
 from tests.simulation.scheduler import Scheduler
 from tidemark.domain.keys import EntityKey
-from tidemark.domain.snapshot import CaptureId, ExportStatus, Snapshot, SnapshotStatus
+from tidemark.domain.snapshot import CaptureId, ExportStatus, Snapshot, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import RecordExists, SnapshotNotFound
+from tidemark.errors import (
+    AwsFailure,
+    ImportIncomplete,
+    ImportRefused,
+    RecordExists,
+    SnapshotNotCompleted,
+    SnapshotNotFound,
+    TransferEnded,
+)
 from tidemark.ports import Catalog
+
+_ENDS: Final = {SnapshotStatus.COMPLETED, SnapshotStatus.FAILED}
+_REASONS: Final = (AwsFailure, ImportIncomplete, SnapshotNotCompleted, SnapshotNotFound, TransferEnded)
+_FAILS: Final = {one.__name__ for one in _REASONS}
 
 
 class Ledger:
@@ -21,6 +33,8 @@ class Ledger:
         self._oracle = oracle
         self._last: dict[tuple[Tenant, str], Snapshot] = {}
         self._named: dict[tuple[Tenant, str], CaptureId] = {}
+        # Whether the bucket has dropped what had expired: then a transfer that was under way may miss anything.
+        self.expired = False
         self._held: dict[tuple[Tenant, str], dict[EntityKey, str]] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -78,11 +92,22 @@ class Ledger:
             return
         before = self._last.get((tenant, snapshot_id))
         self._last[tenant, snapshot_id] = now
+        self._check_failures(now)
         if before is None or before.status is SnapshotStatus.CREATING:
             return
         assert now.status is not SnapshotStatus.CREATING, (before, now, "what was over is being made again")
+        assert {before.status, now.status} != _ENDS, (before, now, "it ended twice")
         assert (now.manifest, now.entity_count) == (before.manifest, before.entity_count), (before, now, "it changed")
         assert before.digest in {None, now.digest}, (before, now, "the digest changed")
         one, other = before.export, now.export
         if one is not None and other is not None and one.transfer_id == other.transfer_id:
             assert one.status in {ExportStatus.PREPARING, other.status}, (before, now, "an export that was over moved")
+
+    def _check_failures(self, now: Snapshot) -> None:
+        """Nothing fails but what AWS, time or its own files would not let be."""
+        failures = [now.failure if now.origin is not None else None, now.export and now.export.failure]
+        codes = {one.code for one in failures if one is not None}
+        if now.trigger is Trigger.IMPORT and (now.tenant, now.id) not in self._held:
+            codes.discard(ImportRefused.__name__)
+        may_miss = self.expired and now.trigger is not Trigger.COPY
+        assert may_miss or codes <= _FAILS, (now, "it failed without a reason")

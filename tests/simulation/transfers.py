@@ -79,7 +79,8 @@ class Movers:
             source = self._pick(choice)
             if source is None:
                 return
-            for _ in range(_ASKS):
+            # Some ask once and never come back.
+            for _ in range(choice.choice((1, _ASKS, _ASKS))):
                 with suppress(Died, Unavailable, *_REFUSALS):
                     if self._export(source):
                         break
@@ -107,7 +108,8 @@ class Movers:
             if found:
                 with suppress(Died, Unavailable, *_REFUSALS):
                     one = choice.choice(found)
-                    self._world.process(partial(delete_snapshot, ports, tenant, one.id), 5)
+                    delete = partial(delete_snapshot, recycle_bin_days=self._world.bin_days)
+                    self._world.process(partial(delete, ports, tenant, one.id), 5)
             self._world.wait_a_while()
 
     def count(self) -> None:

@@ -76,6 +76,8 @@ class World:
     ) -> None:
         self.seed = seed
         self.tenants = tenants
+        # Beside transfers a deleted snapshot is gone before the bucket drops what they have stored for a while.
+        self.bin_days = 1 if len(tenants) > 1 else 7
         self.scheduler = Scheduler(seed)
         self.fates = Fates(self.scheduler, seed, danger)
         ports = make_ports(seed, self.scheduler)
@@ -253,7 +255,8 @@ class World:
                 return
             # The newest half of the times: it is the base of what comes next.
             one = found[0] if choice.random() < 0.5 else choice.choice(found)
-            change = undelete_snapshot if one.status is SnapshotStatus.DELETED else delete_snapshot
+            delete = partial(delete_snapshot, recycle_bin_days=self.bin_days)
+            change = undelete_snapshot if one.status is SnapshotStatus.DELETED else delete
             with suppress(Conflict, NotFound, Died):
                 self.process(partial[object](change, ports, TENANT, one.id), 5)
 
@@ -275,6 +278,7 @@ class World:
         with self.scheduler.unseen():
             clock.advance(time.total_seconds())
             if len(self.tenants) > 1 and time > EXPIRES_AFTER:
+                self.ledger.expired = True
                 for prefix in EXPIRING:
                     for one in list(self.base.payloads.list(prefix)):
                         self.base.payloads.delete(one.key)
