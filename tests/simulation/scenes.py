@@ -17,6 +17,7 @@ from tests.simulation.checks import check, check_collected, check_restores, dele
 from tests.simulation.transfers import STAGING, TENANTS, Movers
 from tests.simulation.world import BUDGET_S, World
 from tidemark.domain.tenant import Tenant
+from tidemark.engine import packs
 from tidemark.engine.transfer import building, sorting
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
@@ -115,12 +116,16 @@ def run_crashes_with_collections(world: World) -> None:
 
 def run_transfers(world: World) -> None:
     """Copies, exports and imports beside all others; then what arrived is held against what left."""
-    _prepare_collections(world)
     movers = Movers(world)
     with pytest.MonkeyPatch.context() as patch:
-        # Few entities fit in memory, and few runs are merged at once.
-        patch.setattr(sorting, "RUN_BYTES", 1500)
+        # Few entities fit in memory or in a pack, and few runs are merged at once.
+        patch.setattr(sorting, "RUN_BYTES", 4000)
         patch.setattr(building, "FAN_IN", 2)
+        patch.setattr(packs, "FRAME_RAW_BYTES", 800)
+        patch.setattr(packs, "PACK_BYTES", 400)
+        # Enough that what changes is laid on top of it.
+        put(world.base, {key(number, "Still"): number for number in range(30)})
+        _prepare_collections(world)
         world.scheduler.run(_beside_movers(world, movers))
     settle(world)
     check(world, deletes=True, crashes=True)
