@@ -27,6 +27,7 @@ from tidemark.engine import manifests
 from tidemark.engine.transfer import building, documents, plans, sorting, uploads
 from tidemark.errors import ImportIncomplete, ImportNotOpen, InvalidRequest, SnapshotInUse, Throttled
 from tidemark.ports import Ports
+from tidemark.usecases import transfer_phases
 from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
@@ -428,6 +429,26 @@ def test_import_is_whole_when_aws_fails_at_any_call_of_its_execution(after: bool
         run_transfer(disturbed, started(ports), tries=3)
         whole = ports.catalog.snapshot(ELSEWHERE, snapshot.id)
         assert (whole.status, whole.entity_count) == (SnapshotStatus.COMPLETED, 16), (first, whole.failure)
+
+
+def test_late_begin_leaves_the_digest_and_all_else_of_a_completed_import_alone() -> None:
+    ports = world()
+    snapshot = opened(ports, of_files(LINE), [LINE])
+    start_import(ports, ELSEWHERE, snapshot.id)
+    sealed: list[Snapshot] = []
+
+    class Late(MemoryPayloads):
+        """Begin stands still after it has read the plan, until another run has done everything."""
+
+        def get(self, key: str) -> bytes:
+            run_transfer(ports, started(ports))
+            sealed.append(ports.catalog.snapshot(ELSEWHERE, snapshot.id))
+            return ports.payloads.get(key)
+
+    transfer = started(ports).subject
+    transfer_phases.begin(replace(ports, payloads=Late()), ELSEWHERE, snapshot.id, transfer, attempt=1)
+    assert (sealed[0].status, sealed[0].digest is None) == (SnapshotStatus.COMPLETED, False)
+    assert ports.catalog.snapshot(ELSEWHERE, snapshot.id) == sealed[0]
 
 
 def test_documents_are_the_same_wherever_reading_was_left() -> None:
