@@ -4,6 +4,7 @@ from tidemark import web
 from tidemark.dialects.idempotency import once
 from tidemark.dialects.ngsi import plans, restores, snapshots
 from tidemark.dialects.ngsi.parameters import page_wanted
+from tidemark.dialects.ngsi.restore_requests import parse_restore
 from tidemark.dialects.wire import Request, Response, json_response
 from tidemark.ports import Ports
 from tidemark.usecases.dry_run import check_plan, dry_run, read_plan, require_selected
@@ -14,7 +15,7 @@ from tidemark.usecases.restore_snapshot import restore_snapshot
 def restore(ports: Ports, request: Request) -> Response:
     """Answers 202, and the restore goes on in the state machine; for a dry run 200."""
     snapshot_id = snapshots.named(request)
-    wanted = snapshots.parse_restore(request.optional_json(max_bytes=snapshots.MAX_BODY_BYTES))
+    wanted = parse_restore(request.optional_json(max_bytes=snapshots.MAX_BODY_BYTES))
     wish = wanted.wish
     if wanted.plan is not None:
         plan = read_plan(ports, request.tenant, wanted.plan)

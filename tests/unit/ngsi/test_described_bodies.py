@@ -18,10 +18,11 @@ from tidemark.dialects.ngsi.openapi.document import OPERATIONS, build
 from tidemark.dialects.ngsi.openapi.operation import Body
 from tidemark.dialects.ngsi.parameters import members
 from tidemark.dialects.ngsi.rendering import names_in
+from tidemark.dialects.ngsi.restore_requests import parse_restore
 from tidemark.dialects.ngsi.selection import from_document
 from tidemark.dialects.ngsi.service_path import EVERYWHERE
 from tidemark.dialects.ngsi.snapshot_metadata import parse_create, parse_update
-from tidemark.dialects.ngsi.snapshots import parse_bare, parse_copy, parse_restore
+from tidemark.dialects.ngsi.snapshots import parse_bare, parse_copy
 from tidemark.engine.transfer.plans import MAX_FILE_BYTES
 from tidemark.errors import InvalidRequest, NotSupported
 

@@ -1,4 +1,4 @@
-"""Snapshots in the NGSIv2 vocabulary: the body of the restore request, and the answers.
+"""Snapshots in the NGSIv2 vocabulary: the answers, and the bodies of requests that hardly say anything.
 
 Source: the Vela OS snapshots page, whose members, formats and order come first in every answer.
 """
@@ -9,12 +9,11 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tidemark.dialects.ngsi import restore_filter
 from tidemark.dialects.ngsi.errors import FailureBody, stored_failure
 from tidemark.dialects.ngsi.parameters import json_type, members
 from tidemark.dialects.ngsi.snapshot_metadata import description_in
 from tidemark.dialects.wire import Request, or_unset
-from tidemark.domain.restore import Changes, Mode, Restore, RestoreStatus
+from tidemark.domain.restore import Changes, Restore, RestoreStatus
 from tidemark.domain.snapshot import (
     STANDINGS,
     DamagedSnapshot,
@@ -28,10 +27,8 @@ from tidemark.domain.snapshot import (
 )
 from tidemark.domain.tenant import Tenant, parse_tenant
 from tidemark.errors import InvalidRequest
-from tidemark.usecases.restore_snapshot import Wish
 
 MAX_BODY_BYTES: Final = 16_384
-_MODES: Final = frozenset(Mode)
 _SECOND: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
 _STAMP: Final = _SECOND.replace(":", "-") + "Z(-[1-9][0-9]{0,5})?"
 
@@ -43,8 +40,6 @@ Digest = Annotated[
     str, Meta(pattern="^[0-9a-f]{64}$", description="The SHA-256 of its entities: equal where they are.")
 ]
 Milliseconds = Annotated[str, Meta(pattern=f"^{_SECOND}[.][0-9]{{3}}Z$", examples=["2026-01-15T10:00:00.123Z"])]
-_PLANNED_MEMBERS: Final = ("filter", "mode", "target")
-_RESTORE_MEMBERS: Final = (*_PLANNED_MEMBERS, "dryRun", "plan", "safetySnapshot")
 
 
 class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -133,16 +128,6 @@ class ChangesBody(msgspec.Struct, frozen=True):
     unchanged: Annotated[int, Meta(ge=0)]
 
 
-class RestoreWanted(NamedTuple):
-    """What a restore request asks for: to carry out `wish`, or with `dry_run` only to say what that would do. `plan` is
-    the id of what a dry run said; then the wish is that one's.
-    """
-
-    wish: Wish
-    dry_run: bool = False
-    plan: str | None = None
-
-
 class CopyWanted(NamedTuple):
     """What a copy request asks for: whose the copy will be, and a description, or that of its source."""
 
@@ -172,45 +157,6 @@ def parse_copy(document: object) -> CopyWanted:
             + (f"it is {json_type(service)}" if "service" in wanted else "it is missing")
         )
     return CopyWanted(parse_tenant(service), description_in(wanted))
-
-
-def parse_restore(document: object) -> RestoreWanted:
-    """The body of a restore request. Raises InvalidRequest naming the member that is wrong."""
-    wanted = members(document, _RESTORE_MEMBERS)
-    mode, plan = wanted.get("mode", "replace"), wanted.get("plan")
-    safety, dry_run = _flag(wanted, "safetySnapshot", default=True), _flag(wanted, "dryRun", default=False)
-    if not isinstance(mode, str) or mode not in _MODES:
-        raise InvalidRequest(
-            f"the member 'mode' must be 'replace' or 'merge'; it is {json_type(mode)}"
-            + (f", {mode[:40]!r}" if isinstance(mode, str) else "")
-        )
-    if "plan" in wanted and (not isinstance(plan, str) or dry_run):
-        raise InvalidRequest("the member 'plan' must be the id that a dry run gave, a string, and excludes 'dryRun'")
-    if plan is not None and (said := [name for name in _PLANNED_MEMBERS if name in wanted]):
-        raise InvalidRequest(f"the plan says what is to be restored; leave out {', '.join(map(repr, said))}")
-    wish = Wish(
-        target=_target(wanted["target"]) if "target" in wanted else None,
-        mode=Mode(mode),
-        selection=restore_filter.accept(wanted["filter"]) if "filter" in wanted else None,
-        safety_snapshot=safety,
-    )
-    return RestoreWanted(wish, dry_run=dry_run, plan=plan)
-
-
-def _flag(wanted: dict[str, Any], name: str, *, default: bool) -> bool:
-    given = wanted.get(name, default)
-    if not isinstance(given, bool):
-        raise InvalidRequest(f"the member {name!r} must be true or false; it is {json_type(given)}")
-    return given
-
-
-def _target(given: object) -> Tenant:
-    # An empty name would mean the default tenant, which nobody restores into by leaving a name out.
-    if not isinstance(given, dict) or list(given) != ["service"] or not given["service"]:
-        raise InvalidRequest("the member 'target' must be an object with the member 'service', the name of a tenant")
-    if not isinstance(given["service"], str):
-        raise InvalidRequest(f"the member 'service' must be the name of a tenant; it is {json_type(given['service'])}")
-    return parse_tenant(given["service"])
 
 
 def summary(snapshot: Snapshot) -> SnapshotSummary:
