@@ -270,9 +270,11 @@ def test_bomb_is_refused_in_bounded_memory() -> None:
     [
         ({"records": 61}, "all parts"),
         ({"version": 2}, "format version 2; this release reads version 1"),
+        ({"version": True}, "format version True; this release reads version 1"),
         ({"format": "other"}, "'format' must be 'tidemark-export'"),
         ({"digest": "x"}, "64 hexadecimal digits"),
         ({"partCount": 9}, "all parts"),
+        ({"partCount": True}, "whole number"),
         ({"parts": {}}, "'parts' must be an array"),
     ],
 )
