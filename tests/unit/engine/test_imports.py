@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
@@ -47,7 +48,7 @@ def taken_away(ports: Ports, snapshot: Snapshot) -> tuple[dict[str, Any], list[b
     found = exported(ports, snapshot)
     assert found.parts is not None
     asked = Request("GET", "", "", TENANT, "")
-    manifest = json.loads(json.dumps(exports.render(ports, asked, found, found.parts)))
+    manifest = msgspec.to_builtins(exports.render(ports, asked, found, found.parts))
     return manifest, [links_of(ports).fetch(part["url"]) for part in manifest["parts"]]
 
 
