@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import zstandard
 from hypothesis import HealthCheck, given, settings
@@ -48,7 +49,7 @@ def taken_away(ports: Ports, snapshot: Snapshot) -> tuple[dict[str, Any], list[b
     found = exported(ports, snapshot)
     assert found.parts is not None
     asked = Request("GET", "", "", TENANT, "")
-    manifest = json.loads(json.dumps(exports.render(ports, asked, found, found.parts)))
+    manifest = msgspec.to_builtins(exports.render(ports, asked, found, found.parts))
     return manifest, [links_of(ports).fetch(part["url"]) for part in manifest["parts"]]
 
 
@@ -271,9 +272,11 @@ def test_bomb_is_refused_in_bounded_memory() -> None:
     [
         ({"records": 61}, "all parts"),
         ({"version": 2}, "format version 2; this release reads version 1"),
+        ({"version": True}, "format version True; this release reads version 1"),
         ({"format": "other"}, "'format' must be 'tidemark-export'"),
         ({"digest": "x"}, "64 hexadecimal digits"),
         ({"partCount": 9}, "all parts"),
+        ({"partCount": True}, "whole number"),
         ({"parts": {}}, "'parts' must be an array"),
     ],
 )

@@ -56,6 +56,12 @@ def some(**known: Documents) -> Documents:
     return fitting | fitting | st.tuples(fitting, NAMES, JUNK).map(lambda part: {**part[0], part[1]: part[2]}) | JUNK
 
 
+def changed(whole: dict[str, Any], **known: Documents) -> Documents:
+    """An object that fits with one or two members changed or added, good or junk; or junk."""
+    member = st.sampled_from(sorted(known)).flatmap(lambda name: st.tuples(st.just(name), known[name] | JUNK))
+    return st.lists(member, min_size=1, max_size=2).map(lambda members: whole | dict(members)) | JUNK
+
+
 LABELS = st.dictionaries(
     st.sampled_from(["env", "a/b@c", "", "a b", "a=b", "x" * 128, "x" * 129]),
     TEXTS | st.just("x" * 256) | st.just("x" * 257),
@@ -79,36 +85,35 @@ RESTORE = some(
     safetySnapshot=st.booleans(),
 )
 SIZES = st.integers(0, 2**40) | st.just(MAX_FILE_BYTES + 1)
-FILE = some(
+FILE = changed(
+    {"sizeBytes": 5, "records": 1},
     sizeBytes=SIZES,
     name=st.sampled_from(["rooms.ndjson", "x" * 200, "x" * 201, "a/b", ""]),
     sha256=st.sampled_from([None, "0f" * 32, "0F" * 32, "0f"]),
     records=st.just(1) | st.none(),
 )
 FILES = st.lists(FILE, max_size=2) | st.integers(1000, 1001).map(lambda count: [{"sizeBytes": 0}] * count)
-MANIFEST = some(
-    format=st.sampled_from(["tidemark-export", "tidemark"]),
-    version=st.sampled_from([1, 2]),
-    records=st.integers(0, 2),
-    digest=st.sampled_from(["f0" * 32, "f0"]),
-    parts=FILES,
-    partCount=st.integers(0, 2),
-    url=st.just("https://tidemark.example/part"),
-)
-GOOD_MANIFEST = st.just(
+MANIFEST = changed(
     {
         "format": "tidemark-export",
         "version": 1,
         "records": 1,
         "digest": "f0" * 32,
         "parts": [{"sizeBytes": 5, "records": 1}],
-    }
+    },
+    format=st.just("tidemark"),
+    version=st.just(2),
+    records=st.integers(0, 2),
+    digest=st.just("f0"),
+    parts=FILES,
+    partCount=st.integers(0, 2),
+    url=st.just("https://tidemark.example/part"),
 )
-IMPORT = some(
+IMPORT = changed(
+    {},
     sizeBytes=SIZES,
     files=FILES,
-    manifest=GOOD_MANIFEST
-    | st.tuples(GOOD_MANIFEST, MANIFEST).map(lambda part: part[0] | part[1] if isinstance(part[1], dict) else part[1]),
+    manifest=MANIFEST,
     description=TEXTS,
     servicePath=st.sampled_from(["/", "/city", "/city/", "city", "/a//b", "", "/#"]),
 )
@@ -148,6 +153,8 @@ CASES: dict[str, tuple[Parse, Documents]] = {
     "NoMembers": (parse_bare, some()),
     "CopySnapshot": (parse_copy, some(service=TENANTS, description=TEXTS)),
     "OpenImport": (parse_import, IMPORT),
+    "FileToImport": (lambda document: parse_import({"files": [document]}), FILE),
+    "ExportManifest": (lambda document: parse_import({"manifest": document}), MANIFEST),
     "RestoreSnapshot": (parse_restore, RESTORE),
     "RestoreTarget": (lambda document: parse_restore({"target": document}), TARGET),
     "RestoreFilter": (lambda document: parse_restore({"filter": document}), FILTER),

@@ -107,7 +107,8 @@ def _of_manifest(manifest: object, told: ImportWanted) -> ImportWanted:
         raise InvalidRequest(f"the member 'manifest' must be an object; it is {json_type(manifest)}")
     if manifest.get("format") != FORMAT:
         raise InvalidRequest(f"the manifest is not of an export: its 'format' must be {FORMAT!r}")
-    if manifest.get("version") != FORMAT_VERSION:
+    # JSON's true is Python's 1.
+    if manifest.get("version") != FORMAT_VERSION or manifest["version"] is True:
         given = str(manifest.get("version"))[:40]
         raise InvalidRequest(f"the manifest has format version {given}; this release reads version {FORMAT_VERSION}")
     digest = manifest.get("digest")
@@ -115,7 +116,8 @@ def _of_manifest(manifest: object, told: ImportWanted) -> ImportWanted:
         raise InvalidRequest("the member 'digest' of the manifest must be 64 hexadecimal digits")
     records = _number("records", manifest.get("records"))
     files = _files("parts", manifest.get("parts"))
-    if (manifest.get("partCount", len(files)), sum(file.records or 0 for file in files)) != (len(files), records):
+    parts = _number("partCount", manifest.get("partCount", len(files)))
+    if (parts, sum(file.records or 0 for file in files)) != (len(files), records):
         raise InvalidRequest("the manifest does not have all parts of its export: put the pages of 'parts' together")
     return told._replace(files=files, records=records, digest=digest)
 
