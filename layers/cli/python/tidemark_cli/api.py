@@ -69,6 +69,10 @@ class Api:
         """Delete. Raises Failed."""
         return self._ask("DELETE", where, {}, None, {}, repeatable=False)
 
+    def patch(self, where: str, document: object) -> Answer:
+        """Change what a JSON document names. A repeat sets the same again. Raises Failed."""
+        return self._ask("PATCH", where, {}, document, {}, repeatable=True)
+
     def post(
         self,
         where: str,
