@@ -166,3 +166,15 @@ def test_restore_is_shown_with_its_phases() -> None:
     assert "phase=Plan, startedAt=a; phase=Stage, startedAt=b" in said.out
     assert "changes.created" in said.out
     assert CommandLine(script)("restores", "show", "restore_1", "--json").json() == restore
+
+
+def test_restores_are_listed_when_the_record_of_one_is_damaged() -> None:
+    damaged = {"id": "restore_2", "status": "failed", "createdAt": "t", "error": {"code": "CatalogCorrupt"}}
+    whole = {"id": "restore_1", "status": "completed", "phase": "Retire", "percent": 100, "snapshotId": "snapshot_1"}
+    said = CommandLine(Scripted([answer(200, [damaged, whole])]))("restores", "list")
+    assert said.code == 0, said
+    rows = [line.split() for line in said.out.splitlines()]
+    assert rows[1:] == [
+        ["restore_2", "failed", "?", "%"],
+        ["restore_1", "completed", "Retire", "100", "%", "snapshot_1"],
+    ]

@@ -51,5 +51,9 @@ def cancel(session: Session, restore: RestoreArgument) -> None:
 
 
 def _listed(documents: Any) -> RenderableType:  # noqa: ANN401 - an answer
-    rows = [(one["id"], one["status"], one["phase"], f"{one['percent']} %", one["snapshotId"]) for one in documents]
+    # Of one whose record is damaged, no more than this is known.
+    rows = [
+        (one["id"], one["status"], one.get("phase", ""), f"{one.get('percent', '?')} %", one.get("snapshotId", ""))
+        for one in documents
+    ]
     return shown.table(("id", "status", "phase", "done", "snapshot"), rows, right=("done",))

@@ -8,7 +8,7 @@ import msgspec
 from tidemark.dialects.ngsi.errors import stored_failure
 from tidemark.dialects.ngsi.snapshots import milliseconds, seconds
 from tidemark.dialects.wire import Request
-from tidemark.domain.restore import Restore, RestoreId, RestoreStatus
+from tidemark.domain.restore import DamagedRestore, Restore, RestoreId, RestoreStatus
 from tidemark.errors import RestoreNotFound
 from tidemark.usecases.read_restores import RestoreProgress
 
@@ -48,6 +48,18 @@ def render(progress: RestoreProgress) -> dict[str, Any]:
             {"phase": start.phase.value, "startedAt": milliseconds(start.started_at)} for start in restore.phases
         ],
         **{name: value for name, value in more.items() if value is not None},
+    }
+
+
+def listed(found: RestoreProgress | DamagedRestore) -> dict[str, Any]:
+    """A restore in the list. One whose record is damaged says so, and of the rest only what its place tells."""
+    if isinstance(found, RestoreProgress):
+        return render(found)
+    return {
+        "id": found.id,
+        "status": RestoreStatus.FAILED.value,
+        "createdAt": found.created_at and seconds(found.created_at),
+        "error": stored_failure(found.failure),
     }
 
 
