@@ -7,6 +7,7 @@ from tidemark.dialects.ngsi.exports import ExportBody, ExportPreparing
 from tidemark.dialects.ngsi.imports import OpenedImport
 from tidemark.dialects.ngsi.openapi import bodies
 from tidemark.dialects.ngsi.openapi.operation import Answer, Body, Operation, Parameter
+from tidemark.dialects.ngsi.openapi.parameters import IDEMPOTENCY
 from tidemark.dialects.ngsi.snapshots import SnapshotDetail
 from tidemark.engine.transfer.exports import FORMAT, FORMAT_VERSION
 
@@ -53,6 +54,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         id="copySnapshot",
         tag=_TAG,
         summary="Copy a snapshot, to another tenant too",
+        parameters=(IDEMPOTENCY,),
         body=Body(
             bodies.CopySnapshot,
             {
@@ -78,6 +80,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         id="openImport",
         tag=_TAG,
         summary="Begin a snapshot that will be made of uploaded files",
+        parameters=(IDEMPOTENCY,),
         parameters=(_LIFETIME,),
         body=Body(
             bodies.OpenImport,
