@@ -80,8 +80,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         id="openImport",
         tag=_TAG,
         summary="Begin a snapshot that will be made of uploaded files",
-        parameters=(IDEMPOTENCY,),
-        parameters=(_LIFETIME,),
+        parameters=(IDEMPOTENCY, _LIFETIME),
         body=Body(
             bodies.OpenImport,
             {
@@ -91,6 +90,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
             },
         ),
         answers={201: Answer("The snapshot, and where to PUT its files.", OpenedImport, ("Location",))},
+        refusals=(409,),
     ),
     "POST /v2/snapshots/{snapshotId}/import": Operation(
         id="startImport",
