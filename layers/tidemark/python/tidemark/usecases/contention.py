@@ -43,7 +43,7 @@ def refuse(ports: Ports, tenant: Tenant, held: LeaseHeld, *, inline_limit_s: int
         see_through(ports, tenant, lease.lease, inline_limit_s=inline_limit_s)
     if is_plan_id(held.subject):
         return DryRunInProgress(
-            f"a dry run of a restore is looking at the data of tenant {tenant}; try again once {held.subject} is planned"
+            f"a dry run of a restore is looking at the data of tenant {tenant}; try again when {held.subject} is over"
         )
     if held.kind == LeaseKind.CAPTURE:
         return CaptureInProgress(
