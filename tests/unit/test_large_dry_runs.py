@@ -8,11 +8,11 @@ from typing import Final
 import pytest
 
 from tests.driving import TENANT, delete, key, put, run_capture, run_restore
-from tests.fakes import MemoryWorkflows
+from tests.fakes import ManualClock, MemoryWorkflows
 from tests.unit.engine.disturbed import Counter, Death, drive_on, numbered, settle, world
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.change import Change
-from tidemark.domain.live import FencingToken
+from tidemark.domain.live import FencingToken, Lease
 from tidemark.domain.restore import Changes
 from tidemark.domain.restore_plan import NAMED, Counted, DryRun, PlanId, RestorePlan, together
 from tidemark.domain.snapshot import Failure, Snapshot
@@ -26,6 +26,7 @@ from tidemark.errors import (
     PlanNotReady,
     PlanOutdated,
     Unavailable,
+    WriteConflict,
 )
 from tidemark.ports import Ports
 from tidemark.usecases import dry_run_phases
@@ -83,11 +84,16 @@ def test_plan_counted_by_workers_is_of_the_cut_whatever_is_written_while_they_co
     settle(ports)
 
 
-def held(ports: Ports) -> FencingToken:
+def find_lease(ports: Ports) -> Lease | None:
     state = ports.table.load(TENANT).state
     assert state is not None
-    assert state.lease is not None
-    return state.lease.token
+    return state.lease
+
+
+def held(ports: Ports) -> FencingToken:
+    lease = find_lease(ports)
+    assert lease is not None
+    return lease.token
 
 
 def test_plan_counted_by_workers_is_the_one_of_a_request_and_can_be_carried_out() -> None:
@@ -136,6 +142,46 @@ def test_nobody_captures_or_restores_while_a_dry_run_is_counted_and_everybody_ca
     count(ports, made)
     settle(ports)
     assert create_snapshot(ports, TENANT).status == "completed"
+
+
+def test_whoever_comes_while_a_dry_run_ends_waits_for_its_last_calls() -> None:
+    ports = world()
+    made = asked(ports, captured(ports))
+    token = dry_run_phases.begin(ports, TENANT, made.id, attempt=1).token
+    for shard in range(made.shards):
+        dry_run_phases.count_shard(ports, TENANT, made.id, token=token, shard=shard)
+
+    class Meanwhile(ManualClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            if find_lease(ports) is not None:
+                dry_run_phases.conclude(ports, TENANT, made.id, token=token)
+
+    assert create_snapshot(replace(ports, clock=Meanwhile()), TENANT).status == "completed"
+    assert read_plan(ports, TENANT, made.id).changes == CHANGES
+
+
+def test_late_request_that_was_given_up_starts_nothing_and_is_to_be_repeated() -> None:
+    ports = world()
+    snapshot = captured(ports)
+    workflows = ports.workflows
+    assert isinstance(workflows, MemoryWorkflows)
+
+    class Overtaken:
+        """Payloads by which an execution looks for what it is asked just before the request has asked for it."""
+
+        def __getattr__(self, name: str) -> object:
+            if name == "put":
+                lease = find_lease(ports)
+                assert lease is not None
+                assert dry_run_phases.begin(ports, TENANT, lease.subject, attempt=1).over
+            return getattr(ports.payloads, name)
+
+    late: Ports = replace(ports, payloads=Overtaken())  # type: ignore[arg-type]
+    with pytest.raises(WriteConflict, match="ask for it again"):
+        asked(late, snapshot)
+    assert workflows.started == []
+    settle(ports)
 
 
 def test_dry_run_into_a_tenant_that_is_new_is_counted_too_and_holds_until_that_has_data() -> None:

@@ -108,7 +108,7 @@ def restore(
         session.tell(_plan(session, snapshot, wish, limit=20, timeout_s=timeout if wait else None), planned)
         return
     if plan:
-        begun = _by_plan(session, snapshot, wish, safety, yes, timeout_s=timeout)
+        begun = _by_plan(session, snapshot, wish, safety=safety, yes=yes, timeout_s=timeout)
     else:
         begun = _at_once(session, snapshot, wish, safety, yes)
     if begun is None:
@@ -145,10 +145,10 @@ def _by_plan(
     session: Session,
     snapshot: str,
     wish: dict[str, Any],
+    *,
     safety: bool,
     yes: bool,
-    *,
-    timeout_s: float,  # noqa: FBT001 - as the options are
+    timeout_s: float,
 ) -> Answer | None:
     """The restore, begun by a plan that was shown and confirmed; None when there is nothing to do."""
     for left in reversed(range(_PLANS)):

@@ -19,7 +19,7 @@ from tidemark.engine.changes import changed_keys
 from tidemark.engine.live import gates, leases
 from tidemark.engine.lookup import Proceed
 from tidemark.engine.overlay import Overlay
-from tidemark.errors import BudgetSpent, LeaseLost, NothingSelected, PlanOutdated, Unavailable
+from tidemark.errors import BudgetSpent, LeaseLost, NothingSelected, PlanOutdated, Unavailable, WriteConflict
 from tidemark.ports import Ports
 from tidemark.usecases import stored_plans
 from tidemark.usecases.contention import FIRST_EXECUTION, IN_REQUEST, acquire
@@ -38,7 +38,8 @@ def dry_run(
     """What the restore would do to live data as of now: a RestorePlan when it fits `budget_s`, else what an execution
     was started to count. Both are found under the id.
 
-    Raises SnapshotNotFound, SnapshotNotCompleted, CaptureInProgress, RestoreInProgress, DryRunInProgress, Corrupt ones.
+    Raises SnapshotNotFound, SnapshotNotCompleted, CaptureInProgress, RestoreInProgress, DryRunInProgress,
+    WriteConflict, Corrupt ones.
     """
     snapshot = restorable(get_snapshot(ports, tenant, snapshot_id))
     until_s = ports.clock.monotonic_s() + budget_s
@@ -85,15 +86,25 @@ def _under_lease(ports: Ports, wanted: DryRun, manifest: Manifest, proceed: Proc
         except Unavailable:
             # AWS or the clock did not let the request finish: the state machine does.
             stored_plans.ask(ports, asked)
+            # An execution that began before that has found nothing asked of it, and has voided the token.
+            leases.held_state(ports.table, asked.tenant, token)
             ports.workflows.start_capture(asked.tenant, asked.id, asked.id, attempt=FIRST_EXECUTION, delay_s=0)
             return asked
     except Exception:
-        with suppress(LeaseLost):
-            give_back(ports, wanted.tenant, token)
+        _end(ports, wanted, token)
         raise
-    # Raises LeaseLost where the lease has passed on, and what was read with it.
-    give_back(ports, asked.tenant, token, asked.cut)
+    _end(ports, asked, token)
     return stored_plans.finish(ports, asked, found)
+
+
+def _end(ports: Ports, dry_run: DryRun, token: FencingToken) -> None:
+    """Give the lease back. Raises WriteConflict where it has passed on: what was read is void then, and so is what was
+    found damaged.
+    """
+    try:
+        give_back(ports, dry_run.tenant, token, dry_run.cut)
+    except LeaseLost as lost:
+        raise WriteConflict(f"dry run {dry_run.id} was given up before it was over; ask for it again") from lost
 
 
 def _counted(ports: Ports, asked: DryRun, manifest: Manifest, state: TenantState | None, proceed: Proceed) -> Counted:

@@ -31,18 +31,19 @@ def begin(ports: Ports, tenant: Tenant, plan_id: str, *, attempt: int) -> Captur
     """Take the dry run over from its request or an earlier attempt. What is decided, or was never asked of an
     execution because its request died before, is ended. Raises LeaseLost.
     """
-    found = stored_plans.find(ports, plan_id)
-    wanted = isinstance(found, UnderWay) and found.failure is None
     try:
         state = leases.take_over(ports, tenant, owner=plan_id, subject=plan_id, attempt=attempt)
     except LeaseLost:
-        if wanted:
+        if _is_counting(stored_plans.find(ports, plan_id)):
             raise
         return CaptureBegun(FencingToken(0), [], over=True)
     token = leases.token_of(state)
-    if not wanted:
-        give_back(ports, tenant, token, _cut_of(found))
-    return CaptureBegun(token, list(range(state.shards)) if wanted else [], over=not wanted)
+    # Looked for only now: a request that asks later than this finds its token void.
+    found = stored_plans.find(ports, plan_id)
+    if _is_counting(found):
+        return CaptureBegun(token, list(range(state.shards)), over=False)
+    give_back(ports, tenant, token, _cut_of(found))
+    return CaptureBegun(token, [], over=True)
 
 
 def count_shard(ports: Ports, tenant: Tenant, plan_id: str, *, token: int, shard: int) -> int:
@@ -55,9 +56,11 @@ def count_shard(ports: Ports, tenant: Tenant, plan_id: str, *, token: int, shard
         asked = _asked(ports, plan_id)
         snapshot = restorable(get_snapshot(ports, asked.source, asked.snapshot_id))
         counting = counting_of(ports, asked, manifest_of_snapshot(ports, snapshot), state)
-        noted = counted_of(ports, counting, shard, _while_held(ports, tenant, FencingToken(token)))
-        # What was read counts only if nobody could end the look at live data meanwhile.
-        leases.held_state(ports.table, tenant, FencingToken(token))
+        try:
+            noted = counted_of(ports, counting, shard, _while_held(ports, tenant, FencingToken(token)))
+        finally:
+            # What was read, or found damaged, counts only if nobody could end the look at live data meanwhile.
+            leases.held_state(ports.table, tenant, FencingToken(token))
         stored_plans.note_shard(ports, plan_id, shard, noted)
     return sum(noted.changes)
 
@@ -103,6 +106,10 @@ def _asked(ports: Ports, plan_id: str) -> DryRun:
     if found is None:
         raise PlanNotFound(f"nothing was asked for as {plan_id}")
     return stored_plans.asked_of(found)
+
+
+def _is_counting(found: RestorePlan | UnderWay | None) -> bool:
+    return isinstance(found, UnderWay) and found.failure is None
 
 
 def _cut_of(found: RestorePlan | UnderWay | None) -> Cut | None:
