@@ -184,6 +184,35 @@ def test_late_request_that_was_given_up_starts_nothing_and_is_to_be_repeated() -
     settle(ports)
 
 
+def test_execution_that_takes_over_just_when_the_request_asks_counts() -> None:
+    ports = world()
+    snapshot = captured(ports)
+    stored: list[tuple[str, bytes]] = []
+
+    class Dying:
+        def __getattr__(self, name: str) -> object:
+            return self._put if name == "put" else getattr(ports.payloads, name)
+
+        def _put(self, key: str, body: bytes) -> None:
+            stored.append((key, body))
+            raise Death
+
+    class Asking:
+        """The table as an execution uses it; its first change is just behind the request's last look at the lease."""
+
+        def __getattr__(self, name: str) -> object:
+            if name == "replace_state" and stored:
+                ports.payloads.put(*stored.pop())
+            return getattr(ports.table, name)
+
+    with pytest.raises(Death):
+        asked(replace(ports, payloads=Dying()), snapshot)  # type: ignore[arg-type]
+    lease = find_lease(ports)
+    assert lease is not None
+    asking: Ports = replace(ports, table=Asking())  # type: ignore[arg-type]
+    assert not dry_run_phases.begin(asking, TENANT, lease.subject, attempt=1).over
+
+
 def test_dry_run_into_a_tenant_that_is_new_is_counted_too_and_holds_until_that_has_data() -> None:
     ports = world()
     made = asked(ports, captured(ports), replace(ROOMS, target=OTHER))
