@@ -9,6 +9,7 @@ from tests.fakes import Started
 from tidemark.dialects.ngsi.imports import read_entity
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.restore import Part, Phase
+from tidemark.domain.restore_plan import is_plan_id
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
@@ -17,7 +18,7 @@ from tidemark.engine.merge import read_shard
 from tidemark.engine.transfer.sorting import Progress
 from tidemark.errors import RestoreNotFound, SnapshotNotFound, TidemarkError, Unavailable
 from tidemark.ports import Ports
-from tidemark.usecases import capture_phases, entities, restore_phases, transfer_phases
+from tidemark.usecases import capture_phases, dry_run_phases, entities, restore_phases, transfer_phases
 
 TENANT = Tenant("smartcity")
 
@@ -80,8 +81,13 @@ def run_capture(
     tries: int = 1,
     invoke: Invoke | None = None,
 ) -> None:
-    """Run the phases of a capture as its state machine does, each up to `tries` times, or by `invoke`."""
+    """Run the phases of a capture, or of a dry run, as their state machine does, each up to `tries` times, or by
+    `invoke`.
+    """
     name, run = snapshot_id, invoke or trying(tries)
+    if is_plan_id(name):
+        _count(ports, name, attempt, tenant, run)
+        return
     try:
         begun = run(lambda: capture_phases.begin(ports, tenant, name, capture_id, attempt=attempt))
         for shard in begun.shards:
@@ -94,6 +100,18 @@ def run_capture(
             run(
                 lambda: capture_phases.abort(ports, tenant, name, capture_id, attempt=attempt, failure=failure),
             )
+
+
+def _count(ports: Ports, plan_id: str, attempt: int, tenant: Tenant, run: Invoke) -> None:
+    try:
+        begun = run(lambda: dry_run_phases.begin(ports, tenant, plan_id, attempt=attempt))
+        for shard in begun.shards:
+            run(partial(dry_run_phases.count_shard, ports, tenant, plan_id, token=begun.token, shard=shard))
+        if not begun.over:
+            run(lambda: dry_run_phases.conclude(ports, tenant, plan_id, token=begun.token))
+    except TidemarkError as error:
+        failure = Failure(error.code, error.message)
+        run(lambda: dry_run_phases.abort(ports, tenant, plan_id, attempt=attempt, failure=failure))
 
 
 def trying(tries: int) -> Invoke:

@@ -177,3 +177,59 @@ def test_restore_into_another_tenant_is_followed_there() -> None:
     command = CommandLine(script)
     assert command("snapshots", "restore", "snapshot_1", "--yes", "--no-plan", "--into", "other").code == 0
     assert [sent.headers["Fiware-Service"] for sent in script.sent] == ["smartcity", "other"]
+
+
+# --- plans that take longer than their request
+
+
+def counting(percent: int = 0) -> dict[str, Any]:
+    return {"id": "snapshot_1", "status": "counting", "plan": "plan_1", "mode": "replace", "percent": percent}
+
+
+PLANNED = {**plan("plan_1"), "status": "planned"}
+UNMADE = {
+    **counting(),
+    "status": "failed",
+    "error": {"code": "PackCorrupt", "description": "the pack is damaged"},
+}
+
+
+def test_plan_that_takes_longer_than_its_request_is_waited_for_shown_and_carried_out() -> None:
+    script = Scripted(
+        [answer(202, counting()), answer(200, counting(50)), answer(200, PLANNED), BEGUN, DONE],
+    )
+    said = CommandLine(script)("snapshots", "restore", "snapshot_1", "--yes", env={"FORCE_COLOR": "1"})
+    assert said.code == 0
+    assert [sent.method for sent in script.sent] == ["POST", "GET", "GET", "POST", "GET"]
+    assert script.sent[1].url.endswith("/v2/plans/plan_1?limit=5")
+    assert script.sent[3].document == {"plan": "plan_1", "safetySnapshot": True}
+    assert "Comparing with what is live" in said.err
+    assert "1 updated" in said.err
+
+
+def test_plan_that_could_not_be_made_restores_nothing_and_says_why() -> None:
+    script = Scripted([answer(202, counting()), answer(200, UNMADE)])
+    said = CommandLine(script)("snapshots", "restore", "snapshot_1", "--yes")
+    assert (said.code, len(script.sent)) == (1, 2)
+    assert "the pack is damaged (PackCorrupt)" in said.err
+
+
+def test_dry_run_that_is_not_waited_for_says_where_its_plan_will_be() -> None:
+    said = CommandLine(Scripted([answer(202, counting())]))(
+        "snapshots", "restore", "snapshot_1", "--dry-run", "--no-wait"
+    )
+    assert said.code == 0
+    assert "tidemark plans show plan_1" in said.out
+
+
+def test_plan_that_is_waited_for_in_vain_goes_on_and_says_where() -> None:
+    script = Scripted([answer(202, counting()), answer(200, counting(10))])
+    said = CommandLine(script)("snapshots", "restore", "snapshot_1", "--dry-run", "--timeout", "1")
+    assert said.code == 6
+    assert "it goes on: tidemark plans show plan_1" in said.err
+
+
+def test_plan_that_is_not_ready_is_shown_as_it_stands() -> None:
+    for document, told in ((counting(25), "is being made: 25 %"), (UNMADE, "the pack is damaged (PackCorrupt)")):
+        said = CommandLine(Scripted([answer(200, document)]))("plans", "show", "plan_1")
+        assert (said.code, told in said.out.replace("\n", " ")) == (0, True)

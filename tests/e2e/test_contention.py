@@ -121,6 +121,50 @@ def test_snapshot_has_failed_when_its_capture_dies(inside: Inside, call: InsideC
     assert call("DELETE", f"/v2/snapshots/{made['id']}").status == 204
 
 
+# --- dry runs ---------------------------------------------------------------------------------------------------------
+
+
+def test_dry_run_that_takes_longer_than_its_request_is_of_its_cut_and_can_be_carried_out(
+    inside: Inside, call: InsideCaller, snapshot: str
+) -> None:
+    where, wanted = f"/v2/snapshots/{snapshot}/restore", {"dryRun": True, "filter": {"type": "Room"}}
+    with inside.paused_before("count_shard") as pause:
+        begun = call("POST", where, wanted)
+        assert (begun.status, begun.json()["status"]) == (202, "counting")
+        assert pause.reached.wait(30)
+        assert call("GET", begun.headers["Location"]).json()["percent"] == 0
+        walk.assert_error(call("POST", where, {"plan": begun.json()["plan"]}), 409, "Conflict", "still being made")
+        walk.assert_error(call("POST", "/v2/snapshots"), 409, "Conflict", begun.json()["plan"])
+        walk.put_rooms(call, 9, 3)
+    path = inside.path(CAPTURE_MACHINE, call.tenant, begun.json()["plan"])
+    assert path == ["Delay", "Begin", "StillWanted", "CountShards", "Conclude", "Completed"]
+    plan = call("GET", begun.headers["Location"]).json()
+    assert (plan["status"], plan["changes"]) == (
+        "planned",
+        {"created": 0, "updated": 5, "deleted": 2, "unchanged": 0},
+    )
+    walk.assert_error(call("POST", where, {"plan": plan["plan"]}), 409, "Conflict", "entities were written since")
+    again = call("POST", where, wanted).json()["plan"]
+    inside.path(CAPTURE_MACHINE, call.tenant, again)
+    assert call("GET", f"/v2/plans/{again}").json()["changes"]["deleted"] == 4
+    restore = call("POST", where, {"plan": again}).json()["restoreId"]
+    assert walk.over(call, restore)["changes"] == {"created": 0, "updated": 5, "deleted": 4, "unchanged": 0}
+
+
+def test_dry_run_that_fails_says_so_and_blocks_nobody(inside: Inside, call: InsideCaller, snapshot: str) -> None:
+    def die(event: Mapping[str, Any]) -> None:
+        raise MemoryError("of a kind that nobody foresaw")
+
+    with inside.hooked("count_shard", die):
+        begun = call("POST", f"/v2/snapshots/{snapshot}/restore", {"dryRun": True})
+        assert inside.path(CAPTURE_MACHINE, call.tenant, begun.json()["plan"])[-1] == "CaptureFailed"
+    failed = call("GET", begun.headers["Location"]).json()
+    assert (failed["status"], failed["error"]["code"]) == ("failed", "InternalError")
+    assert "nobody foresaw" not in failed["error"]["description"]
+    assert inside.state(call.tenant).lease is None
+    assert walk.completed(call, walk.create(call)["id"])["entityCount"] == 7
+
+
 def test_two_snapshots_of_one_second_are_two(caller: Caller) -> None:
     walk.put_rooms(caller, 1)
     for _ in range(SECOND_ATTEMPTS):

@@ -47,7 +47,7 @@ def test_begin_names_the_token_and_every_shard(ports: Ports, started: Started) -
     state = ports.table.load(TENANT).state
     assert state is not None
     assert state.lease is not None
-    assert begun == {"token": state.lease.token, "shards": list(range(state.shards)), "over": False}
+    assert begun == {"token": state.lease.token, "shards": list(range(state.shards)), "over": False, "dryRun": False}
 
 
 def test_begin_answers_the_same_when_it_is_repeated(ports: Ports, started: Started) -> None:

@@ -1,13 +1,15 @@
 """What must hold after a scene, and what is done first so that it can: executions that died are driven on."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from tests.driving import TENANT, content, live
 from tests.fakes import MemoryWorkflows
 from tests.simulation.world import BUDGET_S, KEYS, TOTAL, World, accounts
+from tidemark.domain.change import change_of
 from tidemark.domain.digest import SetDigest
 from tidemark.domain.keys import EntityKey
-from tidemark.domain.restore import Restore, RestoreStatus
+from tidemark.domain.restore import Changes, Restore, RestoreStatus
 from tidemark.domain.snapshot import Snapshot, SnapshotStatus, Trigger
 from tidemark.engine import manifests
 from tidemark.engine.overlay import Overlay
@@ -16,6 +18,7 @@ from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.stored_plans import UnderWay, find
 
 _ASKS = 20
 # They expire after more days than pass here.
@@ -98,6 +101,26 @@ def _laid_over(world: World, restore: Restore, safety: Snapshot, was: Mapping[En
     overlay = Overlay(restore.mode, world.base.select(restore.selection) if restore.selection else None)
     results = {one: overlay.result(one.sort_key, was.get(one), now.get(one)) for one in was.keys() | now.keys()}
     return {one: text for one, text in results.items() if text is not None}
+
+
+def check_dry_runs(world: World) -> None:
+    """Each dry run that was answered has come to a plan, which is exact as of its cut, or says why there is none."""
+    for made in world.dry_runs:
+        found = find(world.base, made.id)
+        if isinstance(found, UnderWay):
+            assert found.failure is not None, (world.seed, "a dry run is stuck", found)
+            continue
+        assert found is not None, (world.seed, made)
+        restored = world.base.catalog.snapshot(TENANT, made.snapshot_id)
+        assert restored.generation is not None
+        assert restored.cut is not None
+        assert found.generation is not None
+        assert found.cut is not None
+        was, now = world.oracle.at[restored.generation, restored.cut], world.oracle.at[found.generation, found.cut]
+        overlay = Overlay(found.mode, world.base.select(found.selection) if found.selection else None)
+        results = {one: overlay.result(one.sort_key, was.get(one), now.get(one)) for one in was.keys() | now.keys()}
+        expected = Counter(change_of(now.get(one), results[one]) for one in results if one in now or results[one])
+        assert found.changes == Changes.of(expected), (world.seed, found, "not what the restore would do")
 
 
 def delete_failed(world: World) -> None:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests.driving import TENANT, key, put
-from tests.simulation.checks import check, check_collected, check_restores, delete_failed, settle, undo
+from tests.simulation.checks import check, check_collected, check_dry_runs, check_restores, delete_failed, settle, undo
 from tests.simulation.transfers import STAGING, TENANTS, Movers
 from tests.simulation.world import BUDGET_S, World
 from tidemark.domain.tenant import Tenant
@@ -135,6 +135,31 @@ def run_transfers(world: World) -> None:
     check_collected(world)
 
 
+def run_dry_runs(world: World) -> None:
+    """Dry runs beside writers, captures and restores, and things happen to all of them."""
+    seed = world.seed
+    create_snapshot(world.base, TENANT, budget_s=BUDGET_S)
+    scenes: list[Actors] = [
+        {
+            "writer": lambda: world.writer(6, seed),
+            "churner": lambda: world.churner(8, seed + 2),
+            "plan": lambda: world.planner(4),
+            "capture": lambda: world.capturer(3),
+        },
+        {
+            "writer": lambda: world.writer(4, seed),
+            "churner": lambda: world.churner(6, seed + 2),
+            "plan-1": lambda: world.planner(3),
+            "plan-2": lambda: world.planner(3),
+            "ask": lambda: world.asker(2),
+        },
+    ]
+    world.scheduler.run(scenes[seed % len(scenes)] | {"operator": lambda: world.operator(6)})
+    settle(world)
+    check(world, crashes=True)
+    check_dry_runs(world)
+
+
 SCENES: Final[Mapping[str, Scene]] = MappingProxyType(
     {
         "restores": Scene(run_restores),
@@ -143,6 +168,7 @@ SCENES: Final[Mapping[str, Scene]] = MappingProxyType(
         "crashes with collections": Scene(run_crashes_with_collections, (0.1, 0.3, 0.6)),
         "transfers": Scene(run_transfers, tenants=TENANTS),
         "crashes with transfers": Scene(run_transfers, (0.1, 0.3, 0.6), tenants=TENANTS),
+        "dry runs": Scene(run_dry_runs, (0.1, 0.3, 0.6)),
     }
 )
 

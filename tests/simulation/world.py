@@ -25,6 +25,7 @@ from tidemark.domain.collection import Collection
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Layout
 from tidemark.domain.restore import Mode
+from tidemark.domain.restore_plan import DryRun
 from tidemark.domain.snapshot import SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live.writes import Decide, Documents
@@ -36,6 +37,7 @@ from tidemark.usecases.cancel_restore import cancel_restore
 from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
+from tidemark.usecases.dry_run import dry_run
 from tidemark.usecases.read_restores import RestoreProgress, list_restores
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 from tidemark.usecases.undelete_snapshot import undelete_snapshot
@@ -103,6 +105,7 @@ class World:
         self.collections: list[Collection] = []
         self.progress: dict[str, int] = {}
         self.came: Counter[str] = Counter()
+        self.dry_runs: list[DryRun] = []
 
     def ports(self) -> Ports:
         """The ports of one process: its own hints, every call a step."""
@@ -180,6 +183,17 @@ class World:
             budget_s = -1.0 if self.fates.danger and self.fates.pick(4) == 0 else BUDGET_S
             with suppress(Conflict, NotFound, Died):
                 self.request(partial(create_snapshot, ports, TENANT, budget_s=budget_s), 60)
+
+    def planner(self, times: int) -> None:
+        """Ask what restores would do. Every second dry run has to leave its work to the state machine."""
+        ports = self.ports()
+        for _ in range(times):
+            done = [one for one in ports.catalog.snapshots(TENANT) if one.status is SnapshotStatus.COMPLETED]
+            wanted = done[self.fates.pick(len(done))].id
+            budget_s = -1.0 if self.fates.pick(2) else BUDGET_S
+            with suppress(Conflict, NotFound, Unavailable, Died):
+                ask = partial(dry_run, ports, TENANT, wanted, self.wish(), budget_s=budget_s)
+                self.dry_runs.append(self.request(ask, 40))
 
     def restorer(self) -> None:
         """Restore the oldest snapshot, to the end."""

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from tests.driving import TENANT, content, damage, delete, doc, key, live, packs, put, run_restore
 from tests.fakes import ManualClock, MemoryPayloads, memory_ports
 from tidemark.dialects.ngsi import restore_filter
+from tidemark.domain.change import Change
 from tidemark.domain.fingerprint import fingerprint
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Layout
 from tidemark.domain.snapshot import SnapshotId
 from tidemark.engine import copying
-from tidemark.engine.differences import Change, Lines, Sides, differences
+from tidemark.engine.differences import Lines, Sides, differences
 from tidemark.engine.live import gates
 from tidemark.engine.records import Record, record
 from tidemark.errors import AnswerTooSlow, Corrupt, LeaseLost, PackCorrupt, SnapshotNotCompleted, SnapshotNotFound

@@ -14,13 +14,16 @@ from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Layout
 from tidemark.domain.restore import Changes, Mode, RestoreStatus
+from tidemark.domain.restore_plan import RestorePlan
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import DryRunInProgress, DryRunTooLong, NothingSelected, PlanNotFound, PlanOutdated
+from tidemark.errors import DryRunInProgress, NothingSelected, PlanNotFound, PlanOutdated
 from tidemark.ports import Ports
+from tidemark.usecases import dry_run as dry_runs
 from tidemark.usecases import entities, read_inside
 from tidemark.usecases.create_snapshot import create_snapshot
-from tidemark.usecases.dry_run import check_plan, dry_run, read_plan, require_selected
+from tidemark.usecases.dry_run import check_plan, require_selected
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
+from tidemark.usecases.stored_plans import read_plan
 
 KEYS = [key(number, type_) for type_ in ("Car", "Room") for number in range(3)]
 OTHER = Tenant("test")
@@ -28,6 +31,17 @@ OTHER = Tenant("test")
 
 def world() -> Ports:
     return replace(memory_ports(), layout=Layout(shards=4, gates=2))
+
+
+def dry_run(ports: Ports, tenant: Tenant, snapshot_id: str, wish: Wish, *, by_workers: bool = False) -> RestorePlan:
+    """The plan, made in the request or by the state machine."""
+    made = dry_runs.dry_run(ports, tenant, snapshot_id, wish, budget_s=-1 if by_workers else 5)
+    if not by_workers:
+        assert isinstance(made, RestorePlan)
+        return made
+    assert not isinstance(made, RestorePlan)
+    run_capture(ports, made.id, made.id, tenant=made.tenant)
+    return read_plan(ports, tenant, made.id)
 
 
 def rewrite(ports: Ports, change: Mapping[EntityKey, int | None]) -> None:
@@ -55,6 +69,7 @@ def difference(before: Mapping[EntityKey, str], after: Mapping[EntityKey, str]) 
     wanted=st.sampled_from([{}, {"type": "Room"}, {"idPattern": "[12]$"}, {"q": "value>1"}, {"attrs": ["value"]}]),
     target=st.sampled_from([None, OTHER]),
     captured=st.none() | st.dictionaries(st.sampled_from(KEYS), st.one_of(st.none(), st.integers(0, 3))),
+    by_workers=st.booleans(),
 )
 def test_plan_says_what_the_restore_then_does(
     start: dict[EntityKey, int],
@@ -63,6 +78,7 @@ def test_plan_says_what_the_restore_then_does(
     wanted: Mapping[str, object],
     target: Tenant | None,
     captured: dict[EntityKey, int | None] | None,
+    by_workers: bool,
 ) -> None:
     ports = world()
     put(ports, start)
@@ -73,7 +89,7 @@ def test_plan_says_what_the_restore_then_does(
         rewrite(ports, captured)
     wish = Wish(target=target, mode=mode, selection=restore_filter.accept(wanted) if wanted else None)
     before = live(ports, target or TENANT)
-    plan = dry_run(ports, TENANT, snapshot.id, wish)
+    plan = dry_run(ports, TENANT, snapshot.id, wish, by_workers=by_workers)
     assert live(ports, target or TENANT) == before
     assert read_plan(ports, TENANT, plan.id) == plan
     check_plan(ports, plan)
@@ -220,17 +236,6 @@ def test_restore_by_a_plan_is_refused_and_leaves_nothing_when_another_restore_ca
         restore_snapshot(ports, TENANT, snapshot.id, Wish(generation=plan.generation))
     assert not ports.catalog.snapshot(TENANT, snapshot.id).used_by
     assert create_snapshot(ports, TENANT).status == "completed"
-
-
-def test_dry_run_that_takes_too_long_says_what_to_do_and_gives_the_lease_back() -> None:
-    ports = world()
-    put(ports, dict.fromkeys(KEYS, 1))
-    snapshot = create_snapshot(ports, TENANT)
-    with pytest.raises(DryRunTooLong, match="narrow it by a filter"):
-        dry_run(ports, TENANT, snapshot.id, Wish(), budget_s=-1)
-    state = ports.table.load(TENANT).state
-    assert state is not None
-    assert (state.lease, state.capturing) == (None, None)
 
 
 def test_dry_run_whose_request_died_blocks_nobody_for_good() -> None:

@@ -7,6 +7,7 @@ from tidemark.errors import LeaseLost, ManifestCorrupt, Throttled
 
 MACHINE = "CaptureStateMachine"
 TOLD = {"tenant": "smartcity", "snapshotId": "snapshot_1", "captureId": "capture_1", "attempt": 1, "delaySeconds": 0}
+BEGUN = {"token": 5, "shards": [0, 1, 2], "over": False, "dryRun": False}
 SEALED = {"snapshotId": "snapshot_1", "status": "completed", "entityCount": 12}
 
 
@@ -15,9 +16,11 @@ def script(machines: Machines) -> Script:
     """Phases in which all goes well."""
     script = Script(
         {
-            "begin": {"token": 5, "shards": [0, 1, 2], "over": False},
+            "begin": BEGUN,
             "copy_shard": {"records": 4},
             "seal": SEALED,
+            "count_shard": {"records": 4},
+            "conclude": {"records": 12},
             "abort": {"status": "failed", "error": "ManifestCorrupt", "message": "shard 1 is gone"},
         }
     )
@@ -38,10 +41,32 @@ def test_capture_copies_every_shard_and_seals_when_all_goes_well(machines: Machi
 
 
 def test_capture_does_nothing_when_it_was_ended_meanwhile(machines: Machines, script: Script) -> None:
-    script.say("begin", {"token": 5, "shards": [], "over": True})
+    script.say("begin", {**BEGUN, "shards": [], "over": True})
     run = machines.run(MACHINE, TOLD)
     assert run.path == ["Delay", "Begin", "StillWanted", "AlreadyOver"]
     assert run.status == "SUCCEEDED"
+
+
+def test_dry_run_counts_every_shard_and_concludes(machines: Machines, script: Script) -> None:
+    script.say("begin", {**BEGUN, "dryRun": True})
+    run = machines.run(MACHINE, {**TOLD, "snapshotId": "plan_1", "captureId": "plan_1"})
+    assert run.path == ["Delay", "Begin", "StillWanted", "CountShards", "Conclude", "Completed"]
+    assert run.status == "SUCCEEDED"
+    ids = {"tenant": "smartcity", "planId": "plan_1", "token": 5}
+    counted = sorted(script.calls["count_shard"], key=lambda call: call["shard"])
+    assert counted == [{**ids, "shard": shard} for shard in (0, 1, 2)]
+    assert script.calls["conclude"] == [ids]
+    assert script.calls["copy_shard"] == script.calls["seal"] == []
+
+
+@pytest.mark.parametrize("phase", ["count_shard", "conclude"])
+def test_dry_run_aborts_and_says_why_when_a_phase_fails(machines: Machines, script: Script, phase: str) -> None:
+    script.say("begin", {**BEGUN, "dryRun": True})
+    script.say(phase, ManifestCorrupt("shard 1 is gone"))
+    run = machines.run(MACHINE, {**TOLD, "snapshotId": "plan_1", "captureId": "plan_1"})
+    assert (run.status, run.path[-3:]) == ("FAILED", ["Abort", "Outcome", "CaptureFailed"])
+    (aborted,) = script.calls["abort"]
+    assert (aborted["snapshotId"], aborted["error"]) == ("plan_1", "ManifestCorrupt")
 
 
 def test_capture_tries_again_when_aws_throttles(machines: Machines, script: Script) -> None:

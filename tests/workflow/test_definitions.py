@@ -17,7 +17,7 @@ EXPRESS_LIMIT_S = 300
 # What Maps select for their items: ids, numbers and key ranges.
 ITEM_MEMBERS = {
     *("tenant", "snapshotId", "restoreId", "token", "shard", "part", "fromKey", "toKey", "run", "dryRun"),
-    *("transferId", "attempt", "file", "place"),
+    *("transferId", "attempt", "file", "place", "planId"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -25,13 +26,14 @@ from tidemark.domain.tenant import Tenant
 from tidemark.engine.transfer import plans
 from tidemark.usecases.copy_snapshot import copy_snapshot
 from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.dry_run import dry_run
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
 TENANT = Tenant("smartcity")
 OTHER = Tenant("staging")
 # These read objects by name and would be told so if one were missing, which does not happen in the story.
 MISSABLE = (
-    *("Plan", "Stage", "Verify", "CatchUp", "Cutover", "Seal", "GetPlan", "RestoreSnapshot", "ReadInside"),
+    *("Plan", "Stage", "Verify", "CatchUp", "Cutover", "Seal", "RestoreSnapshot", "ReadInside"),
     "DiffSnapshot",
     *("VerifySnapshot", "ListPacks", "VerifyShard", "Scrub"),
     *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "OpenImport", "StartImport"),
@@ -160,6 +162,19 @@ class Story:
         accepted = self._http("POST", path, 202, {"plan": planned["plan"]})
         assert self.restored(accepted["restoreId"]) == "completed"
 
+    def large_dry_run(self, snapshot_id: str) -> None:
+        """A dry run for which the request has no time; and one whose execution fails."""
+        with self._hastily("RestoreSnapshotFunction"):
+            made = self._http("POST", f"/v2/snapshots/{snapshot_id}/restore", 202, {"dryRun": True})
+        self._ended("CaptureStateMachine", made["plan"])
+        assert self._http("GET", f"/v2/plans/{made['plan']}", 200)["status"] == "planned"
+        failing = dry_run(self._unstarted, TENANT, snapshot_id, Wish(), budget_s=-1)
+        told = {"tenant": TENANT, "snapshotId": failing.id, "captureId": failing.id, "attempt": 1}
+        self._stack.invoke("BeginFunction", told)
+        assert self._http("GET", f"/v2/plans/{failing.id}", 200)["status"] == "counting"
+        self._stack.invoke("AbortFunction", {**told, "error": "States.Timeout", "cause": ""})
+        assert self._http("GET", f"/v2/plans/{failing.id}", 200)["status"] == "failed"
+
     def restore_that_is_cancelled(self, snapshot_id: str) -> None:
         restore = restore_snapshot(self._unstarted, TENANT, snapshot_id, Wish(safety_snapshot=False))
         told = {"tenant": TENANT, "restoreId": restore.id}
@@ -240,15 +255,7 @@ class Story:
         """Verify a snapshot in the request, then by the state machine."""
         self._http("POST", f"/v2/snapshots/{snapshot_id}/verify", 200)
         assert self._verification(snapshot_id) == (status, "full")
-        run = InProcess.run
-
-        def hastily(self: InProcess, spec: FunctionSpec, event: bytes, request_id: str) -> Outcome:
-            if spec.logical_id == "VerifySnapshotFunction":
-                environment = {**spec.environment, "TIDEMARK_INLINE_BUDGET_S": "0"}
-                spec = replace(spec, name=f"{spec.name}-hasty", environment=environment)
-            return run(self, spec, event, request_id)
-
-        with patch.object(InProcess, "run", hastily):
+        with self._hastily("VerifySnapshotFunction"):
             self._http("POST", f"/v2/snapshots/{snapshot_id}/verify", 202)
         self._ended("VerifyStateMachine", snapshot_id.removeprefix("snapshot_"))
         assert self._verification(snapshot_id) == (status, "full")
@@ -283,6 +290,20 @@ class Story:
         assert report["deletedObjects"] > 0
         assert report["sweptGenerations"] > 0
         assert (report["expired"], report["purged"]) == (1, 1)
+
+    @contextmanager
+    def _hastily(self, function: str) -> Iterator[None]:
+        """Give requests of this function no time of their own."""
+        run = InProcess.run
+
+        def hastily(self: InProcess, spec: FunctionSpec, event: bytes, request_id: str) -> Outcome:
+            if spec.logical_id == function:
+                environment = {**spec.environment, "TIDEMARK_INLINE_BUDGET_S": "0"}
+                spec = replace(spec, name=f"{spec.name}-hasty", environment=environment)
+            return run(self, spec, event, request_id)
+
+        with patch.object(InProcess, "run", hastily):
+            yield
 
     def _verification(self, snapshot_id: str) -> tuple[str, str]:
         found = self._http("GET", f"/v2/snapshots/{snapshot_id}", 200)["verification"]
@@ -320,6 +341,7 @@ def needs(stack: LocalStack) -> set[Need]:
         story.requests_that_meet_what_was_never_started(first)
         story.partial_restore_while_others_write(first)
         story.dry_run(first)
+        story.large_dry_run(first)
         story.restore_that_is_cancelled(first)
         story.capture_that_is_aborted()
         story.copy(first)

@@ -1,19 +1,23 @@
 """POST /v2/snapshots/{snapshotId}/restore: put a tenant back to a snapshot, or say what that would do."""
 
-from tidemark import web
+from tidemark import bootstrap, web
 from tidemark.dialects.idempotency import once
 from tidemark.dialects.ngsi import plans, restores, snapshots
 from tidemark.dialects.ngsi.parameters import page_wanted
 from tidemark.dialects.ngsi.restore_requests import parse_restore
 from tidemark.dialects.wire import Request, Response, json_response
+from tidemark.domain.restore_plan import RestorePlan
 from tidemark.ports import Ports
-from tidemark.usecases.dry_run import check_plan, dry_run, read_plan, require_selected
+from tidemark.usecases.dry_run import check_plan, dry_run, require_selected
 from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.stored_plans import read_plan
 
 
 @once
 def restore(ports: Ports, request: Request) -> Response:
-    """Answers 202, and the restore goes on in the state machine; for a dry run 200."""
+    """Answers 202: the restore goes on in the state machine, as a dry run does that did not fit the time budget. One
+    that did answers 200.
+    """
     snapshot_id = snapshots.named(request)
     wanted = parse_restore(request.optional_json(max_bytes=snapshots.MAX_BODY_BYTES))
     wish = wanted.wish
@@ -23,8 +27,11 @@ def restore(ports: Ports, request: Request) -> Response:
     if wish.target is not None:
         request.check_may_use(wish.target)
     if wanted.dry_run:
-        made = dry_run(ports, request.tenant, snapshot_id, wish)
-        return json_response(200, plans.render(made, page_wanted(request)), plans.location(made))
+        page, budget_s = page_wanted(request), bootstrap.settings().inline_budget_s
+        made = dry_run(ports, request.tenant, snapshot_id, wish, budget_s=budget_s)
+        if not isinstance(made, RestorePlan):
+            return json_response(202, plans.render_begun(made), plans.location(made))
+        return json_response(200, plans.render(made, page), plans.location(made))
     if wanted.plan is not None:
         check_plan(ports, plan)
     else:

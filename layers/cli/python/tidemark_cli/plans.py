@@ -1,4 +1,4 @@
-"""`tidemark plans`: what a dry run of a restore found."""
+"""`tidemark plans`: what a dry run of a restore found, or how far it is."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from tidemark_cli import shown
 from tidemark_cli.api import path
 from tidemark_cli.session import Session, operation
+from tidemark_cli.waiting import failure_of
 
 _CHANGES: Final = ("created", "updated", "deleted")
 
@@ -30,7 +31,9 @@ def show(
 
 
 def planned(told: Any) -> RenderableType:  # noqa: ANN401 - an answer
-    """A plan as people read it."""
+    """A plan as people read it, or how far it is."""
+    if "changes" not in told:
+        return shown.clean(f"Plan {told['plan']} for restoring {told['id']} {_pending(told)}.")
     rows = [
         (kind, one["type"], one["id"], one.get("servicePath", "")) for kind in _CHANGES for one in told.get(kind, [])
     ]
@@ -44,6 +47,12 @@ def planned(told: Any) -> RenderableType:  # noqa: ANN401 - an answer
     if changed > len(rows):
         parts.append(shown.clean(f"{changed - len(rows):,} more: tidemark plans show {told['plan']} --limit 1000"))
     return Group(*parts)
+
+
+def _pending(told: Any) -> str:  # noqa: ANN401 - an answer
+    if told["status"] == "failed":
+        return f"could not be made: {failure_of(told)}; ask for another dry run"
+    return f"is being made: {told['percent']} %; look again with tidemark plans show {told['plan']}"
 
 
 def counts(changes: Mapping[str, int]) -> str:

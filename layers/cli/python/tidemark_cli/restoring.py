@@ -12,7 +12,16 @@ from tidemark_cli.plans import counts, planned
 from tidemark_cli.sending import Answer
 from tidemark_cli.session import Session, operation
 from tidemark_cli.snapshots import SnapshotArgument
-from tidemark_cli.waiting import DEFAULT_TIMEOUT_S, TimeoutOption, WaitOption, failure_of, follow_restore, waiting_for
+from tidemark_cli.waiting import (
+    DEFAULT_TIMEOUT_S,
+    TimeoutOption,
+    WaitOption,
+    failure_of,
+    follow_plan,
+    follow_restore,
+    is_counting,
+    waiting_for,
+)
 
 # So often a plan is made anew, since writers may have moved the data before it could be carried out.
 _PLANS: Final = 3
@@ -69,7 +78,7 @@ def restore(
         typer.Option(
             "--plan/--no-plan",
             help="Restore by the plan that was shown, or whatever is live: for tenants that are written to all the "
-            "time, or too large for a plan.",
+            "time.",
         ),
     ] = True,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -96,9 +105,12 @@ def restore(
     if into is not None:
         wish["target"] = {"service": into}
     if dry_run:
-        session.tell(_plan(session, snapshot, wish, limit=20), planned)
+        session.tell(_plan(session, snapshot, wish, limit=20, timeout_s=timeout if wait else None), planned)
         return
-    begun = _by_plan(session, snapshot, wish, safety, yes) if plan else _at_once(session, snapshot, wish, safety, yes)
+    if plan:
+        begun = _by_plan(session, snapshot, wish, safety=safety, yes=yes, timeout_s=timeout)
+    else:
+        begun = _at_once(session, snapshot, wish, safety, yes)
     if begun is None:
         return
     if not wait:
@@ -118,17 +130,29 @@ def finish(session: Session, restore_id: str, *, tenant: str | None, timeout_s: 
         raise Failed(ExitCode.FAILED, f"restore {restore_id} was cancelled; nothing was changed")
 
 
-def _plan(session: Session, snapshot: str, wish: dict[str, Any], *, limit: int) -> Answer:
+def _plan(session: Session, snapshot: str, wish: dict[str, Any], *, limit: int, timeout_s: float | None) -> Answer:
+    """A plan. One that takes longer than its request is waited for, unless there is no timeout. Raises Failed."""
     with waiting_for(session, "Comparing the snapshot with what is live"):
-        return session.api.post(
+        answer = session.api.post(
             path("snapshots", snapshot, "restore"), {**wish, "dryRun": True}, {"limit": limit}, safe=True
         )
+    if timeout_s is None or not is_counting(answer.json()):
+        return answer
+    return follow_plan(session, answer.json()["plan"], limit=limit, timeout_s=timeout_s)
 
 
-def _by_plan(session: Session, snapshot: str, wish: dict[str, Any], safety: bool, yes: bool) -> Answer | None:  # noqa: FBT001 - as the options are
+def _by_plan(
+    session: Session,
+    snapshot: str,
+    wish: dict[str, Any],
+    *,
+    safety: bool,
+    yes: bool,
+    timeout_s: float,
+) -> Answer | None:
     """The restore, begun by a plan that was shown and confirmed; None when there is nothing to do."""
     for left in reversed(range(_PLANS)):
-        answer = _plan(session, snapshot, wish, limit=_NAMED)
+        answer = _plan(session, snapshot, wish, limit=_NAMED, timeout_s=timeout_s)
         found = answer.json()
         if not any(found["changes"][name] for name in _CHANGES):
             session.tell(answer, lambda _: "Everything is as in the snapshot already: nothing was restored.")

@@ -1,4 +1,6 @@
-"""Following what goes on in the service until it is over: snapshots, copies, imports, and restores phase by phase."""
+"""Following what goes on in the service until it is over: snapshots, copies, imports, plans, and restores phase by
+phase.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -143,6 +145,32 @@ def follow_restore(session: Session, api: Api, restore_id: str, *, timeout_s: fl
         return until_over(
             session, read, lambda told: told["status"] != "restoring", timeout_s=timeout_s, goes_on=goes_on
         )
+
+
+def is_counting(plan: Any) -> bool:  # noqa: ANN401 - an answer
+    """Whether the dry run that makes the plan goes on."""
+    return bool(plan.get("status") == "counting")
+
+
+def follow_plan(session: Session, plan_id: str, *, limit: int, timeout_s: float) -> Answer:
+    """A plan, once it is made, with how far it is shown on the way. Raises Failed when there will be none, or it takes
+    too long.
+    """
+    where, goes_on = path("plans", plan_id), f"it goes on: tidemark plans show {plan_id}"
+    with detached(session, goes_on), _bar(session.errors) as bar:
+        task = None if bar is None else bar.add_task("Comparing with what is live", total=_WHOLE, entities="")
+
+        def read() -> Answer:
+            answer = session.api.get(where, {"limit": limit})
+            if bar is not None and task is not None:
+                bar.update(task, completed=answer.json().get("percent", _WHOLE))
+            return answer
+
+        answer = until_over(session, read, lambda told: not is_counting(told), timeout_s=timeout_s, goes_on=goes_on)
+    told = answer.json()
+    if told["status"] == "failed":
+        raise Failed(ExitCode.FAILED, f"plan {plan_id} could not be made: {failure_of(told)}")
+    return answer
 
 
 @contextmanager

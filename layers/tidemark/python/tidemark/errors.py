@@ -154,12 +154,12 @@ class PlanOutdated(Conflict):
     """Live data has moved since the plan of a restore was made."""
 
 
+class PlanNotReady(Conflict):
+    """The dry run that makes the plan goes on, or has failed."""
+
+
 class DryRunInProgress(Conflict):
-    """A dry run of a restore is looking at the tenant's data; it takes some seconds."""
-
-
-class DryRunTooLong(Unprocessable):
-    """A dry run takes longer than a request may."""
+    """A dry run of a restore is looking at the tenant's data."""
 
 
 class NothingSelected(Unprocessable):
@@ -261,6 +261,10 @@ class CutViolated(Corrupt):
 
 class StageIncomplete(Corrupt):
     """A part of the staging work left no result."""
+
+
+class CountIncomplete(Corrupt):
+    """A shard that a dry run was to count left no result."""
 
 
 # --- fencing

@@ -1,11 +1,13 @@
 """Restores: the catalog record, its phases, and the work that staging is cut into."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, NewType
 
 from tidemark.domain.asked import Asked
+from tidemark.domain.change import Change
 from tidemark.domain.live import Base, Cut, FencingToken, Generation
 from tidemark.domain.snapshot import CaptureId, Failure, SnapshotId
 from tidemark.domain.tenant import Tenant
@@ -60,6 +62,11 @@ class Changes(NamedTuple):
     updated: int = 0
     deleted: int = 0
     unchanged: int = 0
+
+    @classmethod
+    def of(cls, counts: Mapping[Change | None, int]) -> "Changes":
+        """From the numbers by kind of change; those that stay as they are come under None."""
+        return cls(*(counts.get(change, 0) for change in (*Change, None)))
 
     def plus(self, other: "Changes") -> "Changes":
         """Both together."""

@@ -8,10 +8,10 @@ was there. Two states without a common base are compared in full.
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import groupby, takewhile
 from typing import NamedTuple
 
+from tidemark.domain.change import Change, change_of
 from tidemark.domain.fingerprint import fingerprint
 from tidemark.domain.manifest import Layer
 from tidemark.engine.lookup import Proceed, go_on
@@ -19,14 +19,6 @@ from tidemark.engine.records import Record
 from tidemark.engine.scan import scan_layer
 from tidemark.errors import PackCorrupt
 from tidemark.ports import PayloadStore
-
-
-class Change(StrEnum):
-    """What became of an entity from one state to another."""
-
-    CREATED = "created"
-    UPDATED = "updated"
-    DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,9 +94,9 @@ def _difference(key: str, lines: Sequence[tuple[int, Record]]) -> Difference | N
         raise PackCorrupt(f"the layers above the same ones say different things of what these have of {key!r}")
     before = fingerprint(old[-1].value) if old else below
     after = fingerprint(new[-1].value) if new else below
-    if before == after:
+    change = change_of(before, after)
+    if change is None:
         return None
-    change = Change.CREATED if before is None else Change.DELETED if after is None else Change.UPDATED
     return Difference(key, change, below, old[-1] if old else None, new[-1] if new else None)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import batched
 from typing import Final, NamedTuple
 
+from tidemark.domain.change import Change, change_of
 from tidemark.domain.digest import SetDigest
 from tidemark.domain.keys import EntityKey, gate_of
 from tidemark.domain.live import Cut, Gate, Generation, Item, ItemKey, ItemWrite
@@ -45,15 +46,6 @@ class Job(NamedTuple):
     baseline: Cut
 
 
-def kind_of_change(now: str | None, result: str | None) -> str:
-    """What an entity would see of it: one of the names of `Changes`."""
-    if now == result:
-        return "unchanged"
-    if now is None:
-        return "created"
-    return "deleted" if result is None else "updated"
-
-
 def pairs(ports: Ports, job: Job, shard: int) -> Iterator[Pair]:
     """The snapshot beside the live data of a shard as of the baseline; no tombstones. Raises PackCorrupt."""
     items = (as_of(item, job.baseline) for item in generations.items(ports, job.tenant, job.live, shard))
@@ -65,16 +57,16 @@ def stage(ports: Ports, job: Job, shard: int, proceed: Callable[[], None]) -> St
 
     `proceed` is called before each batch and may raise to stop. Raises PackCorrupt.
     """
-    digest, seen = SetDigest(), Counter[str]()
+    digest, records, seen = SetDigest(), 0, Counter[Change | None]()
     for some in batched(pairs(ports, job, shard), _STAGED_AT_ONCE, strict=False):
         proceed()
         items: list[Item] = []
         for pair in some:
             was, now = text_of(pair.was), pair.now.doc if pair.now else None
             result = job.overlay.result(pair.key, was, now)
-            seen["records"] += pair.was is not None
+            records += pair.was is not None
             if now is not None or result is not None:
-                seen[kind_of_change(now, result)] += 1
+                seen[change_of(now, result)] += 1
             item = item_of(job.stamp, ItemKey(job.staged, shard, pair.key), pair.now, result)
             if item is not None:
                 items.append(item)
@@ -82,9 +74,9 @@ def stage(ports: Ports, job: Job, shard: int, proceed: Callable[[], None]) -> St
         digest.add_all([record(item.key.sort_key, item.doc).line for item in items if item.doc is not None])
     return StagedPart(
         part=shard,
-        records=seen["records"],
+        records=records,
         shards=(ShardDigest(shard, digest.count, digest.hex),),
-        changes=Changes(*(seen[name] for name in Changes._fields)),
+        changes=Changes.of(seen),
     )
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from heapq import merge
 from typing import Final, NamedTuple
 
+from tidemark.domain.change import Change
 from tidemark.domain.fingerprint import fingerprint
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.tenant import Tenant
-from tidemark.engine.differences import Change, Difference, Lines, Run, Sides, differences, sides
+from tidemark.engine.differences import Difference, Lines, Run, Sides, differences, sides
 from tidemark.engine.joining import records_of
 from tidemark.engine.lookup import Proceed, read_keys_of_layers
 from tidemark.engine.records import Record

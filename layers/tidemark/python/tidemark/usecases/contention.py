@@ -6,6 +6,7 @@ from typing import Final
 
 from tidemark.domain.live import Lease, LeaseKind, TenantState
 from tidemark.domain.restore import RestoreId, RestoreStatus
+from tidemark.domain.restore_plan import is_plan_id
 from tidemark.domain.snapshot import SnapshotId, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
@@ -40,8 +41,10 @@ def refuse(ports: Ports, tenant: Tenant, held: LeaseHeld, *, inline_limit_s: int
     lease = ports.table.load(tenant).state
     if lease is not None and lease.lease is not None and lease.lease.owner == held.owner:
         see_through(ports, tenant, lease.lease, inline_limit_s=inline_limit_s)
-    if held.subject.startswith("plan_"):
-        return DryRunInProgress(f"a dry run of a restore is looking at tenant {tenant}; try again in some seconds")
+    if is_plan_id(held.subject):
+        return DryRunInProgress(
+            f"a dry run of a restore is looking at the data of tenant {tenant}; try again when {held.subject} is over"
+        )
     if held.kind == LeaseKind.CAPTURE:
         return CaptureInProgress(
             f"snapshot {held.subject} is being created; wait until it is completed", snapshot_id=held.subject
@@ -73,7 +76,9 @@ def see_through(ports: Ports, tenant: Tenant, lease: Lease, *, inline_limit_s: i
 
 
 def _is_over(ports: Ports, tenant: Tenant, held: LeaseHeld) -> bool:
-    """Whether the holder has recorded how it ended."""
+    """Whether the holder has recorded how it ended; or is a dry run, most of which take no longer than the wait."""
+    if is_plan_id(held.subject):
+        return True
     try:
         if held.kind == LeaseKind.CAPTURE:
             snapshot = ports.catalog.snapshot(tenant, SnapshotId(held.subject))

@@ -68,21 +68,24 @@ def _settled(ports: Ports, before: TenantState) -> bool:
 
 
 def _shards(ports: Ports, state: TenantState, proceed: Proceed) -> Shards:
-    return on_base(ports, state, proceed) or [[_all(ports, state, shard)] for shard in range(state.shards)]
+    base = base_of(ports, state)
+    if base is None:
+        return [[_all(ports, state, shard)] for shard in range(state.shards)]
+    return ports.parallel.map(lambda shard: on_base(ports, state, base, shard, proceed), range(state.shards))
 
 
-def on_base(ports: Ports, state: TenantState, proceed: Proceed, cut: Cut = _NOW) -> Shards | None:
-    """Live data as of the end of `cut`, which must be the one being captured, on its base; None where it has none."""
-    base = _base(ports, state)
-    if base is None or state.base is None:
-        return None
-    since = state.base.cut
-    tops = ports.parallel.map(lambda shard: _between(ports, state, shard, since, cut, proceed), range(state.shards))
-    return [[*below.layers, top] for below, top in zip(base.shards, tops, strict=True)]
+def on_base(
+    ports: Ports, state: TenantState, base: Manifest, shard: int, proceed: Proceed, cut: Cut = _NOW
+) -> Sequence[Run]:
+    """A shard of live data as of the end of `cut`, which must be the one being captured, on its base."""
+    since = state.base.cut if state.base is not None else Cut(0)
+    return [*base.shards[shard].layers, _between(ports, state, shard, since, cut, proceed)]
 
 
-def _base(ports: Ports, state: TenantState) -> Manifest | None:
-    """The manifest of the snapshot that live data builds on, if there is one that is cut like it."""
+def base_of(ports: Ports, state: TenantState) -> Manifest | None:
+    """The manifest of the snapshot that live data builds on, if there is one that is cut like it. Raises
+    ManifestCorrupt.
+    """
     if state.base is None or state.base.snapshot_id is None:
         return None
     try:

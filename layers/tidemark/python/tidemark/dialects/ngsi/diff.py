@@ -16,9 +16,9 @@ from tidemark.dialects.ngsi.service_path import read_scope
 from tidemark.dialects.ngsi.snapshots import SnapshotName
 from tidemark.dialects.ngsi.syntax import shown
 from tidemark.dialects.wire import Request
+from tidemark.domain.change import Change
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.snapshot import parse_snapshot_id
-from tidemark.engine.differences import Change
 from tidemark.errors import InvalidRequest
 from tidemark.usecases.compare import LIVE, Comparison, Differing, Wanted
 

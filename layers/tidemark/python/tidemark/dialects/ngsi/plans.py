@@ -7,14 +7,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from tidemark.dialects.ngsi.errors import FailureBody, stored_failure
 from tidemark.dialects.ngsi.parameters import PageWanted
 from tidemark.dialects.ngsi.snapshots import ChangesBody, Milliseconds, SnapshotName, changes_of, milliseconds
 from tidemark.dialects.wire import Request, or_unset
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.restore import Mode
-from tidemark.domain.restore_plan import RestorePlan
+from tidemark.domain.restore_plan import DryRun, RestorePlan
 from tidemark.errors import PlanNotFound
 from tidemark.usecases.restore_snapshot import Wish
+from tidemark.usecases.stored_plans import UnderWay
 
 PlanName = Annotated[str, Meta(pattern="^plan_[0-9a-f]{32}$", examples=["plan_0123456789abcdef0123456789abcdef"])]
 
@@ -27,22 +29,37 @@ class EntityName(msgspec.Struct, frozen=True, rename="camel"):
     service_path: str
 
 
-class PlanBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _DryRunBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    id: SnapshotName
+    status: Literal["planned", "counting", "failed"]
+    plan: PlanName
+    mode: Mode
+    planned_at: Milliseconds | UnsetType
+    service: str | UnsetType = UNSET
+    filter: dict[str, Any] | UnsetType = UNSET
+
+
+class PlanBody(_DryRunBody, frozen=True, kw_only=True):
     """What a restore would do, with a page of the entities of each kind of change. `service` is the tenant that it
     would go into, where that is another one.
     """
 
-    id: SnapshotName
-    status: Literal["planned"] = "planned"
-    plan: PlanName
-    mode: Mode
-    planned_at: Milliseconds | UnsetType
     changes: ChangesBody
     created: list[EntityName]
     updated: list[EntityName]
     deleted: list[EntityName]
-    service: str | UnsetType = UNSET
-    filter: dict[str, Any] | UnsetType = UNSET
+
+
+class CountingPlan(_DryRunBody, frozen=True, kw_only=True):
+    """A dry run that goes on after its request."""
+
+    percent: Annotated[int, Meta(ge=0, le=100)]
+
+
+class FailedPlan(_DryRunBody, frozen=True, kw_only=True):
+    """A dry run that could not be carried out."""
+
+    error: FailureBody
 
 
 def named(request: Request) -> str:
@@ -61,22 +78,41 @@ def wish_of(plan: RestorePlan, snapshot_id: str, wish: Wish) -> Wish:
 def render(plan: RestorePlan, page: PageWanted) -> PlanBody:
     """The plan with a page of the entities of each kind of change."""
     return PlanBody(
-        id=plan.snapshot_id,
-        plan=plan.id,
-        mode=plan.mode,
-        planned_at=or_unset(milliseconds(plan.made_at)),
+        **_asked(plan, "planned"),
         changes=changes_of(plan.changes),
         created=_page(plan.created, page),
         updated=_page(plan.updated, page),
         deleted=_page(plan.deleted, page),
-        service=UNSET if plan.tenant == plan.source else plan.tenant,
-        filter=msgspec.json.decode(plan.selection) if plan.selection else UNSET,
     )
 
 
-def location(plan: RestorePlan) -> dict[str, str]:
-    """The header that says where more of a plan is."""
-    return {"Location": f"/v2/plans/{plan.id}"}
+def render_begun(dry_run: DryRun) -> CountingPlan:
+    """A dry run that goes on after its request."""
+    return CountingPlan(**_asked(dry_run, "counting"), percent=0)
+
+
+def render_under_way(found: UnderWay) -> CountingPlan | FailedPlan:
+    """A dry run that goes on, or has failed."""
+    if found.failure is not None:
+        return FailedPlan(**_asked(found.dry_run, "failed"), error=stored_failure(found.failure))
+    return CountingPlan(**_asked(found.dry_run, "counting"), percent=found.percent)
+
+
+def location(dry_run: DryRun) -> dict[str, str]:
+    """The header that says where the plan, or more of it, is."""
+    return {"Location": f"/v2/plans/{dry_run.id}"}
+
+
+def _asked(dry_run: DryRun, status: str) -> dict[str, Any]:
+    return {
+        "id": dry_run.snapshot_id,
+        "status": status,
+        "plan": dry_run.id,
+        "mode": dry_run.mode,
+        "planned_at": or_unset(milliseconds(dry_run.made_at)),
+        "service": UNSET if dry_run.tenant == dry_run.source else dry_run.tenant,
+        "filter": msgspec.json.decode(dry_run.selection) if dry_run.selection else UNSET,
+    }
 
 
 def _page(keys: Sequence[EntityKey], page: PageWanted) -> list[EntityName]:

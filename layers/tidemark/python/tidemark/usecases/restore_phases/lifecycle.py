@@ -37,6 +37,13 @@ def enter(ports: Ports, tenant: Tenant, restore_id: str, phase: Phase) -> Restor
     return amend_restore(ports.catalog, tenant, restore_id, lambda record: record.entering(phase, ports.clock.now()))
 
 
+def driven(restore: Restore, token: FencingToken) -> Restore:
+    """The record, noting the token of whoever drives it. Raises LeaseLost when it names a later one."""
+    if restore.token > token:
+        raise LeaseLost(f"a later attempt goes on with restore {restore.id}")
+    return replace(restore, token=token)
+
+
 def enter_rollback(ports: Ports, restore: Restore, token: FencingToken) -> Restore:
     """Decide, once for all attempts, that the restore is rolled back.
 
@@ -45,9 +52,7 @@ def enter_rollback(ports: Ports, restore: Restore, token: FencingToken) -> Resto
     """
 
     def decide(record: Restore) -> Restore:
-        if record.token > token:
-            raise LeaseLost(f"a later attempt goes on with restore {record.id}")
-        return replace(record, token=token).entering(Phase.ROLLBACK, ports.clock.now())
+        return driven(record, token).entering(Phase.ROLLBACK, ports.clock.now())
 
     return amend_restore(ports.catalog, restore.tenant, restore.id, decide)
 

@@ -13,13 +13,12 @@ from tidemark.engine import staging
 from tidemark.engine.copying import check_pack
 from tidemark.engine.live import gates, leases
 from tidemark.errors import (
-    LeaseLost,
     ManifestCorrupt,
     ObjectExists,
 )
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_restore
-from tidemark.usecases.restore_phases.lifecycle import end_attempt, manifest_of, refuse_cancelled, use
+from tidemark.usecases.restore_phases.lifecycle import driven, end_attempt, manifest_of, refuse_cancelled, use
 
 
 class Planned(NamedTuple):
@@ -72,9 +71,7 @@ def plan(ports: Ports, tenant: Tenant, restore_id: str, *, attempt: int) -> Plan
 
     def note(record: Restore) -> Restore:
         refuse_cancelled(record)
-        if record.token > token:
-            raise LeaseLost(f"a later attempt goes on with restore {restore_id}")
-        planned = replace(record, token=token, attempt=attempt, parts=len(parts), baseline=baseline)
+        planned = replace(driven(record, token), attempt=attempt, parts=len(parts), baseline=baseline)
         return planned.entering(resume_at, ports.clock.now())
 
     amend_restore(ports.catalog, tenant, restore_id, note)

@@ -5,12 +5,13 @@ from typing import Final
 from tidemark.dialects.ngsi.openapi.forms import array_of, ref
 from tidemark.dialects.ngsi.openapi.operation import Answer, Operation
 from tidemark.dialects.ngsi.openapi.parameters import COUNT, PAGE
-from tidemark.dialects.ngsi.plans import PlanBody
+from tidemark.dialects.ngsi.plans import CountingPlan, FailedPlan, PlanBody
 from tidemark.dialects.ngsi.restores import DamagedRestoreBody, RestoreBody
 
 _TAG: Final = "Restores"
 
 _LISTED: Final = (RestoreBody, DamagedRestoreBody)
+_PLANS: Final = (PlanBody, CountingPlan, FailedPlan)
 
 OPERATIONS: Final[dict[str, Operation]] = {
     "GET /v2/restores": Operation(
@@ -44,8 +45,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
         tag=_TAG,
         summary="Show what a dry run of a restore found",
         parameters=PAGE,
-        answers={200: Answer("The plan, with a page of each kind of change.", PlanBody)},
+        answers={
+            200: Answer(
+                "The plan, with a page of each kind of change; how far it is; or why there is none.",
+                {"anyOf": [ref(model.__name__) for model in _PLANS]},
+            )
+        },
     ),
 }
-MODELS: Final = _LISTED
+MODELS: Final = (*_LISTED, *_PLANS)
 """Those that schemas refer to by name."""

@@ -24,7 +24,7 @@ from tidemark.dialects.ngsi.openapi.parameters import (
     text,
     words,
 )
-from tidemark.dialects.ngsi.plans import PlanBody
+from tidemark.dialects.ngsi.plans import CountingPlan, PlanBody
 from tidemark.dialects.ngsi.snapshot_metadata import LABEL_KEY
 from tidemark.dialects.ngsi.snapshots import (
     AcceptedRestore,
@@ -33,8 +33,8 @@ from tidemark.dialects.ngsi.snapshots import (
     SnapshotDetail,
     SnapshotSummary,
 )
+from tidemark.domain.change import Change
 from tidemark.domain.snapshot import STANDINGS, Trigger
-from tidemark.engine.differences import Change
 
 _SNAPSHOTS: Final = "Snapshots"
 _INSIDE: Final = "Inside snapshots"
@@ -82,6 +82,7 @@ _COMPARED: Final = (
 )
 
 _LISTED: Final = (SnapshotSummary, RecycledSnapshot, DamagedSnapshotBody)
+_BEGUN: Final = (AcceptedRestore, CountingPlan)
 
 OPERATIONS: Final[dict[str, Operation]] = {
     "POST /v2/snapshots": Operation(
@@ -174,7 +175,11 @@ OPERATIONS: Final[dict[str, Operation]] = {
         ),
         answers={
             200: Answer("What a dry run found.", PlanBody, ("Location",)),
-            202: Answer("The restore has begun.", AcceptedRestore, ("Location",)),
+            202: Answer(
+                "The restore has begun; or a dry run goes on.",
+                {"anyOf": [ref(model.__name__) for model in _BEGUN]},
+                ("Location",),
+            ),
         },
         refusals=(409, 422, 501),
     ),
@@ -213,5 +218,5 @@ OPERATIONS: Final[dict[str, Operation]] = {
         refusals=(413,),
     ),
 }
-MODELS: Final = (*_LISTED, HistoryEntry, DifferingEntity)
+MODELS: Final = (*_LISTED, *_BEGUN, HistoryEntry, DifferingEntity)
 """Those that schemas refer to by name."""
