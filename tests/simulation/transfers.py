@@ -36,7 +36,7 @@ from tidemark.errors import (
 )
 from tidemark.usecases.copy_snapshot import copy_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
-from tidemark.usecases.export_snapshot import Exported, export_snapshot
+from tidemark.usecases.export_snapshot import Exported, cancel_export, export_snapshot
 from tidemark.usecases.import_snapshot import ImportWanted, Opened, open_import, start_import
 
 STAGING = Tenant("staging")
@@ -74,7 +74,7 @@ class Movers:
 
     def exporter(self, times: int, seed: int) -> None:
         """Ask for exports until they are ready, and fetch them."""
-        choice = random.Random(seed)
+        ports, choice = self._world.ports(), random.Random(seed)
         for _ in range(times):
             source = self._pick(choice)
             if source is None:
@@ -84,6 +84,8 @@ class Movers:
                 with suppress(Died, Unavailable, *_REFUSALS):
                     if self._export(source):
                         break
+                    if choice.random() < 0.05:
+                        self._world.process(partial(cancel_export, ports, source.tenant, source.id), 4)
                 self._world.wait_a_while()
 
     def importer(self, times: int, seed: int) -> None:

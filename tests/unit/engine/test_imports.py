@@ -25,7 +25,7 @@ from tidemark.domain.snapshot import Snapshot, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
 from tidemark.engine.transfer import building, documents, plans, sorting, uploads
-from tidemark.errors import ImportIncomplete, ImportNotOpen, InvalidRequest, SnapshotInUse, Throttled
+from tidemark.errors import ImportIncomplete, ImportNotOpen, InvalidRequest, SnapshotNotFound, Throttled
 from tidemark.ports import Ports
 from tidemark.usecases import transfer_phases
 from tidemark.usecases.collect_garbage import collect_garbage
@@ -337,14 +337,20 @@ def test_start_is_refused_for_a_snapshot_that_is_no_import() -> None:
         start_import(ports, TENANT, create_snapshot(ports, TENANT).id)
 
 
-def test_import_that_waits_for_files_can_be_deleted_and_one_that_runs_cannot() -> None:
+def test_import_can_be_deleted_while_it_waits_for_files_and_while_it_runs() -> None:
     ports = world()
     waiting = open_import(ports, ELSEWHERE, imports.parse_import({"sizeBytes": 1})).snapshot
     delete_snapshot(ports, ELSEWHERE, waiting.id)
+    with pytest.raises(SnapshotNotFound, match="deleted"):
+        start_import(ports, ELSEWHERE, waiting.id)
     running = opened(ports, of_files(LINE), [LINE])
     start_import(ports, ELSEWHERE, running.id)
-    with pytest.raises(SnapshotInUse):
-        delete_snapshot(ports, ELSEWHERE, running.id)
+    delete_snapshot(ports, ELSEWHERE, running.id)
+    finish(ports)
+    gone = ports.catalog.snapshot(ELSEWHERE, running.id)
+    assert (gone.status, gone.failure and gone.failure.code) == (SnapshotStatus.DELETED, "TransferCancelled")
+    collect_garbage(ports, ELSEWHERE)
+    assert list(ports.payloads.list(f"{ELSEWHERE}/")) == []
 
 
 def test_collection_ends_an_import_whose_files_do_not_come_within_a_day() -> None:

@@ -66,8 +66,13 @@ def publish(ports: Ports, tenant: Tenant, snapshot_id: str, export_id: str, *, a
     return amend_snapshot(ports.catalog, tenant, snapshot_id, ready).digest or ""
 
 
-def fail_export(ports: Ports, tenant: Tenant, snapshot_id: str, export_id: str, failure: Failure) -> ExportStatus:
-    """Record why an export failed, unless it is over, and let the snapshot go; how it stands."""
+def fail_export(
+    ports: Ports, tenant: Tenant, snapshot_id: str, export_id: str, failure: Failure
+) -> ExportStatus | None:
+    """Record why an export failed, unless it is over, and let the snapshot go.
+
+    How it stands; None: it was cancelled.
+    """
 
     def note(record: Snapshot) -> Snapshot:
         export = record.export
@@ -78,7 +83,7 @@ def fail_export(ports: Ports, tenant: Tenant, snapshot_id: str, export_id: str, 
         )
 
     held = amend_snapshot(ports.catalog, tenant, snapshot_id, note).export
-    return held.status if held is not None and held.transfer_id == export_id else ExportStatus.FAILED
+    return held.status if held is not None and held.transfer_id == export_id else None
 
 
 def _driven(snapshot: Snapshot, export_id: str, attempt: int) -> Export:
