@@ -114,7 +114,7 @@ class Ledger:
 
     def _check_failures(self, now: Snapshot) -> None:
         """Nothing fails but what AWS, time or its own files would not let be, or what nobody drives any more."""
-        failures = (now.failure if now.origin is not None else None, now.export and now.export.failure)
+        failures = (now.failure if now.origin is not None else None, now.export.failure if now.export else None)
         begun = now.origin is None or now.origin.shards > 0
         codes = {reason.__name__ for reason in (_REASONS if begun else _EARLY_REASONS)}
         if now.trigger is Trigger.IMPORT and (now.tenant, now.id) not in self._held:

@@ -200,6 +200,7 @@ def _beside_movers(world: World, movers: Movers) -> Actors:
             "capture": lambda: world.capturer(2),
             "delete-1": lambda: world.deleter(6, seed + 3),
             "delete-2": lambda: movers.deleter(4, seed + 4),
+            "delete-3": lambda: movers.deleter(6, seed + 9, TENANT),
             "copy-1": lambda: movers.copier(3, seed + 5),
             "copy-2": lambda: movers.copier(3, seed + 6),
         },

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import requests
 import zstandard
 
-from tests.driving import TENANT, doc, key
+from tests.driving import TENANT, doc, key, upload_urls
 from tests.fakes import MemoryLinks
 from tests.fakes.links import LinkExpired
 from tests.simulation.fates import Died
@@ -103,11 +103,18 @@ class Movers:
                     self._world.process(partial(start_import, ports, tenant, opened.snapshot.id), 12)
 
     def deleter(self, deletes: int, seed: int, tenant: Tenant = STAGING) -> None:
-        """Delete snapshots of a tenant, whatever they are just now."""
+        """Delete snapshots of a tenant, whatever they are just now, and mostly what is being copied."""
         ports, choice = self._world.ports(), random.Random(seed)
         for _ in range(deletes):
             found = [one for one in ports.catalog.snapshots(tenant) if not one.forgotten]
+            copied = {
+                one.origin.snapshot_id
+                for target in TENANTS
+                for one in ports.catalog.snapshots(target)
+                if one.status is SnapshotStatus.CREATING and one.origin is not None
+            }
             if found:
+                found = [one for one in found if one.id in copied] or found
                 with suppress(Died, Unavailable, *_REFUSALS):
                     one = choice.choice(found)
                     delete = partial(delete_snapshot, recycle_bin_days=self._world.bin_days)
@@ -178,7 +185,7 @@ class Movers:
         """Send the files, unless there is nothing to send them to any more."""
         world = self._world
         for number, file in enumerate(taken.files):
-            [url] = opened.upload_urls(world.base, number, 3600)
+            [url] = upload_urls(world.base, opened, number)
             with world.scheduler.unseen(), suppress(LinkExpired, ObjectNotFound):
                 _sending(world)(url, file)
             world.scheduler.pause("upload")

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.driving import TENANT, content, run_transfer
+from tests.driving import TENANT, content, run_transfer, upload_urls
 from tests.fakes import ManualClock, MemoryPayloads, MemoryWorkflows
 from tests.unit.engine.disturbed import Counter, Death, calls_of, days_pass, numbered, world
 from tests.unit.engine.test_copies import STAGING, layered
@@ -54,7 +54,7 @@ def export(ports: Ports, beside: Ports) -> None:
 def import_(ports: Ports, beside: Ports) -> None:
     begun = open_import(ports, STAGING, imports.parse_import(of_files(*FILES)))
     for number, file in enumerate(FILES):
-        [url] = begun.upload_urls(ports, number, 3600)
+        [url] = upload_urls(ports, begun, number)
         links_of(beside).send(url, file)
     for _ in range(2):
         # Whoever hears nothing, or that AWS was away, asks again.
@@ -112,7 +112,7 @@ def collected(ports: Ports) -> None:
 def whole_or_nothing(ports: Ports, wanted: int) -> list[SnapshotStatus]:
     """What is there is right and nothing else is there; how what was made has ended."""
     needed: set[str] = set()
-    ends = []
+    ends: list[SnapshotStatus] = []
     for snapshot in (*ports.catalog.snapshots(TENANT), *ports.catalog.snapshots(STAGING)):
         assert not snapshot.used_by, snapshot
         assert snapshot.status in {SnapshotStatus.COMPLETED, SnapshotStatus.FAILED}, snapshot

@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.driving import TENANT, content, delete, key, live, put, run_restore, run_transfer
+from tests.driving import TENANT, content, delete, key, live, put, run_restore, run_transfer, upload_urls
 from tests.fakes import ManualClock, MemoryLinks, MemoryPayloads, MemoryWorkflows
 from tests.unit.engine.disturbed import Counter, Death, numbered, world
 from tests.unit.engine.test_copies import collecting, end, finish, layered, started
@@ -56,7 +56,7 @@ def opened(ports: Ports, body: object, files: list[bytes], tenant: Tenant = ELSE
     """An import whose files are uploaded."""
     begun = open_import(ports, tenant, imports.parse_import(body))
     for number, file in enumerate(files):
-        urls = begun.upload_urls(ports, number, 3600)
+        urls = upload_urls(ports, begun, number)
         size = begun.files[number].part_bytes
         for part, url in enumerate(urls):
             links_of(ports).send(url, file[part * size : (part + 1) * size])
@@ -310,7 +310,7 @@ def test_start_names_the_part_that_is_missing_and_can_be_asked_again(monkeypatch
     ports = world()
     file = ndjson(*(entity(number) for number in range(5)))
     begun = open_import(ports, ELSEWHERE, imports.parse_import({"sizeBytes": len(file)}))
-    urls = begun.upload_urls(ports, 0, 3600)
+    urls = upload_urls(ports, begun, 0)
     assert len(urls) > 2
     pieces = [file[start : start + 100] for start in range(0, len(file), 100)]
     for url, piece in list(zip(urls, pieces, strict=True))[1:]:

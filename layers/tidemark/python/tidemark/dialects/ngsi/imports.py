@@ -65,7 +65,7 @@ def parse_import(document: object) -> ImportWanted:
 
 
 def render(ports: Ports, opened: Opened, expires_s: int) -> dict[str, Any]:
-    """The snapshot that waits for its files, and where to PUT each part of them."""
+    """The snapshot that waits for its files, and where to PUT each part of them; null for one that has arrived."""
     return {
         **summary(opened.snapshot),
         "expiresAt": milliseconds(ports.clock.now() + timedelta(seconds=expires_s)),
