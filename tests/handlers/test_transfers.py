@@ -80,8 +80,14 @@ def test_copy_is_accepted_and_completed_by_the_phases(ports: Ports, source: str)
     told = ids(execution)
     begun = run(begin, "transfer", "begin", **told)
     assert begun == {"kind": "copy", "shards": list(range(16)), "files": [], "over": False}
-    records = [run(copy_packs, "transfer", "copy_packs", **told, shard=shard)["records"] for shard in range(16)]
-    assert sum(int(str(one)) for one in records) == 20
+    records, shown = [], []
+    for shard in range(16):
+        copied = run(copy_packs, "transfer", "copy_packs", **told, shard=shard)["records"]
+        records.append(int(str(copied)))
+        shown.append(call(get_snapshot.handler, request("ngsi", "get_snapshot", tenant="staging")).json["progress"])
+    assert sum(records) == 20
+    assert [one["done"] for one in shown] == [sum(records[: shard + 1]) for shard in range(16)]
+    assert shown[-1] == {"done": 20, "total": 20, "percent": 99}
     sealed = run(seal, "transfer", "seal", **told)
     assert sealed == {"snapshotId": accepted.json["id"], "status": "completed", "entityCount": 20}
     shown = call(get_snapshot.handler, request("ngsi", "get_snapshot", tenant="staging")).json
@@ -356,9 +362,17 @@ def test_import_is_opened_fed_and_completed_by_the_phases(ports: Ports) -> None:
         "files": [0],
         "over": False,
     }
-    assert run(sort_file, "transfer", "sort_file", **told) == {"done": True, "place": None}
+    path = f"/v2/snapshots/{answer.json['id']}"
+    shown = []
+    for file in range(2):
+        # Once more, late: what it went through counts once.
+        assert run(sort_file, "transfer", "sort_file", **told) == {"done": True, "place": None}, file
+        shown.append(call(get_snapshot.handler, request("ngsi", "get_snapshot", path=path)).json["progress"])
+    assert shown == [{"done": 15}] * 2
     for shard in range(16):
         run(build_shard, "transfer", "build_shard", **told, shard=shard)
+    shown.append(call(get_snapshot.handler, request("ngsi", "get_snapshot", path=path)).json["progress"])
+    assert shown[-1] == {"done": 30}
     assert run(seal, "transfer", "seal", **told)["entityCount"] == 30
     shown = call(get_snapshot.handler, sample("ngsi", "get_snapshot")).json
     assert (shown["status"], shown["trigger"], len(shown["digest"])) == ("completed", "import", 64)

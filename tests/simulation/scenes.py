@@ -222,6 +222,7 @@ def _beside_movers(world: World, movers: Movers) -> Actors:
     every = random.Random(f"pauses of {seed}").choice((_SHORT, _SHORT, (*_SHORT, timedelta(days=8))))
     others: Actors = {
         "operator": lambda: world.operator(6),
+        "watcher": lambda: movers.watcher(4),
         "collect-1": lambda: world.collector(4, TENANT, every),
         "collect-2": lambda: world.collector(4, STAGING, every),
     }

@@ -38,6 +38,7 @@ from tidemark.usecases.copy_snapshot import copy_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.export_snapshot import Exported, cancel_export, export_snapshot
 from tidemark.usecases.import_snapshot import ImportWanted, Opened, open_import, start_import
+from tidemark.usecases.read_snapshots import transfer_progress
 
 STAGING = Tenant("staging")
 TENANTS = (TENANT, STAGING)
@@ -119,6 +120,21 @@ class Movers:
                     one = choice.choice(found)
                     delete = partial(delete_snapshot, recycle_bin_days=self._world.bin_days)
                     self._world.process(partial(delete, ports, tenant, one.id), 5)
+            self._world.wait_a_while()
+
+    def watcher(self, looks: int) -> None:
+        """Look at the progress of copies and imports, which never goes back and never passes its total."""
+        ports = self._world.ports()
+        seen: dict[str, int] = {}
+        for _ in range(looks):
+            for tenant in TENANTS:
+                for snapshot in ports.catalog.snapshots(tenant):
+                    progress = transfer_progress(ports, snapshot)
+                    if progress is not None:
+                        before = seen.get(snapshot.capture_id, 0)
+                        assert progress.done >= before, (snapshot, before, progress, "progress went back")
+                        assert progress.total is None or progress.done <= progress.total, (snapshot, progress)
+                        seen[snapshot.capture_id] = progress.done
             self._world.wait_a_while()
 
     def count(self) -> None:

@@ -40,7 +40,7 @@ def copy_snapshot(ports: Ports, tenant: Tenant, identity: str, target: Tenant, *
         kind="copy",
         trigger=Trigger.COPY,
         description=description or source.description,
-        origin=Origin("", ports.clock.now(), _FIRST_EXECUTION, source.tenant, source.id, 0),
+        origin=Origin("", ports.clock.now(), _FIRST_EXECUTION, source.tenant, source.id, 0, source.entity_count),
     )
     user = copy_user(target, copy.id)
     try:

@@ -48,7 +48,7 @@ class Opened(NamedTuple):
 def open_import(ports: Ports, tenant: Tenant, wanted: ImportWanted) -> Opened:
     """Register the snapshot and begin the upload of each file."""
     state = ports.table.load(tenant).state
-    origin = Origin("", ports.clock.now())
+    origin = Origin("", ports.clock.now(), total=wanted.records)
     snapshot = register(
         ports, tenant, kind="import", trigger=Trigger.IMPORT, description=wanted.description, origin=origin
     )

@@ -15,6 +15,7 @@ from tidemark.domain.restore import Mode, Restore
 from tidemark.domain.snapshot import DamagedSnapshot, Origin, Snapshot, SnapshotId, Verification, parse_snapshot_id
 from tidemark.domain.tenant import Tenant, parse_tenant
 from tidemark.errors import InvalidRequest
+from tidemark.usecases.read_snapshots import TransferProgress
 from tidemark.usecases.restore_snapshot import Wish
 
 MAX_BODY_BYTES: Final = 16_384
@@ -141,7 +142,7 @@ def in_recycle_bin(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def detail(snapshot: Snapshot) -> dict[str, Any]:
+def detail(snapshot: Snapshot, progress: TransferProgress | None = None) -> dict[str, Any]:
     """A snapshot with what an operator wants to know. Members that have no value yet are left out."""
     more = {
         "trigger": snapshot.trigger.value,
@@ -155,11 +156,20 @@ def detail(snapshot: Snapshot) -> dict[str, Any]:
         "completedAt": milliseconds(snapshot.completed_at),
         "restoreId": snapshot.restore_id,
         "copiedFrom": snapshot.origin and _source(snapshot.origin),
+        "progress": progress and _progress(progress),
         "usedBy": sorted(snapshot.used_by) or None,
         "error": snapshot.failure and stored_failure(snapshot.failure),
         "verification": snapshot.verification and _verification(snapshot.verification),
     }
     return {**summary(snapshot), **{name: value for name, value in more.items() if value is not None}}
+
+
+def _progress(progress: TransferProgress) -> dict[str, int]:
+    """How many entities a copy or import has gone through, and of how many. Never 100 %: much follows the last one."""
+    if progress.total is None:
+        return {"done": progress.done}
+    percent = min(99, 100 * progress.done // progress.total) if progress.total else 0
+    return {"done": progress.done, "total": progress.total, "percent": percent}
 
 
 def _source(origin: Origin) -> dict[str, Any] | None:
