@@ -19,6 +19,7 @@ from tidemark.engine.transfer.sorting import Progress
 from tidemark.errors import RestoreNotFound, SnapshotNotFound, TidemarkError, Unavailable
 from tidemark.ports import Ports
 from tidemark.usecases import capture_phases, dry_run_phases, entities, restore_phases, transfer_phases
+from tidemark.usecases.import_snapshot import Opened
 
 TENANT = Tenant("smartcity")
 
@@ -166,6 +167,11 @@ def _sort_file(ports: Ports, started: Started, file: int, run: Invoke) -> None:
 
     while (place := run(partial(some, place))) is not None:
         pass
+
+
+def upload_urls(ports: Ports, opened: Opened, number: int) -> list[str]:
+    """The addresses to which the parts of a file are still to be PUT."""
+    return [url for url in opened.upload_urls(ports, number, 3600) if url is not None]
 
 
 def retried[T](tries: int, phase: Callable[[], T]) -> T:

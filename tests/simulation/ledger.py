@@ -15,13 +15,15 @@ from tidemark.errors import (
     RecordExists,
     SnapshotNotCompleted,
     SnapshotNotFound,
+    TransferCancelled,
     TransferEnded,
 )
 from tidemark.ports import Catalog
 
 _ENDS: Final = {SnapshotStatus.COMPLETED, SnapshotStatus.FAILED}
-_REASONS: Final = (AwsFailure, ImportIncomplete, SnapshotNotCompleted, SnapshotNotFound, TransferEnded)
-_FAILS: Final = {one.__name__ for one in _REASONS}
+_REASONS: Final = (AwsFailure, ImportIncomplete, TransferCancelled, TransferEnded)
+# A copy's source may go before it is held.
+_EARLY_REASONS: Final = (*_REASONS, SnapshotNotCompleted, SnapshotNotFound)
 
 
 class Ledger:
@@ -101,15 +103,23 @@ class Ledger:
         assert (now.manifest, now.entity_count) == (before.manifest, before.entity_count), (before, now, "it changed")
         assert before.digest in {None, now.digest}, (before, now, "the digest changed")
         one, other = before.export, now.export
+        if now.status is SnapshotStatus.DELETED and before.status is not now.status:
+            assert one is None or one.status is not ExportStatus.PREPARING, (
+                before,
+                now,
+                "it was deleted under an export",
+            )
         if one is not None and other is not None and one.transfer_id == other.transfer_id:
             assert one.status in {ExportStatus.PREPARING, other.status}, (before, now, "an export that was over moved")
 
     def _check_failures(self, now: Snapshot) -> None:
         """Nothing fails but what AWS, time or its own files would not let be, or what nobody drives any more."""
-        failures = (now.failure if now.origin is not None else None, now.export and now.export.failure)
-        for code in (failure.code for failure in failures if failure is not None):
-            # What it stored on its way may have expired.
-            may_miss = self.expired and now.trigger is not Trigger.COPY
-            bad_files = now.trigger is Trigger.IMPORT and (now.tenant, now.id) not in self._held
-            rightly = code in _FAILS or may_miss or (bad_files and code == ImportRefused.__name__)
-            assert rightly, (now, "it failed without a reason")
+        failures = (now.failure if now.origin is not None else None, now.export.failure if now.export else None)
+        begun = now.origin is None or now.origin.shards > 0
+        codes = {reason.__name__ for reason in (_REASONS if begun else _EARLY_REASONS)}
+        if now.trigger is Trigger.IMPORT and (now.tenant, now.id) not in self._held:
+            codes.add(ImportRefused.__name__)
+        # What it stored on its way may have expired.
+        may_miss = self.expired and now.trigger is not Trigger.COPY
+        for failure in failures:
+            assert failure is None or may_miss or failure.code in codes, (now, "it failed without a reason")

@@ -226,6 +226,7 @@ def _beside_movers(world: World, movers: Movers) -> Actors:
             "capture": lambda: world.capturer(2),
             "delete-1": lambda: world.deleter(6, seed + 3),
             "delete-2": lambda: movers.deleter(4, seed + 4),
+            "delete-3": lambda: movers.deleter(6, seed + 9, TENANT),
             "copy-1": lambda: movers.copier(3, seed + 5),
             "copy-2": lambda: movers.copier(3, seed + 6),
         },
@@ -247,6 +248,7 @@ def _beside_movers(world: World, movers: Movers) -> Actors:
     every = random.Random(f"pauses of {seed}").choice((_SHORT, _SHORT, (*_SHORT, timedelta(days=8))))
     others: Actors = {
         "operator": lambda: world.operator(6),
+        "watcher": lambda: movers.watcher(4),
         "collect-1": lambda: world.collector(4, TENANT, every),
         "collect-2": lambda: world.collector(4, STAGING, every),
     }

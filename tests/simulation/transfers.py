@@ -13,7 +13,7 @@ from typing import NamedTuple
 import requests
 import zstandard
 
-from tests.driving import TENANT, doc, key
+from tests.driving import TENANT, doc, key, upload_urls
 from tests.fakes import MemoryLinks
 from tests.fakes.links import LinkExpired
 from tests.simulation.fates import Died
@@ -36,8 +36,9 @@ from tidemark.errors import (
 )
 from tidemark.usecases.copy_snapshot import copy_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
-from tidemark.usecases.export_snapshot import Exported, export_snapshot
-from tidemark.usecases.import_snapshot import ImportWanted, Opened, open_import, start_import
+from tidemark.usecases.export_snapshot import Exported, cancel_export, export_snapshot
+from tidemark.usecases.import_snapshot import ImportWanted, Opened, open_import, read_import, start_import
+from tidemark.usecases.read_snapshots import transfer_progress
 
 STAGING = Tenant("staging")
 TENANTS = (TENANT, STAGING)
@@ -74,7 +75,7 @@ class Movers:
 
     def exporter(self, times: int, seed: int) -> None:
         """Ask for exports until they are ready, and fetch them."""
-        choice = random.Random(seed)
+        ports, choice = self._world.ports(), random.Random(seed)
         for _ in range(times):
             source = self._pick(choice)
             if source is None:
@@ -84,6 +85,8 @@ class Movers:
                 with suppress(Died, Unavailable, *_REFUSALS):
                     if self._export(source):
                         break
+                    if choice.random() < 0.05:
+                        self._world.process(partial(cancel_export, ports, source.tenant, source.id), 4)
                 self._world.wait_a_while()
 
     def importer(self, times: int, seed: int) -> None:
@@ -93,7 +96,8 @@ class Movers:
             taken = choice.choice(self._taken) if self._taken and choice.random() < 0.5 else self._made_up(choice)
             tenant = choice.choice(TENANTS)
             with suppress(Died, Unavailable, *_REFUSALS):
-                opened = self._world.process(partial(open_import, ports, tenant, taken.wanted), 10)
+                made = self._world.process(partial(open_import, ports, tenant, taken.wanted), 10)
+                opened = read_import(self._world.base, tenant, made.id)
                 if taken.content is not None:
                     self._world.ledger.must_hold(tenant, opened.snapshot.id, taken.content)
                 self._upload(opened, taken)
@@ -101,15 +105,37 @@ class Movers:
                     self._world.process(partial(start_import, ports, tenant, opened.snapshot.id), 12)
 
     def deleter(self, deletes: int, seed: int, tenant: Tenant = STAGING) -> None:
-        """Delete snapshots of a tenant, whatever they are just now."""
+        """Delete snapshots of a tenant, whatever they are just now, and mostly what is being copied."""
         ports, choice = self._world.ports(), random.Random(seed)
         for _ in range(deletes):
             found = [one for one in ports.catalog.snapshots(tenant) if not one.forgotten]
+            copied = {
+                one.origin.snapshot_id
+                for target in TENANTS
+                for one in ports.catalog.snapshots(target)
+                if one.status is SnapshotStatus.CREATING and one.origin is not None
+            }
             if found:
+                found = [one for one in found if one.id in copied] or found
                 with suppress(Died, Unavailable, *_REFUSALS):
                     one = choice.choice(found)
                     delete = partial(delete_snapshot, recycle_bin_days=self._world.bin_days)
                     self._world.process(partial(delete, ports, tenant, one.id), 5)
+            self._world.wait_a_while()
+
+    def watcher(self, looks: int) -> None:
+        """Look at the progress of copies and imports, which never goes back and never passes its total."""
+        ports = self._world.ports()
+        seen: dict[str, int] = {}
+        for _ in range(looks):
+            for tenant in TENANTS:
+                for snapshot in ports.catalog.snapshots(tenant):
+                    progress = transfer_progress(ports, snapshot)
+                    if progress is not None:
+                        before = seen.get(snapshot.capture_id, 0)
+                        assert progress.done >= before, (snapshot, before, progress, "progress went back")
+                        assert progress.total is None or progress.done <= progress.total, (snapshot, progress)
+                        seen[snapshot.capture_id] = progress.done
             self._world.wait_a_while()
 
     def count(self) -> None:
@@ -176,7 +202,7 @@ class Movers:
         """Send the files, unless there is nothing to send them to any more."""
         world = self._world
         for number, file in enumerate(taken.files):
-            [url] = opened.upload_urls(world.base, number, 3600)
+            [url] = upload_urls(world.base, opened, number)
             with world.scheduler.unseen(), suppress(LinkExpired, ObjectNotFound):
                 _sending(world)(url, file)
             world.scheduler.pause("upload")

@@ -1,5 +1,7 @@
 """POST /v2/snapshots/import: begin a snapshot that will be made of uploaded files."""
 
+from msgspec import to_builtins
+
 from tidemark import web
 from tidemark.dialects.idempotency import once
 from tidemark.dialects.ngsi import exports, imports, snapshots
@@ -14,7 +16,7 @@ def begin(ports: Ports, request: Request) -> Response:
     kept = register(ports, request)
     told = parse_json(kept.body.encode())
     opened = read_import(ports, request.tenant, told["id"])
-    document = {**imports.render(ports, opened, expires_s), **told}
+    document = {**to_builtins(imports.render(ports, opened, expires_s)), **told}
     return json_response(kept.status, document, snapshots.location(opened.snapshot.id))
 
 

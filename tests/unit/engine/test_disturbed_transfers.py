@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.driving import TENANT, content, run_transfer
+from tests.driving import TENANT, content, run_transfer, upload_urls
 from tests.fakes import ManualClock, MemoryPayloads, MemoryWorkflows
 from tests.unit.engine.disturbed import Counter, Death, calls_of, days_pass, numbered, world
 from tests.unit.engine.test_copies import STAGING, layered
@@ -22,8 +22,9 @@ from tidemark.errors import AwsFailure, ExportFailed, Throttled, Unavailable
 from tidemark.ports import Ports
 from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.copy_snapshot import copy_snapshot
-from tidemark.usecases.export_snapshot import export_snapshot
-from tidemark.usecases.import_snapshot import open_import, start_import
+from tidemark.usecases.delete_snapshot import delete_snapshot
+from tidemark.usecases.export_snapshot import cancel_export, export_snapshot
+from tidemark.usecases.import_snapshot import open_import, read_import, start_import
 
 TRIES: Final = 3
 FILES: Final = [ndjson(*(entity(number) for number in range(9))), ndjson(*(entity(number) for number in range(9, 16)))]
@@ -51,9 +52,9 @@ def export(ports: Ports, beside: Ports) -> None:
 
 
 def import_(ports: Ports, beside: Ports) -> None:
-    begun = open_import(ports, STAGING, imports.parse_import(of_files(*FILES)))
+    begun = read_import(beside, STAGING, open_import(ports, STAGING, imports.parse_import(of_files(*FILES))).id)
     for number, file in enumerate(FILES):
-        [url] = begun.upload_urls(ports, number, 3600)
+        [url] = upload_urls(ports, begun, number)
         links_of(beside).send(url, file)
     for _ in range(2):
         # Whoever hears nothing, or that AWS was away, asks again.
@@ -111,7 +112,7 @@ def collected(ports: Ports) -> None:
 def whole_or_nothing(ports: Ports, wanted: int) -> list[SnapshotStatus]:
     """What is there is right and nothing else is there; how what was made has ended."""
     needed: set[str] = set()
-    ends = []
+    ends: list[SnapshotStatus] = []
     for snapshot in (*ports.catalog.snapshots(TENANT), *ports.catalog.snapshots(STAGING)):
         assert not snapshot.used_by, snapshot
         assert snapshot.status in {SnapshotStatus.COMPLETED, SnapshotStatus.FAILED}, snapshot
@@ -241,3 +242,48 @@ def test_transfer_under_way_survives_a_collection_that_dies_at_any_call(name: st
             assert newest_of(ports).status is SnapshotStatus.COMPLETED, (fatal, newest_of(ports).failure)
             assert len(content(ports, newest_of(ports).id, STAGING)) == entities_of(ports, name)
     assert fatal > 10
+
+
+class Hooked(Counter):
+    """Something happens before a certain call, whatever becomes of the call then."""
+
+    def __init__(self, at: int, happens: Callable[[], object]) -> None:
+        super().__init__()
+        self._at = at
+        self._happens = happens
+
+    def before(self) -> None:
+        super().before()
+        if self.calls == self._at:
+            self._happens()
+
+
+@moves
+def test_transfer_that_is_cancelled_at_any_call_is_over_and_leaves_nothing(name: str) -> None:
+    at, calls = 0, 1
+    while at < calls:
+        at += 1
+        ports = world()
+        source = layered(ports)
+        held = content(ports, source.id)
+        MOVES[name](ports, ports)
+
+        def cancel(ports: Ports = ports, source: Snapshot = source) -> None:
+            if name == "export":
+                cancel_export(ports, TENANT, source.id)
+            else:
+                delete_snapshot(ports, STAGING, newest_of(ports).id)
+
+        hooked = Hooked(at, cancel)
+        execute(numbered(ports, hooked), ports)
+        calls = hooked.calls
+        assert not newest(ports).used_by
+        if name != "export":
+            assert newest_of(ports).status is SnapshotStatus.DELETED
+            days_pass(ports)
+        collected(ports)
+        whole_or_nothing(ports, entities_of(ports, name))
+        if name != "export":
+            assert list(ports.catalog.snapshots(STAGING)) == []
+        asked_again(ports, name)
+        assert content(ports, source.id) == held

@@ -31,12 +31,14 @@ _ONLY_FILE: Final = "upload"
 
 
 class UploadBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A file that is to be uploaded: in parts of this size, the last one smaller, each by a PUT to its address."""
+    """A file that is to be uploaded: in parts of this size, the last one smaller, each by a PUT to its address, or
+    null where it has arrived.
+    """
 
     name: str
     size_bytes: Annotated[int, Meta(ge=0)]
     part_size_bytes: Annotated[int, Meta(ge=1)]
-    urls: list[str]
+    urls: list[str | None]
 
 
 class OpenedImport(SnapshotSummary, frozen=True, kw_only=True):
@@ -87,7 +89,7 @@ def parse_import(document: object) -> ImportWanted:
 
 
 def render(ports: Ports, opened: Opened, expires_s: int) -> OpenedImport:
-    """The snapshot that waits for its files, and where to PUT each part of them."""
+    """The snapshot that waits for its files, and where to PUT each part of them; null for one that has arrived."""
     members_told = summary_members(opened.snapshot)
     members_told["expires_at"] = or_unset(milliseconds(ports.clock.now() + timedelta(seconds=expires_s)))
     files = [
