@@ -13,7 +13,7 @@ from tests.fakes import memory_ports
 from tests.tally import TALLY
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.domain.live import Layout
-from tidemark.domain.restore import StagedPart
+from tidemark.domain.restore import DamagedRestore, StagedPart
 from tidemark.domain.snapshot import DamagedSnapshot
 from tidemark.errors import CatalogCorrupt, SnapshotNotFound
 from tidemark.ports import Ports
@@ -125,6 +125,20 @@ def test_record_of_another_tenant_is_corrupt_when_it_is_put_in_its_place(shelf: 
     shelf.store(foreign | {"pk": {"S": "TENANT#acme"}})
     with pytest.raises(CatalogCorrupt, match=PLACE):
         shelf.catalog.snapshot(ACME, snapshot().id)
+
+
+def test_other_restores_are_found_when_the_record_of_one_is_damaged(shelf: Shelf) -> None:
+    oldest, middle, newest = (shelf.catalog.add_restore(restore(second)) for second in range(3))
+    other, row, _ = shelf.rows("RESTORE#")
+    for bad in altered(row, other).values():
+        shelf.store(bad)
+        first, damaged, last = shelf.catalog.found_restores(ACME)
+        assert (first, last) == (newest, oldest)
+        assert isinstance(damaged, DamagedRestore)
+        assert (damaged.id, damaged.created_at) == (middle.id, middle.created_at.replace(microsecond=0))
+        assert damaged.failure.code == "CatalogCorrupt"
+        assert row["sk"]["S"] in damaged.failure.message
+        TALLY["corruption matrix, damages noticed and named"] += 1
 
 
 def test_other_snapshots_are_found_when_the_record_of_one_is_damaged(shelf: Shelf) -> None:

@@ -146,6 +146,36 @@ def test_diff_tells_what_became_of_entities(city: City) -> None:
     assert city.tidemark("snapshots", "diff", snapshot, "live", "--change", "lost").code == 1
 
 
+def test_what_is_said_about_a_snapshot_is_changed(city: City) -> None:
+    snapshot = city.snapshot("--label", "env=prod", "--label", "release=2.1.0", "--expires-in", "P1D")
+    ok(city.tidemark("snapshots", "update", snapshot, "-d", "keep", "--label", "keep=yes", "--remove-label", "env"))
+    told = ok(city.tidemark("snapshots", "show", snapshot, "--json")).json()
+    assert (told["description"], told["labels"]) == ("keep", {"release": "2.1.0", "keep": "yes"})
+    assert "expiresAt" in told
+    assert ok(city.tidemark("snapshots", "update", snapshot, "--no-expiry", "--json")).out == ""
+    told = ok(city.tidemark("snapshots", "show", snapshot, "--json")).json()
+    assert ("expiresAt" in told, told["description"]) == (False, "keep")
+    assert city.tidemark("snapshots", "update", snapshot, "--expires-in", "soon").code == 1
+    assert city.tidemark("snapshots", "update", "snapshot_2020-01-01T00-00-00Z", "-d", "x").code == 3
+
+
+def test_entity_is_followed_through_the_snapshots(city: City) -> None:
+    city.rooms(1, 1)
+    first = city.snapshot("-d", "before")
+    city.snapshot()
+    city.rooms(1, 2)
+    last = city.snapshot()
+    room = city.entities()[0]["id"]
+    told = ok(city.tidemark("entities", "history", room, "--json")).json()
+    assert [(one["snapshotId"], one["change"]) for one in told] == [(last, "updated"), (first, "created")]
+    assert told[0]["entity"] == city.entities()[0]
+    said = ok(city.tidemark("entities", "history", room, "--attrs", "temperature", "--limit", "1"))
+    assert "temperature=2" in said.out
+    assert first not in said.out
+    assert "--offset 1" in said.err
+    assert city.tidemark("entities", "history", "urn:none").code == 3
+
+
 # --- restores
 
 
@@ -244,6 +274,7 @@ def test_restores_are_listed_and_watched(city: City) -> None:
     assert (done["status"], done["percent"]) == ("completed", 100)
     assert ok(city.tidemark("restores", "list", "--json")).json()[0]["id"] == begun["restoreId"]
     assert begun["restoreId"] in ok(city.tidemark("restores", "list")).out
+    assert ok(city.tidemark("restores", "show", begun["restoreId"], "--json")).json() == done
     late = city.tidemark("restores", "cancel", begun["restoreId"])
     assert late.code == 4
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from tidemark.domain.api_key import ApiKey
-from tidemark.domain.restore import Restore, StagedPart
+from tidemark.domain.restore import DamagedRestore, Restore, StagedPart
 from tidemark.domain.snapshot import DamagedSnapshot, Snapshot
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import KeyNotFound, NotFound, RecordExists, RestoreNotFound, SnapshotNotFound, StaleRecord
@@ -113,6 +113,9 @@ class MemoryCatalog:
         with self._lock:
             found = [restore for (owner, _), restore in self._restores.records.items() if owner == tenant]
         yield from sorted(found, key=_age, reverse=True)
+
+    def found_restores(self, tenant: Tenant) -> Iterator[Restore | DamagedRestore]:
+        yield from self.restores(tenant)
 
     def replace_restore(self, restore: Restore) -> Restore:
         with self._lock:

@@ -1,23 +1,27 @@
-"""What callers see when the record of a snapshot is damaged: the others, and which one it is."""
+"""What callers see when the record of a snapshot or restore is damaged: the others, and which one it is."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from functions.ngsi.delete_snapshot import handler as delete_snapshot
+from functions.ngsi.get_restore import handler as get_restore
 from functions.ngsi.get_snapshot import handler as get_snapshot
+from functions.ngsi.list_restores import handler as list_restores
 from functions.ngsi.list_snapshots import handler as list_snapshots
-from functions.ngsi.restore_snapshot import handler as restore_snapshot
+from functions.ngsi.restore_snapshot import handler as restore_handler
 from tests.contract.aws import MOTO, client_of, table_on
-from tests.driving import TENANT, key, put
+from tests.driving import TENANT, key, put, run_restore
 from tests.handlers.rest import assert_error, call, request
 from tidemark import bootstrap
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
+from tidemark.domain.restore import StagedPart
 from tidemark.ports import Ports
 from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
 GOOD = "snapshot_2026-01-15T10-00-00Z"
 BAD = "snapshot_2026-01-15T10-00-00Z-2"
@@ -77,7 +81,7 @@ def test_recycle_bin_is_listed_when_a_record_is_damaged(capsys: pytest.CaptureFi
     [
         ("get_snapshot", get_snapshot, ""),
         ("delete_snapshot", delete_snapshot, ""),
-        ("restore_snapshot", restore_snapshot, "/restore"),
+        ("restore_snapshot", restore_handler, "/restore"),
     ],
 )
 def test_request_for_the_damaged_one_says_what_is_damaged(
@@ -87,3 +91,70 @@ def test_request_for_the_damaged_one_says_what_is_damaged(
     assert_error(answer, 500, "InternalServerError", "damaged", PLACE)
     [(tenant, sentence)] = _told(capsys)
     assert (tenant, PLACE in sentence) == (TENANT, True)
+
+
+GOOD_RESTORE = "restore_2026-01-15T10-00-00Z"
+BAD_RESTORE = "restore_2026-01-15T10-00-00Z-2"
+RESTORE_PLACE = "RESTORE#2026-01-15T10-00-00Z#000002"
+
+
+@pytest.fixture
+def restored(ports: Ports) -> Iterator[Callable[[str], None]]:
+    """Two restores, the second under way; damages a record in the catalog by the sort key that it has."""
+    with client_of("dynamodb", MOTO) as client, table_on(client) as table:
+        fresh = replace(ports, catalog=DynamoCatalog(client, table))
+        put(fresh, {key(number): number for number in range(4)})
+        create_snapshot(fresh, TENANT)
+        assert restore_snapshot(fresh, TENANT, GOOD, Wish(safety_snapshot=False)).id == GOOD_RESTORE
+        run_restore(fresh, GOOD_RESTORE)
+        assert restore_snapshot(fresh, TENANT, GOOD, Wish(safety_snapshot=False)).id == BAD_RESTORE
+        fresh.catalog.record_part(TENANT, BAD_RESTORE, StagedPart(99, 3, ()))
+
+        def damage(place: str) -> None:
+            [row] = [row for row in client.scan(TableName=table)["Items"] if row["sk"]["S"] == place]
+            client.put_item(TableName=table, Item=row | {"record": {"S": row["record"]["S"][:-1]}})
+
+        with bootstrap.use(fresh):
+            yield damage
+
+
+def _restores(**query: str) -> Any:
+    answer = call(list_restores.handler, request("ngsi", "list_restores", tenant=TENANT, query=query))
+    assert answer.status == 200, answer
+    assert answer.headers.get("Fiware-Total-Count") in {None, "2"}
+    return answer.json
+
+
+def test_list_of_restores_shows_the_others_and_names_the_damaged_one(
+    restored: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = _restores()
+    assert [(one["id"], one["done"]) for one in whole] == [(BAD_RESTORE, 3), (GOOD_RESTORE, 4)]
+    assert _told(capsys) == []
+    restored(RESTORE_PLACE)
+    bad, good = _restores(options="count")
+    assert good == whole[1]
+    assert list(bad) == ["id", "status", "createdAt", "error"]
+    assert (bad["id"], bad["status"], bad["createdAt"]) == (BAD_RESTORE, "failed", "2026-01-15T10:00:00Z")
+    assert bad["error"]["code"] == "CatalogCorrupt"
+    assert RESTORE_PLACE in bad["error"]["description"]
+    [(tenant, sentence)] = _told(capsys)
+    assert (tenant, RESTORE_PLACE in sentence) == (TENANT, True)
+    [row] = _restores(limit="1", offset="1")
+    assert row == good
+    answer = call(
+        get_restore.handler, request("ngsi", "get_restore", tenant=TENANT, path=f"/v2/restores/{BAD_RESTORE}")
+    )
+    assert_error(answer, 500, "InternalServerError", "damaged", RESTORE_PLACE)
+
+
+def test_restore_is_listed_when_what_its_workers_noted_is_damaged(
+    restored: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    restored("PART#000099")
+    assert [(one["id"], one["status"], one["done"]) for one in _restores()] == [
+        (BAD_RESTORE, "restoring", 0),
+        (GOOD_RESTORE, "completed", 4),
+    ]
+    [(_, sentence)] = _told(capsys)
+    assert "PART#000099" in sentence

@@ -1,15 +1,18 @@
 """Requests with an `Idempotency-Key`: sent again, they are answered again and not obeyed again."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from functions.ngsi.copy_snapshot import handler as copy_snapshot
 from functions.ngsi.create_snapshot import handler as create_snapshot
 from functions.ngsi.delete_snapshot import handler as delete_snapshot
+from functions.ngsi.open_import import handler as open_import
 from functions.ngsi.restore_snapshot import handler as restore_snapshot
-from tests.fakes import ManualClock
+from tests.fakes import ManualClock, MemoryCatalog, MemoryLinks, MemoryWorkflows
+from tests.fakes.links import LinkExpired
 from tests.handlers.phases import write
 from tests.handlers.rest import Answer, assert_error, call, request
 from tidemark import bootstrap
@@ -21,6 +24,8 @@ from tidemark.ports import Ports
 
 SMARTCITY = Tenant("smartcity")
 HARBOUR = Tenant("harbour")
+STAGING = Tenant("staging")
+FILES = {"files": [{"name": "a", "sizeBytes": 3}, {"name": "b", "sizeBytes": 4}]}
 DAY_S = 24 * 3600
 
 
@@ -34,6 +39,21 @@ def restore(key: str, snapshot_id: str, body: object = None) -> Answer:
     path = f"/v2/snapshots/{snapshot_id}/restore"
     event = request("ngsi", "restore_snapshot", body=body, headers={"Idempotency-Key": key}, path=path)
     return call(restore_snapshot.handler, event)
+
+
+def copy(key: str, snapshot_id: str, body: object = None, tenant: str = SMARTCITY) -> Answer:
+    path = f"/v2/snapshots/{snapshot_id}/copy"
+    headers = {"Idempotency-Key": key}
+    event = request(
+        "ngsi", "copy_snapshot", body=body or {"service": STAGING}, headers=headers, path=path, tenant=tenant
+    )
+    event["requestContext"]["authorizer"]["tenants"] = "*"
+    return call(copy_snapshot.handler, event)
+
+
+def import_(key: str, body: object = None, **query: str) -> Answer:
+    event = request("ngsi", "open_import", body=body or FILES, headers={"Idempotency-Key": key}, query=query)
+    return call(open_import.handler, event)
 
 
 def snapshots_of(ports: Ports, tenant: Tenant = SMARTCITY) -> list[Snapshot]:
@@ -97,6 +117,38 @@ def test_request_can_be_sent_again_when_it_was_refused(ports: Ports) -> None:
     assert len(snapshots_of(ports)) == 1
 
 
+@pytest.mark.parametrize("route", ["create", "copy", "import"])
+def test_second_of_two_at_once_is_told_to_ask_again_and_then_answered_as_the_first(ports: Ports, route: str) -> None:
+    made = create(None).json["id"]
+    before = len(snapshots_of(ports)) + len(snapshots_of(ports, STAGING))
+    routes: dict[str, Callable[[], Answer]] = {
+        "create": lambda: create("K"),
+        "copy": lambda: copy("K", made),
+        "import": lambda: import_("K"),
+    }
+    ask = routes[route]
+    within: list[Answer] = []
+
+    class Overtaken(MemoryCatalog):
+        """Sends the same again while the first is being served."""
+
+        def add_snapshot(self, snapshot: Snapshot) -> Snapshot:
+            if not within:
+                within.append(ask())
+            return ports.catalog.add_snapshot(snapshot)
+
+        def __getattribute__(self, name: str) -> Any:
+            own = name in {"add_snapshot", "__class__"}
+            return object.__getattribute__(self, name) if own else getattr(ports.catalog, name)
+
+    with bootstrap.use(replace(ports, catalog=Overtaken())):
+        first = ask()
+    assert_error(within[0], 409, "Conflict", "being served")
+    assert within[0].headers["Retry-After"] == "2"
+    assert ask().json["id"] == first.json["id"]
+    assert len(snapshots_of(ports)) + len(snapshots_of(ports, STAGING)) == before + 1
+
+
 def test_request_is_a_conflict_with_a_word_on_when_to_ask_while_it_is_being_served(ports: Ports) -> None:
     class Busy:
         def once(self, *_: Any) -> dict[str, Any]:
@@ -145,6 +197,88 @@ def test_restore_answers_the_same_even_if_its_snapshot_is_gone(ports: Ports) -> 
     deleted = call(delete_snapshot.handler, request("ngsi", "delete_snapshot", path=f"/v2/snapshots/{made}"))
     assert deleted.status == 204
     assert restore("K", made) == first
+
+
+def test_copy_answers_the_same_when_it_is_sent_again(ports: Ports) -> None:
+    made = create(None).json["id"]
+    first = copy("K", made)
+    pass_s(ports, 3600)
+    assert first.status == 202
+    assert copy("K", made) == first
+    assert [one.id for one in snapshots_of(ports, STAGING)] == [first.json["id"]]
+    assert isinstance(ports.workflows, MemoryWorkflows)
+    assert len(ports.workflows.started) == 1
+
+
+@pytest.mark.parametrize("other", [{"service": HARBOUR}, {"service": STAGING, "description": "other"}])
+def test_copy_is_a_conflict_when_the_key_was_used_for_another_body(ports: Ports, other: object) -> None:
+    made = create(None).json["id"]
+    copy("K", made)
+    assert_error(copy("K", made, other), 409, "Conflict", "another request was made with this key")
+    assert (len(snapshots_of(ports, STAGING)), len(snapshots_of(ports, HARBOUR))) == (1, 0)
+
+
+def test_copy_is_a_conflict_when_the_key_was_used_for_another_snapshot(ports: Ports) -> None:
+    one, two = create(None).json["id"], create(None).json["id"]
+    copy("K", one)
+    assert_error(copy("K", two), 409, "Conflict", "another request was made with this key")
+
+
+def test_copies_from_two_tenants_into_one_are_two_though_key_snapshot_and_body_are_the_same(ports: Ports) -> None:
+    one = create(None).json["id"]
+    two = create(None, tenant=HARBOUR).json["id"]
+    assert one == two
+    ids = {copy("K", one, tenant=tenant).json["id"] for tenant in (SMARTCITY, HARBOUR)}
+    assert len(ids) == len(snapshots_of(ports, STAGING)) == 2
+
+
+def test_copy_can_be_asked_again_when_it_was_refused(ports: Ports) -> None:
+    missing = "snapshot_2020-01-01T00-00-00Z"
+    assert_error(copy("K", missing), 404, "NotFound")
+    assert copy("K", create(None).json["id"]).status == 202
+
+
+def test_import_is_opened_once_and_each_answer_has_addresses_that_are_good_for_its_own_time(ports: Ports) -> None:
+    links = ports.links
+    assert isinstance(links, MemoryLinks)
+    first = import_("K", expiresIn="60")
+    pass_s(ports, 61)
+    again = import_("K", expiresIn="120")
+    told = [{name: value for name, value in one.json.items() if name != "expiresAt"} for one in (first, again)]
+    for one in told:
+        one["files"] = [{**file, "urls": len(file["urls"])} for file in one["files"]]
+    assert told[0] == told[1]
+    assert (first.status, first.headers["Location"]) == (again.status, again.headers["Location"])
+    assert (first.json["expiresAt"], again.json["expiresAt"]) == (
+        "2026-01-15T10:01:00.000Z",
+        "2026-01-15T10:03:01.000Z",
+    )
+    with pytest.raises(LinkExpired):
+        links.send(first.json["files"][0]["urls"][0], b"abc")
+    links.send(again.json["files"][0]["urls"][0], b"abc")
+    assert len(snapshots_of(ports)) == 1
+
+
+def test_import_is_a_conflict_when_the_key_was_used_for_another_body(ports: Ports) -> None:
+    import_("K")
+    assert_error(import_("K", {"sizeBytes": 3}), 409, "Conflict", "another request was made with this key")
+    assert len(snapshots_of(ports)) == 1
+
+
+def test_import_keeps_no_address_since_that_is_a_permission(ports: Ports) -> None:
+    kept: list[str] = []
+
+    class Noting:
+        def once(self, tenant: Tenant, asked: Asked, answer: Any) -> dict[str, Any]:
+            told = ports.repeats.once(tenant, asked, answer)
+            kept.append(str(told))
+            return told
+
+    with bootstrap.use(replace(ports, repeats=Noting())):
+        url = import_("K").json["files"][0]["urls"][0]
+    assert "http" in url
+    assert len(kept) == 1
+    assert "http" not in kept[0]
 
 
 class Lossy:

@@ -15,6 +15,7 @@ from tests.local.demo_client import Client, DemoFailed, Listing
 from tests.local.demo_parts import TEST_TENANT, Parts
 from tests.local.demo_reader import AFTER, BEFORE, Reader
 from tests.local.demo_story import Step, Story
+from tests.local.demo_transfer import IMPORT_TENANT, Transfer
 from tests.local.deployer import DeployError
 from tests.local.keys import headers_of, seed_key
 from tests.local.stack import LocalStack
@@ -61,6 +62,7 @@ class Demo:
         loaded = self._load()
         backup = self._create(loaded)
         wrecked = self._parts(loaded, self._wreck(loaded), backup)
+        self._transfer(loaded, backup)
         restore = self._restore("Restore it while a reader keeps reading", backup, {}, wrecked, loaded)
         self._prove("Compare all entities with what was loaded", loaded)
         safety = self._find_safety_snapshot(restore, wrecked)
@@ -107,13 +109,21 @@ class Demo:
     def _parts(self, loaded: Listing, wrecked: Listing, backup: str) -> Listing:
         """See what a restore would do, look inside, take a part, put it elsewhere; what is live then."""
         first = next(city(ENTITIES))
-        with Client(self._stack.url, {**self._headers, "Fiware-Service": TEST_TENANT}) as elsewhere:
+        with self._connect(TEST_TENANT) as elsewhere:
             parts = Parts(self._story, self._client, elsewhere, self._follow_quietly)
             parts.see_first(backup, self._wreckage)
+            parts.compare(backup, self._wreckage)
             parts.look_inside(backup, first)
             wrecked = parts.restore_one_type(backup, first["type"], loaded, wrecked)
             parts.restore_elsewhere(backup, loaded)
         return wrecked
+
+    def _transfer(self, loaded: Listing, backup: str) -> None:
+        """Take the snapshot out as files, and bring them in again elsewhere."""
+        with self._connect(IMPORT_TENANT) as elsewhere:
+            transfer = Transfer(self._story, self._client, elsewhere)
+            manifest, files = transfer.export(backup)
+            transfer.import_(manifest, files, loaded)
 
     def _restore(self, title: str, snapshot: str, wanted: dict[str, Any], before: Listing, after: Listing) -> str:
         with self._story.step(title) as step:
@@ -190,8 +200,8 @@ class Demo:
             _same("the list", self._client.expect(200, "GET", "/v2/snapshots").json(), [])
             step.result = f"{len(expected)} deleted, none left"
 
-    def _connect(self) -> Client:
-        return Client(self._stack.url, self._headers)
+    def _connect(self, tenant: str = _TENANT) -> Client:
+        return Client(self._stack.url, {**self._headers, "Fiware-Service": tenant})
 
 
 def _same(what: str, found: object, expected: object) -> None:

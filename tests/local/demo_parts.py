@@ -1,6 +1,6 @@
 """The demo's middle: what an operator does before all is put back.
 
-See first, look inside, take a part, put it elsewhere.
+See first, compare, look inside, take a part, put it elsewhere.
 """
 
 import json
@@ -37,6 +37,23 @@ class Parts:
                 raise DemoFailed(f"the plan must count {expected}; it counts {counts}")
             step.tell(f"{plan['plan']}, to be carried out while nothing is written")
             step.result = ", ".join(f"{count} {kind}" for kind, count in plan["changes"].items())
+
+    def compare(self, backup: str, expected: Mapping[str, int]) -> None:
+        """The difference between the snapshot and what is live is the wreckage, told entity by entity."""
+        # A restore would undo it: what it creates again is what was deleted since.
+        since = {**expected, "created": expected["deleted"], "deleted": expected["created"]}
+        with self._story.step("Compare the snapshot with what is live") as step:
+            path = f"/v2/snapshots/{backup}/diff?with=live&change=updated&limit=1"
+            found = self._client.expect(200, "GET", path).json()
+            if found["counts"] != since:
+                raise DemoFailed(f"the difference must be {since}; it is {found['counts']}")
+            [first] = found["entities"]
+            name, sides = next(iter(first["attributes"].items()))
+            old, new = (sides[side]["value"] for side in ("old", "new"))
+            if old == new:
+                raise DemoFailed(f"{name} of {first['id']} is listed though it has the value {old!r} on both sides")
+            step.tell(f"{first['id']}: {name} was {old}, is {new}")
+            step.result = ", ".join(f"{count} {kind}" for kind, count in found["counts"].items())
 
     def look_inside(self, backup: str, entity: Mapping[str, Any]) -> None:
         """One entity as it was, and how it came to be what it is."""

@@ -30,7 +30,7 @@ from tidemark.usecases.cancel_restore import cancel_restore
 from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
-from tidemark.usecases.read_restores import list_restores
+from tidemark.usecases.read_restores import RestoreProgress, list_restores
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 from tidemark.usecases.undelete_snapshot import undelete_snapshot
 
@@ -268,6 +268,7 @@ class World:
         ports = self.ports()
         for _ in range(looks):
             for seen in list_restores(ports, TENANT, limit=100, offset=0).items:
+                assert isinstance(seen, RestoreProgress), seen
                 before = self.progress.get(seen.restore.id, 0)
                 assert before <= seen.done <= seen.restore.total, (seen, before, "progress went back, or too far")
                 self.progress[seen.restore.id] = seen.done

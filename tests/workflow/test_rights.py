@@ -34,7 +34,7 @@ MISSABLE = (
     *("Plan", "Stage", "Verify", "CatchUp", "Cutover", "Seal", "GetPlan", "RestoreSnapshot", "ReadInside"),
     "DiffSnapshot",
     *("VerifySnapshot", "ListPacks", "VerifyShard", "Scrub"),
-    *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "StartImport"),
+    *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "OpenImport", "StartImport"),
     *("BeginTransfer", "CopyPacks", "SealTransfer"),
 )
 IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}
@@ -97,6 +97,15 @@ class Story:
         assert begun == repeated
         assert self.restored(begun["restoreId"]) == "completed"
         self._http("POST", path, 400, {"mode": 1}, key="refused")
+        path = f"/v2/snapshots/{snapshot_id}/copy"
+        copied, repeated = (self._http("POST", path, 202, {"service": OTHER}, key="once") for _ in range(2))
+        assert copied == repeated
+        self._ended("TransferStateMachine", copied["id"].removeprefix("snapshot_"))
+        self._http("POST", path, 400, {}, key="refused")
+        path = "/v2/snapshots/import"
+        opened, repeated = (self._http("POST", path, 201, {"sizeBytes": 1}, key="once") for _ in range(2))
+        assert opened["id"] == repeated["id"]
+        self._http("POST", path, 400, {}, key="refused")
 
     def restore(self, snapshot_id: str) -> str:
         """The status that the restore ends in."""

@@ -5,14 +5,16 @@ from tidemark.dialects.ngsi import restores
 from tidemark.dialects.ngsi.parameters import page_wanted
 from tidemark.dialects.wire import Request, Response, json_response
 from tidemark.ports import Ports
+from tidemark.telemetry import TENANT, report_damage
 from tidemark.usecases.read_restores import list_restores
 
 
 def list_page(ports: Ports, request: Request) -> Response:
-    """Answers 200 with an array."""
+    """Answers 200 with an array. Damaged records hide no others, and go to the log and the alarm."""
     page = page_wanted(request)
     listing = list_restores(ports, request.tenant, limit=page.limit, offset=page.offset)
-    return json_response(200, [restores.render(progress) for progress in listing.items], page.headers(listing.total))
+    report_damage((failure.message for failure in listing.damage), **{TENANT: request.tenant})
+    return json_response(200, [restores.listed(one) for one in listing.items], page.headers(listing.total))
 
 
 handler = web.handler({"GET /v2/restores": list_page})

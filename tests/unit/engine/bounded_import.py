@@ -38,14 +38,14 @@ def main(entities: int) -> None:
         assert isinstance(fresh.links, MemoryLinks)
         ports = replace(fresh, payloads=payloads)
         opened = open_import(ports, TENANT, parse_import({"sizeBytes": file.stat().st_size}))
-        key_of_file = plans.file_key(TENANT, opened.snapshot.capture_id, 0)
+        key_of_file = plans.file_key(TENANT, opened.capture_id, 0)
         file.rename(payloads.path_of(key_of_file))
         fresh.links.uploads.clear()
         before_mb = peak_mb()
-        start_import(ports, TENANT, opened.snapshot.id)
+        start_import(ports, TENANT, opened.id)
         assert isinstance(ports.workflows, MemoryWorkflows)
         run_transfer(ports, ports.workflows.started[0])
-        made = ports.catalog.snapshot(TENANT, opened.snapshot.id)
+        made = ports.catalog.snapshot(TENANT, opened.id)
         assert made.entity_count == entities, made.failure
         sys.stdout.write(f"{made.raw_bytes} {peak_mb() - before_mb:.1f}\n")
 

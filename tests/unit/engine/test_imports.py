@@ -31,7 +31,7 @@ from tidemark.ports import Ports
 from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
-from tidemark.usecases.import_snapshot import open_import, start_import
+from tidemark.usecases.import_snapshot import open_import, read_import, start_import
 from tidemark.usecases.restore_snapshot import restore_snapshot
 from tidemark.usecases.verify_snapshot import verify_snapshot
 
@@ -54,7 +54,7 @@ def taken_away(ports: Ports, snapshot: Snapshot) -> tuple[dict[str, Any], list[b
 
 def opened(ports: Ports, body: object, files: list[bytes], tenant: Tenant = ELSEWHERE) -> Snapshot:
     """An import whose files are uploaded."""
-    begun = open_import(ports, tenant, imports.parse_import(body))
+    begun = read_import(ports, tenant, open_import(ports, tenant, imports.parse_import(body)).id)
     for number, file in enumerate(files):
         urls = begun.upload_urls(ports, number, 3600)
         size = begun.files[number].part_bytes
@@ -311,7 +311,8 @@ def test_start_names_the_part_that_is_missing_and_can_be_asked_again(monkeypatch
     monkeypatch.setattr(plans, "SMALLEST_PART_BYTES", 100)
     ports = world()
     file = ndjson(*(entity(number) for number in range(5)))
-    begun = open_import(ports, ELSEWHERE, imports.parse_import({"sizeBytes": len(file)}))
+    wanted = imports.parse_import({"sizeBytes": len(file)})
+    begun = read_import(ports, ELSEWHERE, open_import(ports, ELSEWHERE, wanted).id)
     urls = begun.upload_urls(ports, 0, 3600)
     assert len(urls) > 2
     pieces = [file[start : start + 100] for start in range(0, len(file), 100)]
@@ -341,7 +342,7 @@ def test_start_is_refused_for_a_snapshot_that_is_no_import() -> None:
 
 def test_import_that_waits_for_files_can_be_deleted_and_one_that_runs_cannot() -> None:
     ports = world()
-    waiting = open_import(ports, ELSEWHERE, imports.parse_import({"sizeBytes": 1})).snapshot
+    waiting = open_import(ports, ELSEWHERE, imports.parse_import({"sizeBytes": 1}))
     delete_snapshot(ports, ELSEWHERE, waiting.id)
     running = opened(ports, of_files(LINE), [LINE])
     start_import(ports, ELSEWHERE, running.id)
@@ -351,7 +352,7 @@ def test_import_that_waits_for_files_can_be_deleted_and_one_that_runs_cannot() -
 
 def test_collection_ends_an_import_whose_files_do_not_come_within_a_day() -> None:
     ports = world()
-    waiting = open_import(ports, ELSEWHERE, imports.parse_import({"sizeBytes": 1})).snapshot
+    waiting = open_import(ports, ELSEWHERE, imports.parse_import({"sizeBytes": 1}))
     assert isinstance(ports.clock, ManualClock)
     ports.clock.advance(timedelta(hours=23).total_seconds())
     collect_garbage(ports, ELSEWHERE)

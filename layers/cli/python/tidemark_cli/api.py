@@ -69,6 +69,10 @@ class Api:
         """Delete. Raises Failed."""
         return self._ask("DELETE", where, {}, None, {}, repeatable=False)
 
+    def patch(self, where: str, document: object) -> Answer:
+        """Change what a JSON document names. A repeat sets the same again. Raises Failed."""
+        return self._ask("PATCH", where, {}, document, {}, repeatable=True)
+
     def post(
         self,
         where: str,
@@ -76,16 +80,15 @@ class Api:
         query: Query | None = None,
         *,
         once: bool = False,
-        kept: bool = True,
         safe: bool = False,
     ) -> Answer:
         """Post a JSON document.
 
-        With `once` it carries an Idempotency-Key, so that a repeat of it is not obeyed twice, where the service keeps
-        answers of this route (`kept`); `safe` says that a repeat does no harm anyway. Raises Failed.
+        With `once` it carries an Idempotency-Key, so that a repeat of it is not obeyed twice; `safe` says that a repeat
+        does no harm anyway. Raises Failed.
         """
         headers = {"Idempotency-Key": str(uuid.uuid4())} if once else {}
-        return self._ask("POST", where, query or {}, document, headers, repeatable=(once and kept) or safe)
+        return self._ask("POST", where, query or {}, document, headers, repeatable=once or safe)
 
     def _ask(
         self,

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from tidemark_cli import keys, plans, reading, restores, restoring, snapshots, transfers
+from tidemark_cli import entities, keys, plans, reading, restores, restoring, snapshots, transfers
 from tidemark_cli.session import JsonOption, Surroundings
 
 _PANEL: Final = "Connection and output"
@@ -24,9 +24,16 @@ app = typer.Typer(
 )
 _snapshots = typer.Typer(no_args_is_help=True, help="Take snapshots, look at them, restore them, move them.")
 _restores = typer.Typer(no_args_is_help=True, help="Follow and cancel restores.")
+_entities = typer.Typer(no_args_is_help=True, help="Entities through all snapshots.")
 _plans = typer.Typer(no_args_is_help=True, help="What dry runs of restores found.")
 _keys = typer.Typer(no_args_is_help=True, help="API keys, made in AWS directly, with your AWS credentials.")
-for _name, _group in (("snapshots", _snapshots), ("restores", _restores), ("plans", _plans), ("keys", _keys)):
+for _name, _group in (
+    ("snapshots", _snapshots),
+    ("restores", _restores),
+    ("entities", _entities),
+    ("plans", _plans),
+    ("keys", _keys),
+):
     app.add_typer(_group, name=_name)
 
 snapshots.add_to(_snapshots)
@@ -34,6 +41,7 @@ restoring.add_to(_snapshots)
 reading.add_to(_snapshots)
 transfers.add_to(_snapshots)
 restores.add_to(_restores)
+entities.add_to(_entities)
 plans.add_to(_plans)
 keys.add_to(_keys)
 

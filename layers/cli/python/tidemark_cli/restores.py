@@ -1,4 +1,4 @@
-"""`tidemark restores`: list them, watch one, cancel one."""
+"""`tidemark restores`: list them, show one, watch one, cancel one."""
 
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ RestoreArgument = Annotated[str, typer.Argument(metavar="RESTORE", help="Id of t
 def add_to(group: typer.Typer) -> None:
     """Register the commands."""
     operation(group, "list")(list_)
+    operation(group, "show")(show)
     operation(group, "watch")(watch)
     operation(group, "cancel")(cancel)
 
@@ -30,6 +31,11 @@ def list_(session: Session, *, limit: LimitOption = 20, offset: OffsetOption = 0
         return
     session.tell(answer, _listed)
     note_more(session, answer.headers.get("fiware-total-count"), offset, len(answer.json()))
+
+
+def show(session: Session, restore: RestoreArgument) -> None:
+    """Show everything that is known about one restore: its phases and progress, what it changes, how it ended."""
+    session.tell(session.api.get(path("restores", restore)), shown.card)
 
 
 def watch(session: Session, restore: RestoreArgument, *, timeout: TimeoutOption = DEFAULT_TIMEOUT_S) -> None:
@@ -45,5 +51,9 @@ def cancel(session: Session, restore: RestoreArgument) -> None:
 
 
 def _listed(documents: Any) -> RenderableType:  # noqa: ANN401 - an answer
-    rows = [(one["id"], one["status"], one["phase"], f"{one['percent']} %", one["snapshotId"]) for one in documents]
+    # Of one whose record is damaged, no more than this is known.
+    rows = [
+        (one["id"], one["status"], one.get("phase", ""), f"{one.get('percent', '?')} %", one.get("snapshotId", ""))
+        for one in documents
+    ]
     return shown.table(("id", "status", "phase", "done", "snapshot"), rows, right=("done",))

@@ -84,7 +84,8 @@ def _compact(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case list():
-            return ", ".join(_compact(one) if not isinstance(one, str) else one for one in value)
+            between = "; " if any(isinstance(one, dict) for one in value) else ", "
+            return between.join(_compact(one) for one in value)
         case dict():
             return ", ".join(f"{name}={_compact(one)}" for name, one in value.items())
         case _:

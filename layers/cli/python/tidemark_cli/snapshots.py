@@ -1,4 +1,4 @@
-"""`tidemark snapshots`: create, list, show, delete, undelete and verify."""
+"""`tidemark snapshots`: create, list, show, update, delete, undelete and verify."""
 
 import sys
 from collections.abc import Sequence
@@ -29,6 +29,11 @@ SnapshotArgument = Annotated[str, typer.Argument(metavar="SNAPSHOT", help="Id of
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print ids alone, one a line.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at most.")]
 OffsetOption = Annotated[int, typer.Option("--offset", min=0, help="How many to leave out before them.")]
+SinceOption = Annotated[str | None, typer.Option("--from", metavar="TIME", help="2026-01-15, or with T10:00:00Z.")]
+BeforeOption = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Up to there, not included.")]
+_NO_CHANGE: Final = (
+    "say what to change: --description, --label, --remove-label, --expires-in, --expires-at or --no-expiry"
+)
 
 
 def add_to(group: typer.Typer) -> None:
@@ -36,6 +41,7 @@ def add_to(group: typer.Typer) -> None:
     operation(group, "create")(create)
     operation(group, "list")(list_)
     operation(group, "show")(show)
+    operation(group, "update")(update)
     operation(group, "delete")(delete)
     operation(group, "undelete")(undelete)
     operation(group, "verify")(verify)
@@ -75,8 +81,8 @@ def list_(
     ] = None,
     label: Annotated[list[str] | None, typer.Option("--label", metavar="KEY[=VALUE]", help="May be repeated.")] = None,
     trigger: Annotated[str | None, typer.Option(help="manual, safety, ...")] = None,
-    since: Annotated[str | None, typer.Option("--from", metavar="TIME", help="2026-01-15, or with T10:00:00Z.")] = None,
-    before: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Up to there, not included.")] = None,
+    since: SinceOption = None,
+    before: BeforeOption = None,
     limit: LimitOption = 20,
     offset: OffsetOption = 0,
     quiet: QuietOption = False,
@@ -105,6 +111,43 @@ def list_(
 def show(session: Session, snapshot: SnapshotArgument) -> None:
     """Show everything that is known about one snapshot."""
     session.tell(session.api.get(path("snapshots", snapshot)), shown.card)
+
+
+def update(
+    session: Session,
+    snapshot: SnapshotArgument,
+    *,
+    description: Annotated[str | None, typer.Option("--description", "-d", help="What it is for.")] = None,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", metavar="KEY=VALUE", help="Add or change; may be repeated.")
+    ] = None,
+    remove_label: Annotated[
+        list[str] | None, typer.Option("--remove-label", metavar="KEY", help="May be repeated.")
+    ] = None,
+    expires_in: Annotated[
+        str | None, typer.Option("--expires-in", metavar="DURATION", help="When it may go, from now on: P30D, PT12H.")
+    ] = None,
+    expires_at: Annotated[
+        str | None, typer.Option("--expires-at", metavar="TIME", help="When it may go: 2026-01-15T10:00:00Z.")
+    ] = None,
+    no_expiry: Annotated[bool, typer.Option("--no-expiry", help="It may stay for ever.")] = False,
+) -> None:
+    """Change what is said about a snapshot. What is not named stays as it is, other labels too."""
+    if sum([expires_in is not None, expires_at is not None, no_expiry]) > 1:
+        raise Failed(ExitCode.USAGE, "give one of --expires-in, --expires-at and --no-expiry")
+    wanted: dict[str, Any] = {"description": description, "expiresIn": expires_in, "expiresAt": expires_at}
+    change = {name: value for name, value in wanted.items() if value is not None}
+    if no_expiry:
+        change["expiresAt"] = None
+    where, labels = path("snapshots", snapshot), _labels(label or [])
+    if labels or remove_label:
+        # The service takes all labels of a snapshot together.
+        held = session.api.get(where).json().get("labels", {})
+        change["labels"] = {key: held[key] for key in held if key not in (remove_label or [])} | labels
+    if not change:
+        raise Failed(ExitCode.USAGE, _NO_CHANGE)
+    session.tell(session.api.patch(where, change), lambda _: None)
+    session.note(f"Changed {snapshot}: tidemark snapshots show {snapshot}")
 
 
 def delete(session: Session, snapshot: SnapshotArgument) -> None:

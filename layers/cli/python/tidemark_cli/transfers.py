@@ -60,7 +60,7 @@ def copy(
 ) -> None:
     """Copy a snapshot to another tenant, or within one. The key must hold both."""
     wanted = {"service": into, **({"description": description} if description else {})}
-    answer = session.api.post(path("snapshots", snapshot, "copy"), wanted, once=True, kept=False)
+    answer = session.api.post(path("snapshots", snapshot, "copy"), wanted, once=True)
     _arrived(session, session.api.of(into), answer, "Copying", wait=wait, timeout_s=timeout, quiet=quiet)
 
 
@@ -121,7 +121,7 @@ def import_(
         wanted["description"] = description
     if service_path is not None:
         wanted["servicePath"] = service_path
-    opened = session.api.post("/v2/snapshots/import", wanted, once=True, kept=False).json()
+    opened = session.api.post("/v2/snapshots/import", wanted, once=True).json()
     with _bar(session.errors, sum(one["sizeBytes"] for one in opened["files"])) as arrived:
         parts = list(_parts(files, opened["files"]))
         _each(parts, lambda part: _upload(session, part, arrived))

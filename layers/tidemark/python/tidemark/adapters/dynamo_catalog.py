@@ -24,8 +24,16 @@ from botocore.exceptions import ClientError
 from tidemark.adapters.aws_errors import CONDITION_FAILED, code_of, named
 from tidemark.adapters.dynamo_rows import Row, number, old_row, text
 from tidemark.domain.api_key import ApiKey
-from tidemark.domain.restore import Restore, StagedPart
-from tidemark.domain.snapshot import DamagedSnapshot, Failure, Snapshot, parse_snapshot_id, snapshot_id, stamp
+from tidemark.domain.restore import DamagedRestore, Restore, RestoreId, StagedPart
+from tidemark.domain.snapshot import (
+    DamagedSnapshot,
+    Failure,
+    Snapshot,
+    parse_snapshot_id,
+    restore_id,
+    snapshot_id,
+    stamp,
+)
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import (
     CatalogCorrupt,
@@ -97,7 +105,9 @@ class DynamoCatalog:
             try:
                 found: Snapshot | DamagedSnapshot = _decode(row, Snapshot)
             except CatalogCorrupt as error:
-                found = _damaged(row, error)
+                created_at, sequence = _place_of(row)
+                identity = None if created_at is None else snapshot_id(created_at, sequence)
+                found = DamagedSnapshot(identity, created_at, Failure(error.code, error.message))
             yield found
 
     def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:
@@ -123,6 +133,16 @@ class DynamoCatalog:
     def restores(self, tenant: Tenant) -> Iterator[Restore]:
         for row in self._query(f"TENANT#{tenant}", _RESTORE, newest_first=True):
             yield _decode(row, Restore)
+
+    def found_restores(self, tenant: Tenant) -> Iterator[Restore | DamagedRestore]:
+        for row in self._query(f"TENANT#{tenant}", _RESTORE, newest_first=True):
+            try:
+                found: Restore | DamagedRestore = _decode(row, Restore)
+            except CatalogCorrupt as error:
+                created_at, sequence = _place_of(row)
+                identity = None if created_at is None else RestoreId(restore_id(created_at, sequence))
+                found = DamagedRestore(identity, created_at, Failure(error.code, error.message))
+            yield found
 
     def replace_restore(self, restore: Restore) -> Restore:
         return self._replace(_RESTORES, _restore_key(restore.tenant, restore.id), restore)
@@ -279,15 +299,14 @@ def _whole_second(moment: datetime) -> str:
     return stamp(moment if moment.microsecond == 0 else moment.replace(microsecond=0) + timedelta(seconds=1))
 
 
-def _damaged(row: Row, error: CatalogCorrupt) -> DamagedSnapshot:
-    """What the place of a damaged record says."""
-    failure = Failure(error.code, error.message)
-    second, _, sequence = row["sk"]["S"].removeprefix(_SNAPSHOT).partition("#")
+def _place_of(row: Row) -> tuple[datetime | None, int]:
+    """What the place of a damaged record says: its second and its number in that; None where it is no record's."""
+    _, _, rest = row["sk"]["S"].partition("#")
+    second, _, sequence = rest.partition("#")
     try:
-        created_at = datetime.strptime(second, "%Y-%m-%dT%H-%M-%SZ").replace(tzinfo=UTC)
-        return DamagedSnapshot(snapshot_id(created_at, int(sequence)), created_at, failure)
+        return datetime.strptime(second, "%Y-%m-%dT%H-%M-%SZ").replace(tzinfo=UTC), int(sequence)
     except ValueError:
-        return DamagedSnapshot(None, None, failure)
+        return None, 0
 
 
 def _snapshot_key(tenant: Tenant, snapshot_id: str) -> Row:

@@ -48,7 +48,7 @@ def once(route: Route) -> Route:
 def _asked(request: Request) -> Asked | None:
     """The request's identity; None where it has no key. Raises InvalidRequest for a key that can't be one.
 
-    One key serves one path's template and is bound to the very path and body.
+    One key serves one path's template of one tenant, and is bound to the very path and body.
     """
     key = request.header(HEADER)
     if key is None:
@@ -56,5 +56,5 @@ def _asked(request: Request) -> Asked | None:
     if _KEY.fullmatch(key) is None:
         raise InvalidRequest(f"the header {HEADER} must have 1 to {MAX_KEY_CHARS} printable ASCII characters")
     content = hashlib.sha256(request.path.rstrip("/").encode() + b"\n" + request.body)
-    named = hashlib.sha256(f"{request.method} {request.route}\n{key}".encode())
+    named = hashlib.sha256(f"{request.tenant}\n{request.method} {request.route}\n{key}".encode())
     return Asked(named.hexdigest(), content.hexdigest())

@@ -12,8 +12,8 @@ KEPT_FOR: Final = timedelta(hours=24)
 class Asked:
     """A request under a key that its caller chose.
 
-    `key` is the SHA-256 of the route and the caller's key, `content` that of what was asked. It says nothing of the
-    tenant: whatever holds it belongs to one.
+    `key` is the SHA-256 of the tenant it was asked for, the route and the caller's key, `content` that of what was
+    asked. What was made may be another tenant's, where several may have asked for it.
     """
 
     key: str

@@ -174,3 +174,14 @@ class StagedPart:
     records: int
     shards: tuple[ShardDigest, ...]
     changes: Changes = Changes()  # noqa: RUF009 - a frozen tuple
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedRestore:
+    """Stands for a restore whose catalog record is not what was stored. `id` and `created_at` are what the record's
+    place says; None where that is no restore's.
+    """
+
+    id: RestoreId | None
+    created_at: datetime | None
+    failure: Failure

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.asked import Asked
-from tidemark.domain.restore import Restore, StagedPart
+from tidemark.domain.restore import DamagedRestore, Restore, StagedPart
 from tidemark.domain.snapshot import DamagedSnapshot, Snapshot
 from tidemark.domain.tenant import Tenant
 
@@ -67,6 +67,10 @@ class Catalog(Protocol):
 
     def restores(self, tenant: Tenant) -> Iterator[Restore]:
         """All restores of the tenant, newest first."""
+        ...
+
+    def found_restores(self, tenant: Tenant) -> Iterator[Restore | DamagedRestore]:
+        """The same, where a damaged record is no reason to see none of the others."""
         ...
 
     def replace_restore(self, restore: Restore) -> Restore:

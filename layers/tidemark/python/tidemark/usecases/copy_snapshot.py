@@ -7,12 +7,14 @@ from dataclasses import replace
 from itertools import count
 from typing import Final
 
+from tidemark.domain.asked import Asked
 from tidemark.domain.live import Cut, FencingToken, Generation
 from tidemark.domain.snapshot import (
     CaptureId,
     Failure,
     Origin,
     Snapshot,
+    SnapshotStatus,
     Trigger,
     copy_user,
     snapshot_id,
@@ -23,16 +25,30 @@ from tidemark.errors import RecordExists, TidemarkError
 from tidemark.ports import Ports
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.records import amend_snapshot
+from tidemark.usecases.repeats import transfer_asked_for
 from tidemark.usecases.transfer_phases.lifecycle import copyable, fail
 
 _FIRST_EXECUTION: Final = 1
 
 
-def copy_snapshot(ports: Ports, tenant: Tenant, identity: str, target: Tenant, *, description: str = "") -> Snapshot:
+def copy_snapshot(
+    ports: Ports,
+    tenant: Tenant,
+    identity: str,
+    target: Tenant,
+    *,
+    description: str = "",
+    asked: Asked | None = None,
+) -> Snapshot:
     """The copy, `CREATING`, with its execution started; without a description of its own it has its source's.
 
-    Raises SnapshotNotFound, SnapshotNotCompleted.
+    What was `asked` for before, by a request that died, is not begun again: the copy is the one that it registered.
+    Raises SnapshotNotFound, SnapshotNotCompleted, KeyReused.
     """
+    if asked is not None:
+        begun = transfer_asked_for(ports, target, asked)
+        if begun is not None:
+            return _started(ports, begun)
     source = copyable(get_snapshot(ports, tenant, identity))
     copy = register(
         ports,
@@ -41,20 +57,27 @@ def copy_snapshot(ports: Ports, tenant: Tenant, identity: str, target: Tenant, *
         trigger=Trigger.COPY,
         description=description or source.description,
         origin=Origin("", ports.clock.now(), _FIRST_EXECUTION, source.tenant, source.id, 0),
+        asked=asked,
     )
     user = copy_user(target, copy.id)
     try:
         # After the copy is registered: whoever meets this user later finds out from its record whether it is over.
         amend_snapshot(ports.catalog, tenant, source.id, lambda record: copyable(record).using(user))
-        ports.workflows.start_transfer(target, copy.id, _origin(copy).transfer_id, attempt=_FIRST_EXECUTION)
+        return _started(ports, copy)
     except TidemarkError as error:
         fail(ports, target, copy.id, Failure(error.code, error.message))
         raise
-    return copy
 
 
 def register(
-    ports: Ports, tenant: Tenant, *, kind: str, trigger: Trigger, description: str, origin: Origin
+    ports: Ports,
+    tenant: Tenant,
+    *,
+    kind: str,
+    trigger: Trigger,
+    description: str,
+    origin: Origin,
+    asked: Asked | None = None,
 ) -> Snapshot:
     """Add the record of a copy or import under the first id of this second that is free."""
     # First of all: whatever is stored from here on, the collector and the scrub know whose to look at.
@@ -74,6 +97,7 @@ def register(
             generation=Generation(0),
             cut=Cut(0),
             origin=replace(origin, transfer_id=transfer_id(kind, identity)),
+            asked=asked,
         )
         try:
             return ports.catalog.add_snapshot(record)
@@ -82,7 +106,10 @@ def register(
     raise AssertionError("count() ended")
 
 
-def _origin(snapshot: Snapshot) -> Origin:
-    if snapshot.origin is None:
-        raise AssertionError(f"snapshot {snapshot.id} was registered without an origin")
-    return snapshot.origin
+def _started(ports: Ports, copy: Snapshot) -> Snapshot:
+    """The copy, with its first execution started unless it is over; that begins by holding the source itself."""
+    if copy.origin is None:
+        raise AssertionError(f"snapshot {copy.id} was registered without an origin")
+    if copy.status is SnapshotStatus.CREATING:
+        ports.workflows.start_transfer(copy.tenant, copy.id, copy.origin.transfer_id, attempt=_FIRST_EXECUTION)
+    return copy

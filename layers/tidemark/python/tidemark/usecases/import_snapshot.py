@@ -1,18 +1,28 @@
 """Import a snapshot from files: first they are uploaded, then their entities become an ordinary snapshot."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+from tidemark.domain.asked import Asked
 from tidemark.domain.snapshot import Failure, Origin, Snapshot, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.transfer import plans
 from tidemark.engine.transfer.plans import ImportFile, ImportPlan
-from tidemark.errors import ImportIncomplete, ImportNotOpen, ObjectNotFound, TidemarkError, TransferEnded
+from tidemark.errors import (
+    ImportIncomplete,
+    ImportNotOpen,
+    ObjectExists,
+    ObjectNotFound,
+    TidemarkError,
+    TransferEnded,
+)
 from tidemark.ports import Ports, UploadedPart
 from tidemark.usecases.copy_snapshot import register
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.records import amend_snapshot
+from tidemark.usecases.repeats import transfer_asked_for
 from tidemark.usecases.transfer_phases.lifecycle import fail
 
 _FIRST_EXECUTION: Final = 1
@@ -41,24 +51,59 @@ class Opened(NamedTuple):
         return [ports.links.upload(key, file.upload_id, part + 1, expires_s=expires_s) for part in range(file.parts)]
 
 
-def open_import(ports: Ports, tenant: Tenant, wanted: ImportWanted) -> Opened:
-    """Register the snapshot and begin the upload of each file."""
-    state = ports.table.load(tenant).state
-    origin = Origin("", ports.clock.now())
+def open_import(ports: Ports, tenant: Tenant, wanted: ImportWanted, *, asked: Asked | None = None) -> Snapshot:
+    """Register the snapshot and begin the upload of each file.
+
+    What was `asked` for before, by a request that died, is not registered again. Raises KeyReused.
+    """
+    if asked is not None:
+        begun = transfer_asked_for(ports, tenant, asked)
+        if begun is not None:
+            return _with_uploads(ports, begun, wanted)
     snapshot = register(
-        ports, tenant, kind="import", trigger=Trigger.IMPORT, description=wanted.description, origin=origin
+        ports,
+        tenant,
+        kind="import",
+        trigger=Trigger.IMPORT,
+        description=wanted.description,
+        origin=Origin("", ports.clock.now()),
+        asked=asked,
     )
     try:
-        keys = [plans.file_key(tenant, snapshot.capture_id, number) for number in range(len(wanted.files))]
-        uploads = ports.parallel.map(ports.links.begin_upload, keys)
-        files = tuple(replace(file, upload_id=upload) for file, upload in zip(wanted.files, uploads, strict=True))
-        shards = state.shards if state is not None else ports.layout.shards
-        plan = ImportPlan(files, wanted.path, shards, wanted.records, wanted.digest)
-        plans.store(ports.payloads, tenant, snapshot.capture_id, plan)
+        return _begin_uploads(ports, snapshot, wanted)
     except TidemarkError as error:
         fail(ports, tenant, snapshot.id, Failure(error.code, error.message))
         raise
-    return Opened(snapshot, files)
+
+
+def read_import(ports: Ports, tenant: Tenant, identity: str) -> Opened:
+    """An import that was opened, with its files. Raises SnapshotNotFound, TransferEnded."""
+    snapshot = ports.catalog.snapshot(tenant, identity)
+    return Opened(snapshot, plans.read(ports.payloads, tenant, snapshot.capture_id).files)
+
+
+def _with_uploads(ports: Ports, snapshot: Snapshot, wanted: ImportWanted) -> Snapshot:
+    """The import, its uploads begun if the request that registered it did not come so far."""
+    try:
+        plans.read(ports.payloads, snapshot.tenant, snapshot.capture_id)
+    except TransferEnded:
+        return _begin_uploads(ports, snapshot, wanted)
+    return snapshot
+
+
+def _begin_uploads(ports: Ports, snapshot: Snapshot, wanted: ImportWanted) -> Snapshot:
+    """Begin the upload of each file, then store the plan, which says that all of them are begun."""
+    tenant = snapshot.tenant
+    state = ports.table.load(tenant).state
+    keys = [plans.file_key(tenant, snapshot.capture_id, number) for number in range(len(wanted.files))]
+    uploads = ports.parallel.map(ports.links.begin_upload, keys)
+    files = tuple(replace(file, upload_id=upload) for file, upload in zip(wanted.files, uploads, strict=True))
+    shards = state.shards if state is not None else ports.layout.shards
+    plan = ImportPlan(files, wanted.path, shards, wanted.records, wanted.digest)
+    # Whoever stored one at the same time has begun the uploads that count.
+    with suppress(ObjectExists):
+        plans.store(ports.payloads, tenant, snapshot.capture_id, plan)
+    return snapshot
 
 
 def start_import(ports: Ports, tenant: Tenant, identity: str) -> Snapshot:

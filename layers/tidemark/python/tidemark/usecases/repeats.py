@@ -18,12 +18,23 @@ def snapshot_asked_for(ports: Ports, tenant: Tenant, asked: Asked, *, inline_lim
 
     A capture that is under way is seen through. Raises KeyReused.
     """
+    snapshot = transfer_asked_for(ports, tenant, asked)
+    if snapshot is None:
+        return None
+    if snapshot.status is SnapshotStatus.CREATING:
+        _see_through(ports, tenant, snapshot.capture_id, inline_limit_s)
+    return ports.catalog.snapshot(tenant, snapshot.id)
+
+
+def transfer_asked_for(ports: Ports, tenant: Tenant, asked: Asked) -> Snapshot | None:
+    """The copy or import that the request has registered; None where it registered none, or one that failed.
+
+    What the dead request left undone of it is its use case's to do. Raises KeyReused.
+    """
     since = ports.clock.now() - KEPT_FOR
     for snapshot in ports.catalog.snapshots(tenant, since=since):
         if _same(snapshot.asked, asked) and snapshot.status is not SnapshotStatus.FAILED:
-            if snapshot.status is SnapshotStatus.CREATING:
-                _see_through(ports, tenant, snapshot.capture_id, inline_limit_s)
-            return ports.catalog.snapshot(tenant, snapshot.id)
+            return snapshot
     return None
 
 

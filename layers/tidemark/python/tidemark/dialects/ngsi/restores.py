@@ -1,7 +1,7 @@
 """Restores in the NGSIv2 vocabulary: how far one is, and how it ended."""
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -18,7 +18,7 @@ from tidemark.dialects.ngsi.snapshots import (
     seconds,
 )
 from tidemark.dialects.wire import Request, or_unset
-from tidemark.domain.restore import Mode, Phase, Restore, RestoreId, RestoreStatus
+from tidemark.domain.restore import DamagedRestore, Mode, Phase, Restore, RestoreId, RestoreStatus
 from tidemark.errors import RestoreNotFound
 from tidemark.usecases.read_restores import RestoreProgress
 
@@ -53,6 +53,15 @@ class RestoreBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     error: FailureBody | UnsetType = UNSET
 
 
+class DamagedRestoreBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """Stands in lists for a restore whose record is damaged: of it only what the record's place tells is known."""
+
+    id: RestoreName | None
+    status: Literal["failed"] = "failed"
+    created_at: Seconds | None
+    error: FailureBody
+
+
 def named(request: Request) -> RestoreId:
     """The restore in the path. Raises RestoreNotFound at once where no restore can have such an id."""
     text = request.path_parameter("restoreId")
@@ -82,6 +91,14 @@ def render(progress: RestoreProgress) -> RestoreBody:
         finished_at=or_unset(milliseconds(restore.finished_at)),
         error=stored_failure(restore.failure) if restore.failure else UNSET,
     )
+
+
+def listed(found: RestoreProgress | DamagedRestore) -> RestoreBody | DamagedRestoreBody:
+    """A restore in the list. One whose record is damaged says so, and of the rest only what its place tells."""
+    if isinstance(found, RestoreProgress):
+        return render(found)
+    created_at = None if found.created_at is None else seconds(found.created_at)
+    return DamagedRestoreBody(id=found.id, created_at=created_at, error=stored_failure(found.failure))
 
 
 def percent(restore: Restore, done: int) -> int:

@@ -215,7 +215,7 @@ def _target(given: object) -> Tenant:
 
 def summary(snapshot: Snapshot) -> SnapshotSummary:
     """A snapshot as it is created and listed. Labels and expiry are there if it has any."""
-    return SnapshotSummary(**summary_members(snapshot))
+    return SnapshotSummary(**_summary(snapshot))
 
 
 def listed(snapshot: Snapshot | DamagedSnapshot) -> SnapshotSummary | DamagedSnapshotBody:
@@ -226,7 +226,7 @@ def listed(snapshot: Snapshot | DamagedSnapshot) -> SnapshotSummary | DamagedSna
     if not snapshot.forgotten:
         return summary(snapshot)
     return RecycledSnapshot(
-        **summary_members(snapshot),
+        **_summary(snapshot),
         deleted_at=or_unset(milliseconds(snapshot.deleted_at)),
         recycled_until=or_unset(milliseconds(snapshot.recycled_until)),
     )
@@ -235,7 +235,7 @@ def listed(snapshot: Snapshot | DamagedSnapshot) -> SnapshotSummary | DamagedSna
 def detail(snapshot: Snapshot) -> SnapshotDetail:
     """A snapshot with what an operator wants to know. Members that have no value yet are left out."""
     return SnapshotDetail(
-        **summary_members(snapshot),
+        **_summary(snapshot),
         trigger=snapshot.trigger,
         size_bytes=snapshot.stored_bytes,
         new_bytes=snapshot.new_bytes,
@@ -252,8 +252,7 @@ def detail(snapshot: Snapshot) -> SnapshotDetail:
     )
 
 
-def summary_members(snapshot: Snapshot) -> dict[str, Any]:
-    """The members that every answer about a snapshot has, by the names that its models have for them."""
+def _summary(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "id": snapshot.id,
         "description": snapshot.description,

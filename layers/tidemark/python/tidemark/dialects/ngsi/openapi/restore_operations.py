@@ -6,9 +6,12 @@ from tidemark.dialects.ngsi.openapi.forms import array_of, ref
 from tidemark.dialects.ngsi.openapi.operation import Answer, Operation
 from tidemark.dialects.ngsi.openapi.parameters import COUNT, PAGE
 from tidemark.dialects.ngsi.plans import PlanBody
-from tidemark.dialects.ngsi.restores import RestoreBody
+from tidemark.dialects.ngsi.restores import DamagedRestoreBody, RestoreBody
 
 _TAG: Final = "Restores"
+
+MODELS: Final = (RestoreBody, DamagedRestoreBody)
+"""Those that schemas refer to by name."""
 
 OPERATIONS: Final[dict[str, Operation]] = {
     "GET /v2/restores": Operation(
@@ -16,7 +19,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
         tag=_TAG,
         summary="List restores, newest first",
         parameters=(*PAGE, COUNT),
-        answers={200: Answer("A page of restores.", array_of(ref("RestoreBody")), ("Fiware-Total-Count",))},
+        answers={
+            200: Answer(
+                "A page of restores.",
+                array_of({"anyOf": [ref(model.__name__) for model in MODELS]}),
+                ("Fiware-Total-Count",),
+            )
+        },
     ),
     "GET /v2/restores/{restoreId}": Operation(
         id="getRestore",
@@ -39,5 +48,3 @@ OPERATIONS: Final[dict[str, Operation]] = {
         answers={200: Answer("The plan, with a page of each kind of change.", PlanBody)},
     ),
 }
-MODELS: Final = (RestoreBody,)
-"""Those that schemas refer to by name."""

@@ -7,6 +7,7 @@ from tidemark.dialects.ngsi.exports import ExportBody, ExportPreparing
 from tidemark.dialects.ngsi.imports import OpenedImport
 from tidemark.dialects.ngsi.openapi import bodies
 from tidemark.dialects.ngsi.openapi.operation import Answer, Body, Operation, Parameter
+from tidemark.dialects.ngsi.openapi.parameters import IDEMPOTENCY
 from tidemark.dialects.ngsi.snapshots import SnapshotDetail
 from tidemark.engine.transfer.exports import FORMAT, FORMAT_VERSION
 
@@ -53,6 +54,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         id="copySnapshot",
         tag=_TAG,
         summary="Copy a snapshot, to another tenant too",
+        parameters=(IDEMPOTENCY,),
         body=Body(
             bodies.CopySnapshot,
             {
@@ -78,7 +80,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
         id="openImport",
         tag=_TAG,
         summary="Begin a snapshot that will be made of uploaded files",
-        parameters=(_LIFETIME,),
+        description="A repeat under the same Idempotency-Key gets new addresses of the same files.",
+        parameters=(IDEMPOTENCY, _LIFETIME),
         body=Body(
             bodies.OpenImport,
             {
@@ -88,6 +91,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
             },
         ),
         answers={201: Answer("The snapshot, and where to PUT its files.", OpenedImport, ("Location",))},
+        refusals=(409,),
     ),
     "POST /v2/snapshots/{snapshotId}/import": Operation(
         id="startImport",
