@@ -1,4 +1,4 @@
-"""Drives captures and restores phase by phase on any ports, as the state machines do."""
+"""Drives captures, restores and transfers phase by phase on any ports, as the state machines do."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +18,7 @@ from tidemark.engine.transfer.sorting import Progress
 from tidemark.errors import RestoreNotFound, SnapshotNotFound, TidemarkError, Unavailable
 from tidemark.ports import Ports
 from tidemark.usecases import capture_phases, entities, restore_phases, transfer_phases
+from tidemark.usecases.import_snapshot import Opened
 
 TENANT = Tenant("smartcity")
 
@@ -105,31 +106,32 @@ def trying(tries: int) -> Invoke:
     return invoke
 
 
-def run_transfer(ports: Ports, started: Started, tries: int = 1) -> None:
-    """Run the phases of a transfer as its state machine does, each up to `tries` times."""
+def run_transfer(ports: Ports, started: Started, tries: int = 1, invoke: Invoke | None = None) -> None:
+    """Run the phases of a transfer as its state machine does, each up to `tries` times, or by `invoke`."""
     tenant, name, transfer, attempt = started.tenant, started.snapshot_id or "", started.subject, started.attempt
     told: dict[str, Any] = {"attempt": attempt}
+    run = invoke or trying(tries)
     try:
-        begun = retried(tries, lambda: transfer_phases.begin(ports, tenant, name, transfer, **told))
+        begun = run(lambda: transfer_phases.begin(ports, tenant, name, transfer, **told))
         shard_phase = {
             "copy": transfer_phases.copy_packs,
             "export": transfer_phases.merge_shard,
             "import": transfer_phases.build_shard,
         }[begun.kind]
         for file in begun.files:
-            _sort_file(ports, started, file, tries)
+            _sort_file(ports, started, file, run)
         for shard in begun.shards:
-            retried(tries, lambda: shard_phase(ports, tenant, name, transfer, **told, shard=shard))  # noqa: B023
+            run(partial(shard_phase, ports, tenant, name, transfer, **told, shard=shard))
         if begun.kind == "export" and not begun.over:
-            retried(tries, lambda: transfer_phases.publish(ports, tenant, name, transfer, **told))
+            run(lambda: transfer_phases.publish(ports, tenant, name, transfer, **told))
         elif not begun.over:
-            retried(tries, lambda: transfer_phases.seal(ports, tenant, name, transfer, **told))
+            run(lambda: transfer_phases.seal(ports, tenant, name, transfer, **told))
     except TidemarkError as error:
         failure = Failure(error.code, error.message)
-        retried(tries, lambda: transfer_phases.abort(ports, tenant, name, transfer, **told, failure=failure))
+        run(lambda: transfer_phases.abort(ports, tenant, name, transfer, **told, failure=failure))
 
 
-def _sort_file(ports: Ports, started: Started, file: int, tries: int) -> None:
+def _sort_file(ports: Ports, started: Started, file: int, run: Invoke) -> None:
     place: Progress | None = None
 
     def some(place: Progress | None) -> Progress | None:
@@ -145,8 +147,13 @@ def _sort_file(ports: Ports, started: Started, file: int, tries: int) -> None:
             budget_s=0,
         )
 
-    while (place := retried(tries, partial(some, place))) is not None:
+    while (place := run(partial(some, place))) is not None:
         pass
+
+
+def upload_urls(ports: Ports, opened: Opened, number: int) -> list[str]:
+    """The addresses to which the parts of a file are still to be PUT."""
+    return [url for url in opened.upload_urls(ports, number, 3600) if url is not None]
 
 
 def retried[T](tries: int, phase: Callable[[], T]) -> T:

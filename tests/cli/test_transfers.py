@@ -138,6 +138,55 @@ def test_import_sends_every_part_to_its_address_without_the_key(tmp_path: Path) 
     assert all(headers == {} for _, headers, _ in script.stored)
 
 
+class Expiring(Bucket):
+    """The store refuses addresses that are signed as old ones, by 403."""
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        if not url.startswith(URL) and "signed=old" in url:
+            return answer(403)
+        return super().send(method, url, headers, body)
+
+
+def expired(tmp_path: Path, again: str) -> tuple[Said, Expiring]:
+    """An import of three parts, of which the first has arrived when the other addresses end, whose new ones end with
+    `again`.
+    """
+    file = tmp_path / "rooms.ndjson"
+    file.write_bytes(b"0123456789")
+    told = {"name": "rooms.ndjson", "sizeBytes": 10, "partSizeBytes": 4}
+    begun = [f"https://bucket.test/upload?part={number}&signed={'old' if number else 'new'}" for number in range(3)]
+    renewed = [None, *(f"https://bucket.test/upload?part={number}&{again}" for number in (1, 2))]
+    begins, ends = (
+        answer(202, {"id": "snapshot_1", "status": "creating"}),
+        answer(200, {"id": "snapshot_1", "status": "completed"}),
+    )
+    script = Expiring(
+        [
+            answer(201, {"id": "snapshot_1", "status": "creating", "files": [{**told, "urls": begun}]}),
+            answer(200, {"id": "snapshot_1", "files": [{**told, "urls": renewed}]}),
+            *((begins, ends) if "new" in again else ()),
+        ]
+    )
+    return CommandLine(script)("snapshots", "import", str(file), "--quiet"), script
+
+
+def test_import_goes_on_with_new_addresses_where_those_it_had_have_ended(tmp_path: Path) -> None:
+    said, script = expired(tmp_path, "signed=new")
+    assert (said.code, said.out) == (0, "snapshot_1\n")
+    assert [(sent.method, sent.url.removeprefix(URL)) for sent in script.sent[1:3]] == [
+        ("GET", "/v2/snapshots/snapshot_1/import"),
+        ("POST", "/v2/snapshots/snapshot_1/import"),
+    ]
+    assert {body for _, _, body in script.stored} == {b"0123", b"4567", b"89"}
+
+
+def test_import_gives_up_when_new_addresses_are_refused_too(tmp_path: Path) -> None:
+    said, script = expired(tmp_path, "signed=old")
+    assert (said.code, "403" in said.err) == (5, True)
+    assert [sent.method for sent in script.sent] == ["POST"] + ["GET"] * (len(script.sent) - 1)
+    assert 1 < len(script.sent) <= 1 + 2 * api.TRIES
+
+
 def test_copy_is_waited_for_in_the_other_tenant() -> None:
     script = Scripted(
         [

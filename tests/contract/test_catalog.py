@@ -429,3 +429,16 @@ def test_remove_parts_forgets_those_of_one_restore(catalog: Catalog) -> None:
         assert catalog.parts(ACME, restore(0).id) == []
     assert catalog.parts(ACME, restore(1).id) == [_part(0)]
     assert catalog.parts(OTHER, restore(0).id) == [_part(0)]
+
+
+def test_what_the_workers_of_a_transfer_went_through_is_added_up_and_counts_once(catalog: Catalog) -> None:
+    until = TEN_O_CLOCK + timedelta(days=7)
+    name = "copy_2026-01-15T10-00-00Z"
+    assert catalog.done(ACME, name) == 0
+    for part, entities in ((0, 5), (1, 7), (10**16 + 3, 11), (1, 7)):
+        catalog.note_done(ACME, name, part, entities, until=until)
+    catalog.note_done(ACME, f"{name}-2", 0, 100, until=until)
+    catalog.note_done(OTHER, name, 0, 100, until=until)
+    assert catalog.done(ACME, name) == 23
+    assert list(catalog.snapshots(ACME)) == []
+    assert list(catalog.restores(ACME)) == []

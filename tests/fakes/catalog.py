@@ -49,6 +49,7 @@ class MemoryCatalog:
         self._restores = _Shelf[tuple[Tenant, str], Restore]("restore", RestoreNotFound)
         self._keys = _Shelf[str, ApiKey]("API key", KeyNotFound)
         self._tenants: set[Tenant] = set()
+        self._done: dict[tuple[Tenant, str], dict[int, int]] = {}
         self._parts: dict[tuple[Tenant, str], dict[int, StagedPart]] = {}
 
     def add_tenant(self, tenant: Tenant) -> None:
@@ -132,6 +133,15 @@ class MemoryCatalog:
     def remove_parts(self, tenant: Tenant, restore_id: str) -> None:
         with self._lock:
             self._parts.pop((tenant, restore_id), None)
+
+    def note_done(self, tenant: Tenant, transfer_id: str, part: int, entities: int, *, until: datetime) -> None:
+        del until
+        with self._lock:
+            self._done.setdefault((tenant, transfer_id), {})[part] = entities
+
+    def done(self, tenant: Tenant, transfer_id: str) -> int:
+        with self._lock:
+            return sum(self._done.get((tenant, transfer_id), {}).values())
 
     def add_key(self, key: ApiKey) -> ApiKey:
         with self._lock:

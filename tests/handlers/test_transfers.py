@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
+from functions.ngsi.cancel_export import handler as cancel_export
 from functions.ngsi.copy_snapshot import handler as copy_snapshot
 from functions.ngsi.create_snapshot import handler as create_snapshot
+from functions.ngsi.delete_snapshot import handler as delete_snapshot
 from functions.ngsi.export_snapshot import handler as export_snapshot
+from functions.ngsi.get_import import handler as get_import
 from functions.ngsi.get_snapshot import handler as get_snapshot
 from functions.ngsi.open_import import handler as open_import
 from functions.ngsi.start_import import handler as start_import
+from functions.ngsi.undelete_snapshot import handler as undelete_snapshot
 from functions.transfer.abort.handler import handler as abort
 from functions.transfer.begin.handler import handler as begin
 from functions.transfer.build_shard.handler import handler as build_shard
@@ -24,9 +28,11 @@ from tests.fakes import ManualClock, MemoryLinks, MemoryWorkflows, Started
 from tests.fakes.links import LinkExpired
 from tests.handlers.phases import TENANT, Handler, Left, run, write
 from tests.handlers.rest import Answer, assert_error, call, request, sample
+from tidemark.dialects.ngsi.routes import action
+from tidemark.domain.api_key import Action
 from tidemark.domain.snapshot import SnapshotStatus
 from tidemark.domain.tenant import Tenant
-from tidemark.engine.transfer import sorting
+from tidemark.engine.transfer import plans, sorting
 from tidemark.errors import InvalidRequest
 from tidemark.ports import Ports
 
@@ -74,8 +80,14 @@ def test_copy_is_accepted_and_completed_by_the_phases(ports: Ports, source: str)
     told = ids(execution)
     begun = run(begin, "transfer", "begin", **told)
     assert begun == {"kind": "copy", "shards": list(range(16)), "files": [], "over": False}
-    records = [run(copy_packs, "transfer", "copy_packs", **told, shard=shard)["records"] for shard in range(16)]
-    assert sum(int(str(one)) for one in records) == 20
+    records, shown = [], []
+    for shard in range(16):
+        copied = run(copy_packs, "transfer", "copy_packs", **told, shard=shard)["records"]
+        records.append(int(str(copied)))
+        shown.append(call(get_snapshot.handler, request("ngsi", "get_snapshot", tenant="staging")).json["progress"])
+    assert sum(records) == 20
+    assert [one["done"] for one in shown] == [sum(records[: shard + 1]) for shard in range(16)]
+    assert shown[-1] == {"done": 20, "total": 20, "percent": 99}
     sealed = run(seal, "transfer", "seal", **told)
     assert sealed == {"snapshotId": accepted.json["id"], "status": "completed", "entityCount": 20}
     shown = call(get_snapshot.handler, request("ngsi", "get_snapshot", tenant="staging")).json
@@ -237,6 +249,32 @@ def test_failed_export_is_a_conflict_that_says_why(ports: Ports, source: str) ->
     assert exporting(LAYERED).status == 202
 
 
+def test_export_that_is_cancelled_is_prepared_anew(ports: Ports, source: str) -> None:
+    write_twice(ports)
+    exporting(LAYERED)
+    path = f"/v2/snapshots/{LAYERED}/export"
+    for _ in range(2):
+        assert call(cancel_export.handler, request("ngsi", "cancel_export", path=path)).status == 204
+    assert ports.catalog.snapshot(TENANT, LAYERED).used_by == frozenset()
+    [execution] = started(ports)
+    assert run(abort, "transfer", "abort", **ids(execution))["status"] == "deleted"
+    assert exporting(LAYERED).status == 202
+    assert len(started(ports)) == 2
+
+
+def test_copy_that_is_deleted_while_it_is_made_is_stopped(ports: Ports, source: str) -> None:
+    copy = call(copy_snapshot.handler, sample("ngsi", "copy_snapshot")).json["id"]
+    path = f"/v2/snapshots/{copy}"
+    assert call(delete_snapshot.handler, request("ngsi", "delete_snapshot", path=path, tenant="staging")).status == 204
+    [execution] = started(ports)
+    assert run(abort, "transfer", "abort", **ids(execution))["status"] == "deleted"
+    assert run(begin, "transfer", "begin", **ids(execution))["over"] is True
+    undeleted = request("ngsi", "undelete_snapshot", path=f"{path}/undelete", tenant="staging")
+    back = call(undelete_snapshot.handler, undeleted).json
+    assert (back["status"], back["error"]["code"]) == ("failed", "TransferCancelled")
+    assert back["error"]["description"] == "It was deleted before it was completed."
+
+
 def opening(body: object) -> Answer:
     return call(open_import.handler, request("ngsi", "open_import", body=body))
 
@@ -252,6 +290,56 @@ def sent(ports: Ports, told: Any, *files: bytes) -> None:
     for file, body in zip(told["files"], files, strict=True):
         [url] = file["urls"]
         links.send(url, body)
+
+
+def showing(snapshot_id: str, **query: str) -> Answer:
+    path = f"/v2/snapshots/{snapshot_id}/import"
+    return call(get_import.handler, request("ngsi", "get_import", path=path, query=query))
+
+
+def test_new_addresses_can_be_had_of_the_parts_that_are_still_missing(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "SMALLEST_PART_BYTES", 10)
+    links, clock = ports.links, ports.clock
+    assert isinstance(links, MemoryLinks)
+    assert isinstance(clock, ManualClock)
+    told = opening({"files": [{"sizeBytes": 25}, {"sizeBytes": 5}]}).json
+    first, second, third = told["files"][0]["urls"]
+    links.send(first, b"x" * 10)
+    # One that arrived in part counts as missing.
+    links.send(second, b"x" * 9)
+    clock.advance(3600)
+    with pytest.raises(LinkExpired):
+        links.send(third, b"x" * 5)
+    again = showing(told["id"], expiresIn="60")
+    assert again.status == 200
+    assert again.json["expiresAt"] == "2026-01-15T11:01:00.000Z"
+    assert {**again.json, "files": [], "expiresAt": ""} == {**told, "files": [], "expiresAt": ""}
+    [large, small] = again.json["files"]
+    assert [url is None for url in large["urls"]] == [True, False, False]
+    for url, size in zip((*large["urls"][1:], *small["urls"]), (10, 5, 5), strict=True):
+        links.send(url, b" " * size)
+    assert [file["urls"] for file in showing(told["id"]).json["files"]] == [[None] * 3, [None]]
+    assert starting(told["id"]).status == 202
+    assert_error(showing(told["id"]), 409, "Conflict", "has begun")
+
+
+def test_no_addresses_are_given_out_for_what_waits_for_no_files(ports: Ports, source: str) -> None:
+    assert_error(showing(source), 409, "Conflict", "not an import")
+    assert_error(showing("snapshot_2020-01-01T00-00-00Z"), 404, "NotFound")
+    told = opening({"sizeBytes": 25}).json
+    links = ports.links
+    assert isinstance(links, MemoryLinks)
+    links.uploads.clear()
+    assert_error(showing(told["id"]), 409, "Conflict", "given up", "begin the import again")
+
+
+def test_addresses_of_an_import_are_for_keys_that_may_make_snapshots() -> None:
+    for method in ("GET", "POST"):
+        assert action(method, "/v2/snapshots/{snapshotId}/import") is Action.SNAPSHOT
+    assert action("GET", "/v2/snapshots/{snapshotId}/export") is Action.READ
+    assert action("DELETE", "/v2/snapshots/{snapshotId}/export") is Action.SNAPSHOT
 
 
 def test_import_is_opened_fed_and_completed_by_the_phases(ports: Ports) -> None:
@@ -274,9 +362,17 @@ def test_import_is_opened_fed_and_completed_by_the_phases(ports: Ports) -> None:
         "files": [0],
         "over": False,
     }
-    assert run(sort_file, "transfer", "sort_file", **told) == {"done": True, "place": None}
+    path = f"/v2/snapshots/{answer.json['id']}"
+    shown = []
+    for file in range(2):
+        # Once more, late: what it went through counts once.
+        assert run(sort_file, "transfer", "sort_file", **told) == {"done": True, "place": None}, file
+        shown.append(call(get_snapshot.handler, request("ngsi", "get_snapshot", path=path)).json["progress"])
+    assert shown == [{"done": 15}] * 2
     for shard in range(16):
         run(build_shard, "transfer", "build_shard", **told, shard=shard)
+    shown.append(call(get_snapshot.handler, request("ngsi", "get_snapshot", path=path)).json["progress"])
+    assert shown[-1] == {"done": 30}
     assert run(seal, "transfer", "seal", **told)["entityCount"] == 30
     shown = call(get_snapshot.handler, sample("ngsi", "get_snapshot")).json
     assert (shown["status"], shown["trigger"], len(shown["digest"])) == ("completed", "import", 64)

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import sys
 import time
+from collections import Counter
 from typing import Final
 
 from tests.simulation.running import run, seeds
@@ -23,18 +24,20 @@ def main() -> int:
     wanted = seeds(USUAL_RUNS)
     chunks = [wanted[start : start + _CHUNK] for start in range(0, len(wanted), _CHUNK)]
     whole, plays, steps = len(wanted) * len(SCENES), 0, 0
+    came: Counter[str] = Counter()
     began_s = told_s = time.monotonic()
     with multiprocessing.get_context("spawn").Pool(min(os.process_cpu_count() or 1, len(chunks) or 1)) as pool:
-        for some_plays, some_steps, _, broken in pool.imap_unordered(run, chunks):
-            plays, steps = plays + some_plays, steps + some_steps
-            if broken is not None:
-                print(broken, flush=True)
+        for played in pool.imap_unordered(run, chunks):
+            plays, steps, came = plays + played.plays, steps + played.steps, came + played.came
+            if played.broken is not None:
+                print(played.broken, flush=True)
                 return 1
             if time.monotonic() - told_s > _PROGRESS_S:
                 told_s = time.monotonic()
                 left_s = (told_s - began_s) / plays * (whole - plays)
                 print(f"{plays:,} of {whole:,} plays, {steps:,} steps; about {left_s:,.0f} s to go", flush=True)
     print(f"{plays:,} plays of {len(wanted):,} seeds, {steps:,} steps, {time.monotonic() - began_s:,.0f} s: all held")
+    print(", ".join(f"{how} {times:,} times" for how, times in sorted(came.items())))
     return 0
 
 

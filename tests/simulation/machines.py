@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import count
 from typing import Final
 
-from tests.driving import TENANT, Invoke, run_capture, run_restore
+from tests.driving import Invoke, run_capture, run_restore, run_transfer
 from tests.fakes import MemoryWorkflows, Started
 from tests.simulation.fates import Died, Fates, Stand
 from tests.simulation.scheduler import Scheduler
@@ -23,8 +23,9 @@ _RUNS_BESIDE: Final = 0.3
 
 
 class StateMachines(MemoryWorkflows):
-    """Starts an actor for each execution. `moved_on` makes the condition that a lease has passed on since it was made,
-    `requested` says whether the request that an execution is to wait for may still be alive.
+    """Starts an actor for each execution. `moved_on` makes the condition that the lease, or the record of a transfer,
+    has passed on since it was made; `requested` says whether the request that an execution is to wait for may still be
+    alive.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class StateMachines(MemoryWorkflows):
         scheduler: Scheduler,
         fates: Fates,
         ports: Callable[[], Ports],
-        moved_on: Stand,
+        moved_on: Callable[[Started], Stand],
         requested: Callable[[], bool],
     ) -> None:
         super().__init__()
@@ -57,16 +58,19 @@ class StateMachines(MemoryWorkflows):
                 self._fates.draw(_EXECUTION_STEPS, lambda: self._stop(execution))
                 self._fates.mortal(lambda: self._run(execution, self._invoke_plainly))
             else:
-                self._run(execution, self._invoke)
+                self._run(execution, self._invoking(execution))
         except (Died, TidemarkError):
             # One that fails, or is stopped, leaves its lease, for whoever meets it to start the next attempt.
             pass
-        self.end(TENANT, execution.subject, attempt=execution.attempt)
+        self.end(execution.tenant, execution.subject, attempt=execution.attempt)
 
     def _run(self, execution: Started, invoke: Invoke) -> None:
         ports, subject, attempt = self._ports(), execution.subject, execution.attempt
         if execution.capture_id is not None:
             run_capture(ports, subject, execution.capture_id, attempt=attempt, invoke=invoke)
+            return
+        if execution.snapshot_id is not None:
+            run_transfer(ports, execution, invoke=invoke)
             return
         while True:
             rolled_back = run_restore(ports, subject, attempt=attempt, invoke=invoke)
@@ -74,8 +78,8 @@ class StateMachines(MemoryWorkflows):
                 return
 
     def _stop(self, execution: Started) -> Callable[[], bool]:
-        self.end(TENANT, execution.subject, attempt=execution.attempt)
-        return self._moved_on()
+        self.end(execution.tenant, execution.subject, attempt=execution.attempt)
+        return self._moved_on(execution)()
 
     def _invoke_plainly[T](self, phase: Callable[[], T]) -> T:
         for _ in range(_TRIES - 1):
@@ -83,18 +87,25 @@ class StateMachines(MemoryWorkflows):
                 return phase()
         return phase()
 
-    def _invoke[T](self, phase: Callable[[], T]) -> T:
-        for _ in range(_TRIES):
-            if self._fates.chance(_RUNS_BESIDE):
-                self._fates.befell["ran twice at once"] += 1
-                self._scheduler.spawn(f"{self._scheduler.actor}+{next(self._twins)}", lambda: self._twin(phase))
-            with suppress(Died, Unavailable):
-                return self._fates.process(phase, _PHASE_STEPS, self._moved_on)
-        raise AwsFailure("no worker came to the end of a phase")
+    def _invoking(self, execution: Started) -> Invoke:
+        stand = self._moved_on(execution)
 
-    def _twin(self, phase: Callable[[], object]) -> None:
+        def invoke[T](phase: Callable[[], T]) -> T:
+            for _ in range(_TRIES):
+                if self._fates.chance(_RUNS_BESIDE):
+                    self._fates.befell["ran twice at once"] += 1
+                    self._scheduler.spawn(
+                        f"{self._scheduler.actor}+{next(self._twins)}", lambda: self._twin(phase, stand)
+                    )
+                with suppress(Died, Unavailable):
+                    return self._fates.process(phase, _PHASE_STEPS, stand)
+            raise AwsFailure("no worker came to the end of a phase")
+
+        return invoke
+
+    def _twin(self, phase: Callable[[], object], stand: Stand) -> None:
         if self._fates.pick(2):
-            self._fates.freeze(_PHASE_STEPS, self._moved_on)
+            self._fates.freeze(_PHASE_STEPS, stand)
         with suppress(TidemarkError):
             phase()
 

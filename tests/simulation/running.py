@@ -43,7 +43,8 @@ def play(
     replay: str = "make simulate SEED={seed}",
 ) -> World:
     """Play a scene to its end and check what must hold. Raises Broken."""
-    world = World(seed, make_ports, stepped=stepped, danger=SCENES[scene].danger(seed))
+    played = SCENES[scene]
+    world = World(seed, make_ports, stepped=stepped, danger=played.danger(seed), tenants=played.tenants)
     try:
         SCENES[scene].run(world)
     except Exception as error:
@@ -52,11 +53,14 @@ def play(
 
 
 class Played(NamedTuple):
-    """How many plays and steps went well, what befell processes in them, and what the first broken one says."""
+    """How many plays and steps went well, what befell processes in them, how many transfers came to which end, and what
+    the first broken one says.
+    """
 
     plays: int
     steps: int
     befell: Counter[str]
+    came: Counter[str]
     broken: str | None
 
 
@@ -64,13 +68,15 @@ def run(some: Sequence[int], scenes: Sequence[str] = tuple(SCENES)) -> Played:
     """Play scenes with some seeds, until one breaks."""
     plays = steps = 0
     befell: Counter[str] = Counter()
+    came: Counter[str] = Counter()
     for seed in some:
         for scene in scenes:
             try:
                 world = play(scene, seed)
             except Broken as broken:
-                return Played(plays, steps, befell, str(broken))
+                return Played(plays, steps, befell, came, str(broken))
             plays += 1
             steps += len(world.scheduler.trace)
             befell += world.fates.befell
-    return Played(plays, steps, befell, None)
+            came += world.came
+    return Played(plays, steps, befell, came, None)

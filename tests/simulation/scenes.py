@@ -6,23 +6,36 @@ others take over and then go on, and lets phases run twice at once; then what is
 
 import random
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+import pytest
+
 from tests.driving import TENANT, key, put
 from tests.simulation.checks import check, check_collected, check_restores, delete_failed, settle, undo
+from tests.simulation.transfers import STAGING, TENANTS, Movers
 from tests.simulation.world import BUDGET_S, World
+from tidemark.domain.tenant import Tenant
+from tidemark.engine import packs
+from tidemark.engine.transfer import building, sorting
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
+
+# What passes between collections where transfers shall mostly come to their end.
+_SHORT: Final = (timedelta(0), timedelta(minutes=10), timedelta(hours=2), timedelta(days=2))
 
 type Actors = dict[str, Callable[[], None]]
 
 
 class Scene(NamedTuple):
-    """`dangers`: what share of the processes something befalls; the seed chooses one of them."""
+    """`dangers`: what share of the processes something befalls; the seed chooses one of them. `tenants` are those who
+    have snapshots; where they are several, state machines run by themselves.
+    """
 
     run: Callable[[World], None]
     dangers: tuple[float, ...] = (0.0,)
+    tenants: tuple[Tenant, ...] = (TENANT,)
 
     def danger(self, seed: int) -> float:
         return random.Random(f"danger of {seed}").choice(self.dangers)
@@ -101,12 +114,35 @@ def run_crashes_with_collections(world: World) -> None:
     check_collected(world)
 
 
+def run_transfers(world: World) -> None:
+    """Copies, exports and imports beside all others; then what arrived is held against what left."""
+    movers = Movers(world)
+    with pytest.MonkeyPatch.context() as patch:
+        # Few entities fit in memory or in a pack, and few runs are merged at once.
+        patch.setattr(sorting, "RUN_BYTES", 4000)
+        patch.setattr(building, "FAN_IN", 2)
+        patch.setattr(packs, "FRAME_RAW_BYTES", 800)
+        patch.setattr(packs, "PACK_BYTES", 400)
+        # Enough that what changes is laid on top of it.
+        put(world.base, {key(number, "Still"): number for number in range(30)})
+        _prepare_collections(world)
+        world.scheduler.run(_beside_movers(world, movers))
+    settle(world)
+    check(world, deletes=True, crashes=True)
+    movers.count()
+    world.came += movers.came
+    delete_failed(world)
+    check_collected(world)
+
+
 SCENES: Final[Mapping[str, Scene]] = MappingProxyType(
     {
         "restores": Scene(run_restores),
         "collections": Scene(run_collections),
         "crashes": Scene(run_crashes, (0.1, 0.3, 0.6)),
         "crashes with collections": Scene(run_crashes_with_collections, (0.1, 0.3, 0.6)),
+        "transfers": Scene(run_transfers, tenants=TENANTS),
+        "crashes with transfers": Scene(run_transfers, (0.1, 0.3, 0.6), tenants=TENANTS),
     }
 )
 
@@ -142,3 +178,52 @@ def _beside_collectors(world: World) -> Actors:
         {"restore": restore, "delete-1": lambda: world.deleter(2, seed + 3)},
     ]
     return scenes[seed // 2 % len(scenes)]
+
+
+def _beside_movers(world: World, movers: Movers) -> Actors:
+    """Who acts beside copies, exports and imports: everybody, or some who meet them more often then."""
+    seed = world.seed
+    scenes: list[Actors] = [
+        {
+            "writer": lambda: world.writer(4, seed),
+            "churner": lambda: world.churner(6, seed + 2),
+            "capture": lambda: world.capturer(2),
+            "restore": lambda: world.asker(2),
+            "delete-1": lambda: world.deleter(3, seed + 3),
+            "delete-2": lambda: movers.deleter(2, seed + 4),
+            "copy-1": lambda: movers.copier(2, seed + 5),
+            "export-1": lambda: movers.exporter(2, seed + 6),
+            "import-1": lambda: movers.importer(2, seed + 7),
+        },
+        {
+            "churner": lambda: world.churner(3, seed + 2),
+            "capture": lambda: world.capturer(2),
+            "delete-1": lambda: world.deleter(6, seed + 3),
+            "delete-2": lambda: movers.deleter(4, seed + 4),
+            "delete-3": lambda: movers.deleter(6, seed + 9, TENANT),
+            "copy-1": lambda: movers.copier(3, seed + 5),
+            "copy-2": lambda: movers.copier(3, seed + 6),
+        },
+        {
+            "churner": lambda: world.churner(3, seed + 2),
+            "capture": lambda: world.capturer(2),
+            "delete-1": lambda: world.deleter(3, seed + 3),
+            "export-1": lambda: movers.exporter(2, seed + 6),
+            "export-2": lambda: movers.exporter(2, seed + 6),
+        },
+        {
+            "export-1": lambda: movers.exporter(1, seed + 6),
+            "import-1": lambda: movers.importer(3, seed + 7),
+            "import-2": lambda: movers.importer(3, seed + 8),
+            "delete-2": lambda: movers.deleter(3, seed + 4),
+        },
+    ]
+    # A day is more than uploads are waited for, an hour or less than what was asked for takes to begin.
+    every = random.Random(f"pauses of {seed}").choice((_SHORT, _SHORT, (*_SHORT, timedelta(days=8))))
+    others: Actors = {
+        "operator": lambda: world.operator(6),
+        "watcher": lambda: movers.watcher(4),
+        "collect-1": lambda: world.collector(4, TENANT, every),
+        "collect-2": lambda: world.collector(4, STAGING, every),
+    }
+    return scenes[seed // 2 % len(scenes)] | others

@@ -39,6 +39,8 @@ def test_guarantees_hold_under_any_interleaving(scene: str, pool: Pool) -> None:
         TALLY["simulation in memory, steps"] += played.steps
         for fate, times in played.befell.items():
             TALLY[f"simulation in memory, processes that {fate}"] += times
+        for how, times in played.came.items():
+            TALLY[f"simulation in memory, transfers: {how}"] += times
 
 
 def test_nothing_befalls_anybody_in_the_calm_scenes_and_everything_in_the_others() -> None:

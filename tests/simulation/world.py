@@ -5,26 +5,32 @@ seed is one schedule, and a failing one replays.
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from tests.driving import TENANT, doc, key, put, run_restore
-from tests.fakes import ManualClock, memory_ports
-from tests.simulation.fates import Died, Fates
+from tests.fakes import ManualClock, MemoryLinks, Started, memory_ports
+from tests.simulation.fates import Died, Fates, Stand
+from tests.simulation.ledger import Ledger
 from tests.simulation.machines import StateMachines
+from tests.simulation.oracle import Oracle
 from tests.simulation.scheduler import Scheduler, Stepped
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.collection import Collection
 from tidemark.domain.keys import EntityKey
-from tidemark.domain.live import Cut, Generation, Layout, TenantState
+from tidemark.domain.live import Layout
 from tidemark.domain.restore import Mode
 from tidemark.domain.snapshot import SnapshotStatus
+from tidemark.domain.tenant import Tenant
 from tidemark.engine.live.writes import Decide, Documents
+from tidemark.engine.transfer import exports, plans
 from tidemark.errors import Conflict, NotFound, Unavailable
-from tidemark.ports import EntityTable, Ports
+from tidemark.ports import Catalog, EntityTable, Ports
 from tidemark.usecases import entities
 from tidemark.usecases.cancel_restore import cancel_restore
 from tidemark.usecases.collect_garbage import collect_garbage
@@ -38,61 +44,12 @@ KEYS = [key(number) for number in range(6)]
 ACCOUNTS = restore_filter.accept({"type": KEYS[0].type})
 START = 100
 TOTAL = START * len(KEYS)
+BIN_IS_OVER = timedelta(days=8)
+# The rules of the bucket, and what they are about.
+EXPIRES_AFTER, UPLOADS_EXPIRE_AFTER = timedelta(days=7), timedelta(days=1)
+EXPIRING = (f"{exports.EXPORTS}/", f"{plans.IMPORTS}/")
 # A capture in a request never runs out of time here.
 BUDGET_S = 1e9
-
-
-class Oracle:
-    """Stands before an entity table and knows what was live at the very moment when a cut, or the flip of a cutover,
-    was noted.
-    """
-
-    def __init__(self, table: EntityTable, scheduler: Scheduler) -> None:
-        self._table = table
-        self._scheduler = scheduler
-        self.at: dict[tuple[Generation, Cut], dict[EntityKey, str]] = {}
-        self.restored: dict[Generation, dict[EntityKey, str]] = {}
-        self.state: TenantState | None = None
-
-    @property
-    def fence(self) -> int:
-        """The last token that was given out."""
-        return self.state.fence if self.state is not None else 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._table, name)
-
-    def replace_state(self, state: TenantState) -> TenantState:
-        with self._scheduler.unseen():
-            before = self._table.load(state.tenant).state
-        assert before is not None
-        try:
-            return self._table.replace_state(state)
-        finally:
-            # Also when the answer was lost: what counts is what the table says now.
-            with self._scheduler.unseen():
-                self._note(before)
-
-    def _note(self, before: TenantState) -> None:
-        now = self._table.load(before.tenant).state
-        assert now is not None
-        self.state = now
-        if now.cut != before.cut:
-            self.at.setdefault((before.generation, before.cut), dict(self._live(before)))
-        if now.generation != before.generation:
-            self.restored.setdefault(now.generation, dict(self._live(now)))
-
-    def _live(self, state: TenantState) -> Iterator[tuple[EntityKey, str]]:
-        for shard in range(state.shards):
-            after: str | None = None
-            while True:
-                page = self._table.page(state.tenant, state.generation, shard, after=after)
-                for item in page.items:
-                    if item.doc is not None:
-                        yield EntityKey.parse(item.key.sort_key), item.doc
-                if not page.more:
-                    break
-                after = page.items[-1].key.sort_key
 
 
 def in_memory(seed: int, scheduler: Scheduler) -> Ports:
@@ -104,8 +61,8 @@ class World:
     """One run: an account per key; transfers keep the sum constant, so any torn view has another sum.
 
     `make_ports` gives the ports. Where it registers the steps itself, at a finer grain than calls of the ports,
-    `stepped` is false. `danger` is the share of processes that die or stand still; where it is 0, no state machine runs
-    by itself.
+    `stepped` is false. `danger` is the share of processes that die or stand still; where it is 0, state machines run by
+    themselves only where there are several `tenants`, those who have snapshots. The first one has the live data.
     """
 
     def __init__(
@@ -115,18 +72,27 @@ class World:
         *,
         stepped: bool = True,
         danger: float = 0.0,
+        tenants: tuple[Tenant, ...] = (TENANT,),
     ) -> None:
         self.seed = seed
+        self.tenants = tenants
+        # Beside transfers a deleted snapshot is gone before the bucket drops what they have stored for a while.
+        self.bin_days = 1 if len(tenants) > 1 else 7
         self.scheduler = Scheduler(seed)
         self.fates = Fates(self.scheduler, seed, danger)
         ports = make_ports(seed, self.scheduler)
         self.oracle = Oracle(ports.table, self.scheduler)
-        self.base: Ports = replace(ports, table=cast("EntityTable", self.oracle), layout=Layout(shards=2, gates=3))
-        if danger:
-            machines = StateMachines(
-                self.scheduler, self.fates, self.ports, self.lease_passes_on, lambda: bool(self.requests)
-            )
-            self.base = replace(self.base, workflows=machines)
+        self.ledger = Ledger(ports.catalog, self.scheduler, self.oracle)
+        self.base: Ports = replace(
+            ports,
+            table=cast("EntityTable", self.oracle),
+            catalog=cast("Catalog", self.ledger),
+            layout=Layout(shards=2, gates=3),
+        )
+        self.machines = len(tenants) > 1 or bool(danger)
+        if self.machines:
+            running = StateMachines(self.scheduler, self.fates, self.ports, self._moves_on, lambda: bool(self.requests))
+            self.base = replace(self.base, workflows=running)
         self._stepped = stepped
         put(self.base, dict.fromkeys(KEYS, START))
         self.random = random.Random(seed)
@@ -136,11 +102,12 @@ class World:
         self.committed: set[EntityKey] = set()
         self.collections: list[Collection] = []
         self.progress: dict[str, int] = {}
+        self.came: Counter[str] = Counter()
 
     def ports(self) -> Ports:
         """The ports of one process: its own hints, every call a step."""
         own = replace(self.base, placements={})
-        if self.fates.danger:
+        if self.machines:
             own = replace(own, workflows=Stepped(self.base.workflows, self.scheduler))
         if not self._stepped:
             return own
@@ -149,6 +116,7 @@ class World:
             table=Stepped(self.base.table, self.scheduler),
             catalog=Stepped(self.base.catalog, self.scheduler),
             payloads=Stepped(self.base.payloads, self.scheduler),
+            links=Stepped(self.base.links, self.scheduler),
         )
 
     def process[T](self, work: Callable[[], T], steps: int) -> T:
@@ -178,6 +146,12 @@ class World:
         """Whether the lease has been taken, or taken over, since this was called."""
         fence = self.oracle.fence
         return lambda: self.oracle.fence > fence
+
+    def _moves_on(self, execution: Started) -> Stand:
+        """Whether what the execution holds, the lease or a transfer's record, has been taken from it."""
+        if execution.snapshot_id is None:
+            return self.lease_passes_on
+        return lambda: self.ledger.moves_on(execution.tenant, execution.snapshot_id)
 
     def writer(self, moves: int, seed: int) -> None:
         """Move amounts between accounts; each move leaves a receipt in its own transaction."""
@@ -282,22 +256,35 @@ class World:
                 return
             # The newest half of the times: it is the base of what comes next.
             one = found[0] if choice.random() < 0.5 else choice.choice(found)
-            change = undelete_snapshot if one.status is SnapshotStatus.DELETED else delete_snapshot
+            delete = partial(delete_snapshot, recycle_bin_days=self.bin_days)
+            change = undelete_snapshot if one.status is SnapshotStatus.DELETED else delete
             with suppress(Conflict, NotFound, Died):
                 self.process(partial[object](change, ports, TENANT, one.id), 5)
 
-    def collector(self, times: int) -> None:
-        """Collect after the recycle bin's time is over for all that is in it."""
+    def collector(self, times: int, tenant: Tenant = TENANT, every: Sequence[timedelta] = (BIN_IS_OVER,)) -> None:
+        """Collect, mostly after the recycle bin's time is over for all that is in it."""
         ports = self.ports()
         for _ in range(times):
-            self.let_days_pass()
+            self.let_pass(every[self.fates.pick(len(every))])
             with suppress(Died):
-                self.collections.append(self.process(partial(collect_garbage, ports, TENANT), 50))
+                self.collections.append(self.process(partial(collect_garbage, ports, tenant), 50))
 
     def let_days_pass(self) -> None:
+        self.let_pass(BIN_IS_OVER)
+
+    def let_pass(self, time: timedelta) -> None:
+        """Let time pass, and the bucket drop what has expired since, as its lifecycle says."""
         clock = self.base.clock
         assert isinstance(clock, ManualClock)
-        clock.advance(8 * 24 * 3600)
+        with self.scheduler.unseen():
+            clock.advance(time.total_seconds())
+            if len(self.tenants) > 1 and time > EXPIRES_AFTER:
+                self.ledger.expired = True
+                for prefix in EXPIRING:
+                    for one in list(self.base.payloads.list(prefix)):
+                        self.base.payloads.delete(one.key)
+            if time > UPLOADS_EXPIRE_AFTER and isinstance(self.base.links, MemoryLinks):
+                self.base.links.uploads.clear()
 
     def reader(self, reads: int) -> None:
         ports = self.ports()

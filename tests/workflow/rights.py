@@ -15,9 +15,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
+from botocore.signers import RequestSigner
 
 from tests.local.aws import ACCOUNT_ID, REGION
 from tests.local.inprocess import _current as running
@@ -43,6 +45,7 @@ def noted() -> Iterator[set[Need]]:
     needs: set[Need] = set()
     client: Any = BaseClient
     call, submit = client._make_api_call, ThreadPoolExecutor.submit  # noqa: SLF001 - every call of every client
+    sign = RequestSigner.generate_presigned_url
 
     def watched(self: BaseClient, operation_name: str, api_params: dict[str, Any]) -> Any:
         function = running.get()
@@ -58,11 +61,21 @@ def noted() -> Iterator[set[Need]]:
                 needs.add(Need(name, "s3:ListBucket", f"arn:aws:s3:::{api_params['Bucket']}"))
             raise
 
+    def signing(self: RequestSigner, request_dict: dict[str, Any], expires_in: int, operation_name: str) -> str:
+        # Whoever has the address does it with the rights of whoever signed it.
+        function = running.get()
+        if function is not None:
+            _, bucket, key = urlsplit(request_dict["url"]).path.split("/", 2)
+            params = {"Bucket": bucket, "Key": key}
+            needs.update(_needs(function.spec.logical_id, "s3", operation_name, params))
+        return str(sign(self, request_dict, expires_in=expires_in, operation_name=operation_name))
+
     def submit_in_context(self: ThreadPoolExecutor, /, *task: Any, **named: Any) -> Future[Any]:
         return submit(self, functools.partial(contextvars.copy_context().run, *task), **named)
 
     with (
         patch.object(BaseClient, "_make_api_call", watched),
+        patch.object(RequestSigner, "generate_presigned_url", signing),
         patch.object(ThreadPoolExecutor, "submit", submit_in_context),
     ):
         yield needs
@@ -119,7 +132,7 @@ def _needs(function: str, service: str, operation: str, params: dict[str, Any]) 
                     yield Need(function, "s3:PutObject", f"{bucket}/{params['Key']}")
                 case "ListParts":
                     yield Need(function, "s3:ListMultipartUploadParts", f"{bucket}/{params['Key']}")
-                case "CreateMultipartUpload" | "CompleteMultipartUpload":
+                case "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload":
                     yield Need(function, "s3:PutObject", f"{bucket}/{params['Key']}")
                 case "HeadObject":
                     yield Need(function, "s3:GetObject", f"{bucket}/{params['Key']}")

@@ -34,7 +34,7 @@ MISSABLE = (
     *("Plan", "Stage", "Verify", "CatchUp", "Cutover", "Seal", "GetPlan", "RestoreSnapshot", "ReadInside"),
     "DiffSnapshot",
     *("VerifySnapshot", "ListPacks", "VerifyShard", "Scrub"),
-    *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "OpenImport", "StartImport"),
+    *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "GetImport", "OpenImport", "StartImport"),
     *("BeginTransfer", "CopyPacks", "SealTransfer"),
 )
 IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}
@@ -206,6 +206,7 @@ class Story:
         self._http("GET", f"/v2/snapshots/{snapshot_id}/export", 202)
         self._ended("TransferStateMachine", "export_")
         assert self._http("GET", f"/v2/snapshots/{snapshot_id}/export", 200)["parts"]
+        self._http("DELETE", f"/v2/snapshots/{snapshot_id}/export", 204)
 
     def import_files(self) -> None:
         """Import a file, asking too early once; then, in its place, one that was completed but never started."""
@@ -213,6 +214,8 @@ class Story:
         begun = self._http("POST", "/v2/snapshots/import", 201, {"sizeBytes": len(body)})
         path = f"/v2/snapshots/{begun['id']}/import"
         self._http("POST", path, 409)
+        [again] = self._http("GET", path, 200)["files"]
+        assert None not in again["urls"]
         s3, bucket = self._stack.client("s3"), self._stack.outputs["BucketName"]
         ports = ports_of(self._stack)
         snapshot = ports.catalog.snapshot(TENANT, begun["id"])

@@ -83,6 +83,16 @@ def test_refused_import_is_no_failure_of_the_service(machines: Machines, script:
     assert "line 2" in aborted["cause"]
 
 
+@pytest.mark.parametrize("phase", ["begin", "copy_packs", "seal"])
+def test_transfer_that_somebody_cancels_is_no_failure_of_the_service(
+    machines: Machines, script: Script, phase: str
+) -> None:
+    script.say(phase, TransferEnded("snapshot_1 is deleted"))
+    script.say("abort", {"status": "deleted", "error": "TransferEnded", "message": "snapshot_1 is deleted"})
+    run = machines.run(MACHINE, IDS)
+    assert (run.status, run.path[-3:]) == ("SUCCEEDED", ["Abort", "Outcome", "Cancelled"])
+
+
 def test_transfer_does_nothing_when_it_was_ended_meanwhile(machines: Machines, script: Script) -> None:
     script.say("begin", {"kind": "copy", "shards": [], "files": [], "over": True})
     run = machines.run(MACHINE, IDS)

@@ -92,6 +92,7 @@ def numbered(ports: Ports, counter: Counter) -> Ports:
         catalog=Numbered(ports.catalog, counter),
         payloads=Numbered(ports.payloads, counter),
         workflows=Numbered(ports.workflows, counter),
+        links=Numbered(ports.links, counter),
         placements={},
     )
 

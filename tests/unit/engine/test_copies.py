@@ -10,7 +10,7 @@ import pytest
 from tests.driving import TENANT, content, damage, delete, key, live, packs, put, run_restore, run_transfer
 from tests.fakes import ManualClock, MemoryPayloads, MemoryWorkflows, Started
 from tests.unit.engine.disturbed import KEYS, Counter, Death, days_pass, numbered, world
-from tidemark.domain.snapshot import CaptureId, Snapshot, SnapshotStatus, Trigger
+from tidemark.domain.snapshot import CaptureId, Failure, Snapshot, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
 from tidemark.engine.transfer import copies
@@ -29,6 +29,7 @@ from tidemark.usecases.copy_snapshot import copy_snapshot
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.undelete_snapshot import undelete_snapshot
 from tidemark.usecases.verify_snapshot import verify_snapshot
 
 STAGING = Tenant("staging")
@@ -167,10 +168,31 @@ def test_source_cannot_be_deleted_while_it_is_copied() -> None:
     copy = copy_snapshot(ports, TENANT, source.id, STAGING)
     with pytest.raises(SnapshotInUse, match=f"copy:staging:{copy.id}"):
         delete_snapshot(ports, TENANT, source.id)
-    with pytest.raises(SnapshotInUse):
-        delete_snapshot(ports, STAGING, copy.id)
     finish(ports)
     delete_snapshot(ports, TENANT, source.id)
+
+
+def test_copy_that_is_deleted_while_it_is_made_is_over_and_lets_its_source_go() -> None:
+    ports = world()
+    source = layered(ports)
+    copy = copy_snapshot(ports, TENANT, source.id, STAGING)
+    first = started(ports)
+    transfer_phases.begin(ports, STAGING, copy.id, first.subject, attempt=1)
+    transfer_phases.copy_packs(ports, STAGING, copy.id, first.subject, attempt=1, shard=0)
+    delete_snapshot(ports, STAGING, copy.id)
+    assert users(ports, source) == frozenset()
+    stored = packs(ports, STAGING)
+    with pytest.raises(TransferEnded, match="deleted"):
+        transfer_phases.copy_packs(ports, STAGING, copy.id, first.subject, attempt=1, shard=1)
+    assert transfer_phases.begin(ports, STAGING, copy.id, first.subject, attempt=1).over
+    failure = Failure("TransferEnded", "it is over")
+    aborted = transfer_phases.abort(ports, STAGING, copy.id, first.subject, attempt=1, failure=failure)
+    assert aborted is SnapshotStatus.DELETED
+    assert stored == packs(ports, STAGING) != []
+    collect_garbage(ports, STAGING)
+    assert packs(ports, STAGING) == []
+    back = undelete_snapshot(ports, STAGING, copy.id)
+    assert (back.status, back.failure and back.failure.code) == (SnapshotStatus.FAILED, "TransferCancelled")
 
 
 def test_two_copies_hold_their_source_each_for_itself() -> None:

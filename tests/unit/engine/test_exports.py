@@ -18,13 +18,13 @@ from tidemark.domain.keys import EntityKey
 from tidemark.domain.snapshot import ExportStatus, Snapshot
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.transfer.exports import ExportPart
-from tidemark.errors import ExportFailed, SnapshotInUse, SnapshotNotCompleted, Throttled
+from tidemark.errors import ExportFailed, SnapshotInUse, SnapshotNotCompleted, SnapshotNotFound, Throttled
 from tidemark.ports import Ports
 from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.entities import change
-from tidemark.usecases.export_snapshot import Exported, export_snapshot
+from tidemark.usecases.export_snapshot import Exported, cancel_export, export_snapshot
 
 
 def lines(ports: Ports, parts: list[ExportPart]) -> Iterator[bytes]:
@@ -118,6 +118,33 @@ def test_snapshot_cannot_be_deleted_while_its_export_is_prepared() -> None:
         delete_snapshot(ports, TENANT, snapshot.id)
     finish(ports)
     delete_snapshot(ports, TENANT, snapshot.id)
+
+
+def test_export_that_is_cancelled_lets_its_snapshot_go_and_is_prepared_anew_when_it_is_asked_for() -> None:
+    ports = world()
+    snapshot = layered(ports)
+    export_snapshot(ports, TENANT, snapshot.id)
+    first = started(ports)
+    cancel_export(ports, TENANT, snapshot.id)
+    cancel_export(ports, TENANT, snapshot.id)
+    assert users(ports, snapshot) == frozenset()
+    assert export_snapshot(ports, TENANT, snapshot.id).parts is None
+    second = started(ports)
+    run_transfer(ports, first)
+    export = ports.catalog.snapshot(TENANT, snapshot.id).export
+    assert export is not None
+    assert (export.transfer_id, export.status) == (second.subject, ExportStatus.PREPARING)
+    assert first.subject != second.subject
+    finish(ports)
+    found = export_snapshot(ports, TENANT, snapshot.id)
+    assert found.parts is not None
+    assert entities(ports, found.parts) == content(ports, snapshot.id)
+    cancel_export(ports, TENANT, snapshot.id)
+    assert export_snapshot(ports, TENANT, snapshot.id).parts is None
+    cancel_export(ports, TENANT, snapshot.id)
+    delete_snapshot(ports, TENANT, snapshot.id)
+    with pytest.raises(SnapshotNotFound):
+        cancel_export(ports, TENANT, snapshot.id)
 
 
 def test_export_is_refused_when_the_snapshot_is_not_completed() -> None:

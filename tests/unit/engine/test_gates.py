@@ -155,3 +155,20 @@ def test_worker_of_an_aborted_capture_changes_nothing() -> None:
     following = create_snapshot(ports, TENANT)
     assert content(ports, following.id) == live(ports)
     assert ports.catalog.snapshot(TENANT, snapshot.id).status == "failed"
+
+
+def test_lease_is_not_given_back_with_a_cut_that_a_late_run_began_after_the_capture_was_finished() -> None:
+    ports = memory_ports()
+    token = holding(ports)
+    gates.cut(ports, TENANT, token)
+    gates.finish_capture(ports, TENANT, token, lambda base: base)
+    late = gates.cut(ports, TENANT, token)
+    gates.release(ports, TENANT, token)
+    state = leases.current_state(ports.table, TENANT)
+    assert (state.lease, state.capturing) == (None, None)
+    assert {gate.capturing for gate in all_gates(ports)} == {None}
+    put(ports, {key(1): 77})
+    snapshot = create_snapshot(ports, TENANT)
+    assert snapshot.cut is not None
+    assert snapshot.cut > late
+    assert content(ports, snapshot.id) == live(ports)

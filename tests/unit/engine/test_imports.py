@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.driving import TENANT, content, delete, key, live, put, run_restore, run_transfer
+from tests.driving import TENANT, content, delete, key, live, put, run_restore, run_transfer, upload_urls
 from tests.fakes import ManualClock, MemoryLinks, MemoryPayloads, MemoryWorkflows
 from tests.unit.engine.disturbed import Counter, Death, numbered, world
 from tests.unit.engine.test_copies import collecting, end, finish, layered, started
@@ -26,8 +26,9 @@ from tidemark.domain.snapshot import Snapshot, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
 from tidemark.engine.transfer import building, documents, plans, sorting, uploads
-from tidemark.errors import ImportIncomplete, ImportNotOpen, InvalidRequest, SnapshotInUse, Throttled
+from tidemark.errors import ImportIncomplete, ImportNotOpen, InvalidRequest, SnapshotNotFound, Throttled
 from tidemark.ports import Ports
+from tidemark.usecases import transfer_phases
 from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
@@ -56,7 +57,7 @@ def opened(ports: Ports, body: object, files: list[bytes], tenant: Tenant = ELSE
     """An import whose files are uploaded."""
     begun = read_import(ports, tenant, open_import(ports, tenant, imports.parse_import(body)).id)
     for number, file in enumerate(files):
-        urls = begun.upload_urls(ports, number, 3600)
+        urls = upload_urls(ports, begun, number)
         size = begun.files[number].part_bytes
         for part, url in enumerate(urls):
             links_of(ports).send(url, file[part * size : (part + 1) * size])
@@ -313,7 +314,7 @@ def test_start_names_the_part_that_is_missing_and_can_be_asked_again(monkeypatch
     file = ndjson(*(entity(number) for number in range(5)))
     wanted = imports.parse_import({"sizeBytes": len(file)})
     begun = read_import(ports, ELSEWHERE, open_import(ports, ELSEWHERE, wanted).id)
-    urls = begun.upload_urls(ports, 0, 3600)
+    urls = upload_urls(ports, begun, 0)
     assert len(urls) > 2
     pieces = [file[start : start + 100] for start in range(0, len(file), 100)]
     for url, piece in list(zip(urls, pieces, strict=True))[1:]:
@@ -340,14 +341,20 @@ def test_start_is_refused_for_a_snapshot_that_is_no_import() -> None:
         start_import(ports, TENANT, create_snapshot(ports, TENANT).id)
 
 
-def test_import_that_waits_for_files_can_be_deleted_and_one_that_runs_cannot() -> None:
+def test_import_can_be_deleted_while_it_waits_for_files_and_while_it_runs() -> None:
     ports = world()
     waiting = open_import(ports, ELSEWHERE, imports.parse_import({"sizeBytes": 1}))
     delete_snapshot(ports, ELSEWHERE, waiting.id)
+    with pytest.raises(SnapshotNotFound, match="deleted"):
+        start_import(ports, ELSEWHERE, waiting.id)
     running = opened(ports, of_files(LINE), [LINE])
     start_import(ports, ELSEWHERE, running.id)
-    with pytest.raises(SnapshotInUse):
-        delete_snapshot(ports, ELSEWHERE, running.id)
+    delete_snapshot(ports, ELSEWHERE, running.id)
+    finish(ports)
+    gone = ports.catalog.snapshot(ELSEWHERE, running.id)
+    assert (gone.status, gone.failure and gone.failure.code) == (SnapshotStatus.DELETED, "TransferCancelled")
+    collect_garbage(ports, ELSEWHERE)
+    assert list(ports.payloads.list(f"{ELSEWHERE}/")) == []
 
 
 def test_collection_ends_an_import_whose_files_do_not_come_within_a_day() -> None:
@@ -432,6 +439,26 @@ def test_import_is_whole_when_aws_fails_at_any_call_of_its_execution(after: bool
         run_transfer(disturbed, started(ports), tries=3)
         whole = ports.catalog.snapshot(ELSEWHERE, snapshot.id)
         assert (whole.status, whole.entity_count) == (SnapshotStatus.COMPLETED, 16), (first, whole.failure)
+
+
+def test_late_begin_leaves_the_digest_and_all_else_of_a_completed_import_alone() -> None:
+    ports = world()
+    snapshot = opened(ports, of_files(LINE), [LINE])
+    start_import(ports, ELSEWHERE, snapshot.id)
+    sealed: list[Snapshot] = []
+
+    class Late(MemoryPayloads):
+        """Begin stands still after it has read the plan, until another run has done everything."""
+
+        def get(self, key: str) -> bytes:
+            run_transfer(ports, started(ports))
+            sealed.append(ports.catalog.snapshot(ELSEWHERE, snapshot.id))
+            return ports.payloads.get(key)
+
+    transfer = started(ports).subject
+    transfer_phases.begin(replace(ports, payloads=Late()), ELSEWHERE, snapshot.id, transfer, attempt=1)
+    assert (sealed[0].status, sealed[0].digest is None) == (SnapshotStatus.COMPLETED, False)
+    assert ports.catalog.snapshot(ELSEWHERE, snapshot.id) == sealed[0]
 
 
 def test_documents_are_the_same_wherever_reading_was_left() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.driving import TENANT, content, damage, packs, run_transfer
+from tests.driving import TENANT, content, damage, packs, run_transfer, upload_urls
 from tests.fakes import ManualClock, MemoryLinks, MemoryPayloads, MemoryWorkflows
 from tests.unit.engine.disturbed import KEYS, Counter, Death, Numbered, numbered, world
 from tidemark.dialects.ngsi import imports
@@ -119,7 +119,7 @@ def test_import_is_opened_once_when_its_request_dies_at_any_call_and_is_sent_aga
         opened = read_import(ports, STAGING, name)
         assert isinstance(ports.links, MemoryLinks)
         for number, file in enumerate(FILES):
-            [url] = opened.upload_urls(ports, number, 3600)
+            [url] = upload_urls(ports, opened, number)
             ports.links.send(url, file)
         start_import(ports, STAGING, name)
         run_what_was_started(ports)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any, Final
 
 import typer
@@ -123,8 +124,9 @@ def import_(
         wanted["servicePath"] = service_path
     opened = session.api.post("/v2/snapshots/import", wanted, once=True).json()
     with _bar(session.errors, sum(one["sizeBytes"] for one in opened["files"])) as arrived:
+        addresses = _Addresses(session, opened)
         parts = list(_parts(files, opened["files"]))
-        _each(parts, lambda part: _upload(session, part, arrived))
+        _each(parts, lambda part: _upload(session, part, addresses, arrived))
     answer = session.api.post(path("snapshots", opened["id"], "import"), safe=True)
     _arrived(session, session.api, answer, "Importing", wait=wait, timeout_s=timeout, quiet=quiet)
 
@@ -213,12 +215,35 @@ def _sha256(path_: Path) -> str:
 
 @dataclass(frozen=True)
 class _Part:
-    """A piece of a file and where it is PUT."""
+    """A piece of a file: the `number`-th, from 0, of the `file`-th."""
 
     path: Path
     offset: int
     size_bytes: int
-    url: str
+    file: int
+    number: int
+
+
+class _Addresses:
+    """Where each part is PUT. Addresses end after a time; then there are new ones of the parts that are missing."""
+
+    def __init__(self, session: Session, opened: dict[str, Any]) -> None:
+        self._session = session
+        self._import = path("snapshots", opened["id"], "import")
+        self._files = opened["files"]
+        self._lock = Lock()
+
+    def of(self, part: _Part) -> str | None:
+        """The address of a part; None: it has arrived."""
+        found: str | None = self._files[part.file]["urls"][part.number]
+        return found
+
+    def instead_of(self, refused: str, part: _Part) -> str | None:
+        """The address of a part whose last one is refused; None: it has arrived."""
+        with self._lock:
+            if self.of(part) == refused:
+                self._files = self._session.api.get(self._import).json()["files"]
+            return self.of(part)
 
 
 def _files_of(source: Path) -> tuple[list[Path], dict[str, Any]]:
@@ -239,22 +264,26 @@ def _files_of(source: Path) -> tuple[list[Path], dict[str, Any]]:
 
 
 def _parts(files: list[Path], opened: list[dict[str, Any]]) -> Iterator[_Part]:
-    for file, told in zip(files, opened, strict=True):
+    for index, (file, told) in enumerate(zip(files, opened, strict=True)):
         step = told["partSizeBytes"]
-        for number, url in enumerate(told["urls"]):
-            yield _Part(file, number * step, min(step, told["sizeBytes"] - number * step), url)
+        for number in range(len(told["urls"])):
+            yield _Part(file, number * step, min(step, told["sizeBytes"] - number * step), index, number)
 
 
-def _upload(session: Session, part: _Part, arrived: Callable[[int], None]) -> None:
+def _upload(session: Session, part: _Part, addresses: _Addresses, arrived: Callable[[int], None]) -> None:
     try:
         with part.path.open("rb") as file:
             file.seek(part.offset)
             body = file.read(part.size_bytes)
     except OSError as error:
         raise Failed(ExitCode.FAILED, f"{part.path}: {error.strerror}") from error
+    url = addresses.of(part)
     for attempt in range(1, TRIES + 1):
+        if url is None:
+            arrived(part.size_bytes)
+            return
         try:
-            answer = session.around.sender.send("PUT", part.url, {}, body)
+            answer = session.around.sender.send("PUT", url, {}, body)
         except Unreachable as error:
             failed = Failed(ExitCode.UNAVAILABLE, f"{part.path} could not be sent: {error.reason}")
         else:
@@ -262,6 +291,10 @@ def _upload(session: Session, part: _Part, arrived: Callable[[int], None]) -> No
                 arrived(part.size_bytes)
                 return
             failed = refusal(answer)
+            if answer.status == HTTPStatus.FORBIDDEN:
+                # S3 says so of an address whose time is over.
+                url = addresses.instead_of(url, part)
+                continue
             if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 break
         session.around.sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))

@@ -286,6 +286,10 @@ class TransferEnded(Fenced):
     """The copy, export or import is over, or a later execution drives it."""
 
 
+class TransferCancelled(Fenced):
+    """The copy or import was deleted before it was completed."""
+
+
 class RestoreCancelled(Fenced):
     """The restore was cancelled before its cutover."""
 

@@ -161,6 +161,19 @@ class DynamoCatalog:
             for row in rows:
                 self._client.delete_item(TableName=self._table, Key={"pk": row["pk"], "sk": row["sk"]})
 
+    def note_done(self, tenant: Tenant, transfer_id: str, part: int, entities: int, *, until: datetime) -> None:
+        row = {
+            "pk": text(_transfer_of(tenant, transfer_id)),
+            "sk": text(f"{_PART}{part:018d}"),
+            "entities": number(entities),
+            "expiresAt": number(int(until.timestamp())),
+        }
+        with named(f"noting part {part} of {transfer_id}"):
+            self._client.put_item(TableName=self._table, Item=row)
+
+    def done(self, tenant: Tenant, transfer_id: str) -> int:
+        return sum(int(row["entities"]["N"]) for row in self._query(_transfer_of(tenant, transfer_id), _PART))
+
     def add_key(self, key: ApiKey) -> ApiKey:
         return self._add(_KEYS, _api_key_key(key.id), key)
 
@@ -323,6 +336,10 @@ def _restore_key(tenant: Tenant, restore_id: str) -> Row:
 
 def _parts_of(tenant: Tenant, restore_id: str) -> str:
     return f"TENANT#{tenant}#RESTORE#{restore_id}"
+
+
+def _transfer_of(tenant: Tenant, transfer_id: str) -> str:
+    return f"TENANT#{tenant}#TRANSFER#{transfer_id}"
 
 
 def _api_key_key(key_id: str) -> Row:

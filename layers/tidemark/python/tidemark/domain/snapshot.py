@@ -98,7 +98,8 @@ class Origin:
     of files, where both are None.
 
     `transfer_id` names its executions, `attempt` counts them; 0: an import still waits for its files. `started_at` is
-    when its first execution was asked for, or its files were. `shards` is their number, once known.
+    when its first execution was asked for, or its files were. `shards` is their number, once known; `total` is the
+    number of entities, where that is known beforehand.
     """
 
     transfer_id: str
@@ -107,6 +108,7 @@ class Origin:
     tenant: Tenant | None = None
     snapshot_id: SnapshotId | None = None
     shards: int = 0
+    total: int | None = None
 
 
 class ExportStatus(StrEnum):

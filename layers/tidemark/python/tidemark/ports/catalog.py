@@ -89,6 +89,16 @@ class Catalog(Protocol):
         """Forget the results noted of a restore. Repeating it changes nothing."""
         ...
 
+    def note_done(self, tenant: Tenant, transfer_id: str, part: int, entities: int, *, until: datetime) -> None:
+        """Note how many entities a worker of a copy, export or import went through; forgotten some time after `until`.
+        Repeating it replaces the note.
+        """
+        ...
+
+    def done(self, tenant: Tenant, transfer_id: str) -> int:
+        """The entities noted so far, in all."""
+        ...
+
     def add_key(self, key: ApiKey) -> ApiKey:
         """Register an API key."""
         ...

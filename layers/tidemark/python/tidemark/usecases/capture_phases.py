@@ -261,7 +261,7 @@ def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot |
 
     try:
         gates.finish_capture(ports, tenant, token, next_base)
-        leases.release(ports.table, tenant, token)
+        gates.release(ports, tenant, token)
     except LeaseLost:
         return
 

@@ -56,7 +56,7 @@ def copy_snapshot(
         kind="copy",
         trigger=Trigger.COPY,
         description=description or source.description,
-        origin=Origin("", ports.clock.now(), _FIRST_EXECUTION, source.tenant, source.id, 0),
+        origin=Origin("", ports.clock.now(), _FIRST_EXECUTION, source.tenant, source.id, 0, source.entity_count),
         asked=asked,
     )
     user = copy_user(target, copy.id)

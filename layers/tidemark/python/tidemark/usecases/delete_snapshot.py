@@ -1,20 +1,23 @@
 """Delete a snapshot: it goes to the recycle bin, from where it can be brought back. Its bytes are left to the
-collector, which alone deletes objects.
+collector, which alone deletes objects. Deleting a copy or import that is still being made stops it.
 """
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from tidemark.domain.live import LeaseKind
-from tidemark.domain.snapshot import Snapshot, SnapshotStatus
+from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import SnapshotInUse, SnapshotNotFound
+from tidemark.errors import SnapshotInUse, SnapshotNotFound, TransferCancelled
 from tidemark.ports import Ports
 from tidemark.usecases.read_snapshots import deleted
 from tidemark.usecases.records import amend_snapshot
+from tidemark.usecases.transfer_phases.lifecycle import release
 
 RECYCLE_BIN_DAYS: Final = 7
+_CANCELLED: Final = Failure(TransferCancelled.__name__, "It was deleted before it was completed.")
 
 
 def delete_snapshot(
@@ -22,25 +25,29 @@ def delete_snapshot(
 ) -> None:
     """Mark the snapshot deleted; from then on it is not found. For so many days it can be brought back.
 
-    Raises SnapshotNotFound, SnapshotInUse while a capture or restore needs it.
+    What makes a copy or import finds that it is over at its next step. Raises SnapshotNotFound, SnapshotInUse while a
+    capture or restore needs it.
     """
 
     def delete(snapshot: Snapshot) -> Snapshot:
         if snapshot.forgotten:
             raise deleted(ports, snapshot)
-        if snapshot.status is SnapshotStatus.CREATING and not snapshot.awaits_files:
+        if snapshot.status is SnapshotStatus.CREATING and snapshot.origin is None:
             raise SnapshotInUse(
                 f"snapshot {snapshot_id} is still being created; delete it when it is completed or failed"
             )
         if snapshot.used_by:
             users = ", ".join(sorted(snapshot.used_by))
             raise SnapshotInUse(f"snapshot {snapshot_id} is in use by {users}; wait for it or cancel it")
-        return snapshot.deleted(now, until)
+        stopped = snapshot.failure or (None if snapshot.was_completed else _CANCELLED)
+        return replace(snapshot.deleted(now, until), failure=stopped)
 
     now = ports.clock.now()
     until = now + timedelta(days=recycle_bin_days)
     _refuse_base_of_capture(ports, tenant, snapshot_id)
-    amend_snapshot(ports.catalog, tenant, snapshot_id, delete)
+    snapshot = amend_snapshot(ports.catalog, tenant, snapshot_id, delete)
+    if not snapshot.was_completed:
+        release(ports, snapshot)
 
 
 def _refuse_base_of_capture(ports: Ports, tenant: Tenant, snapshot_id: str) -> None:

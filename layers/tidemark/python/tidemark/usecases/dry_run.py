@@ -91,7 +91,7 @@ def dry_run(
     finally:
         # From the cut on deletes leave tombstones, so that what moved since the plan can be told.
         gates.finish_capture(ports, target, token, lambda base: base or Base(None, ended))
-        leases.release(ports.table, target, token)
+        gates.release(ports, target, token)
     return _stored(ports, plan_id, snapshot, wish, state.generation, ended, found)
 
 

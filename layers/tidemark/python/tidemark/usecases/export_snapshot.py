@@ -15,7 +15,7 @@ from tidemark.engine.transfer import exports
 from tidemark.engine.transfer.exports import ExportPart
 from tidemark.errors import ExportFailed, ManifestCorrupt, SnapshotNotCompleted
 from tidemark.ports import Ports
-from tidemark.usecases.read_snapshots import get_snapshot
+from tidemark.usecases.read_snapshots import deleted, get_snapshot
 from tidemark.usecases.records import amend_snapshot
 
 
@@ -39,6 +39,22 @@ def export_snapshot(ports: Ports, tenant: Tenant, identity: str) -> Exported:
         return Exported(snapshot, snapshot.digest, None)
     merged = merged_manifest(ports, manifest, snapshot.export)
     return Exported(snapshot, merged.digest, exports.parts_of(snapshot.id, list(merged.shards)))
+
+
+def cancel_export(ports: Ports, tenant: Tenant, identity: str) -> None:
+    """Stop the preparing of the snapshot's export, or forget one that is ready; addresses that were given out stay
+    good for their time. Repeating it changes nothing.
+
+    What prepares it finds that it is over at its next step. Raises SnapshotNotFound.
+    """
+
+    def cancel(record: Snapshot) -> Snapshot:
+        if record.forgotten:
+            raise deleted(ports, record)
+        export = record.export
+        return record if export is None else replace(record, export=None).released_by(export.transfer_id)
+
+    amend_snapshot(ports.catalog, tenant, identity, cancel)
 
 
 def exportable(snapshot: Snapshot) -> Snapshot:

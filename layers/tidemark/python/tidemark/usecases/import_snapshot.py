@@ -39,16 +39,20 @@ class ImportWanted(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """An import that waits for its files."""
+    """An import that waits for its files. `arrived` are the parts of each that are there, by number from 1."""
 
     snapshot: Snapshot
     files: tuple[ImportFile, ...]
+    arrived: tuple[frozenset[int], ...]
 
-    def upload_urls(self, ports: Ports, number: int, expires_s: int) -> list[str]:
-        """The address of each part of a file, in their order."""
+    def upload_urls(self, ports: Ports, number: int, expires_s: int) -> list[str | None]:
+        """The address of each part of a file, in their order; None for one that has arrived."""
         key = plans.file_key(self.snapshot.tenant, self.snapshot.capture_id, number)
-        file = self.files[number]
-        return [ports.links.upload(key, file.upload_id, part + 1, expires_s=expires_s) for part in range(file.parts)]
+        file, arrived = self.files[number], self.arrived[number]
+        return [
+            None if part in arrived else ports.links.upload(key, file.upload_id, part, expires_s=expires_s)
+            for part in range(1, file.parts + 1)
+        ]
 
 
 def open_import(ports: Ports, tenant: Tenant, wanted: ImportWanted, *, asked: Asked | None = None) -> Snapshot:
@@ -66,7 +70,7 @@ def open_import(ports: Ports, tenant: Tenant, wanted: ImportWanted, *, asked: As
         kind="import",
         trigger=Trigger.IMPORT,
         description=wanted.description,
-        origin=Origin("", ports.clock.now()),
+        origin=Origin("", ports.clock.now(), total=wanted.records),
         asked=asked,
     )
     try:
@@ -79,7 +83,22 @@ def open_import(ports: Ports, tenant: Tenant, wanted: ImportWanted, *, asked: As
 def read_import(ports: Ports, tenant: Tenant, identity: str) -> Opened:
     """An import that was opened, with its files. Raises SnapshotNotFound, TransferEnded."""
     snapshot = ports.catalog.snapshot(tenant, identity)
-    return Opened(snapshot, plans.read(ports.payloads, tenant, snapshot.capture_id).files)
+    files = plans.read(ports.payloads, tenant, snapshot.capture_id).files
+    return Opened(snapshot, files, (frozenset(),) * len(files))
+
+
+def open_again(ports: Ports, tenant: Tenant, identity: str) -> Opened:
+    """An import that still waits for its files, and which parts have arrived, so that new addresses of the others can
+    be given out. Changes nothing.
+
+    Raises SnapshotNotFound, ImportNotOpen, ImportIncomplete when the uploads were given up.
+    """
+    snapshot = _open(get_snapshot(ports, tenant, identity))
+    if not snapshot.awaits_files:
+        raise ImportNotOpen(f"the import of snapshot {snapshot.id} has begun: all its files have arrived")
+    files = _plan(ports, snapshot).files
+    arrived = ports.parallel.map(lambda number: _whole_parts(ports, snapshot, number, files[number]), range(len(files)))
+    return Opened(snapshot, files, tuple(arrived))
 
 
 def _with_uploads(ports: Ports, snapshot: Snapshot, wanted: ImportWanted) -> Snapshot:
@@ -113,10 +132,7 @@ def start_import(ports: Ports, tenant: Tenant, identity: str) -> Snapshot:
     """
     snapshot = _open(get_snapshot(ports, tenant, identity))
     if snapshot.awaits_files:
-        try:
-            plan = plans.read(ports.payloads, tenant, snapshot.capture_id)
-        except TransferEnded as error:
-            raise ImportIncomplete(error.message) from error
+        plan = _plan(ports, snapshot)
         uploads = ports.parallel.map(
             lambda number: _arrived(ports, snapshot, number, plan.files[number]), range(len(plan.files))
         )
@@ -144,6 +160,24 @@ def _open(snapshot: Snapshot) -> Snapshot:
     return snapshot
 
 
+def _plan(ports: Ports, snapshot: Snapshot) -> ImportPlan:
+    try:
+        return plans.read(ports.payloads, snapshot.tenant, snapshot.capture_id)
+    except TransferEnded as error:
+        raise ImportIncomplete(error.message) from error
+
+
+def _whole_parts(ports: Ports, snapshot: Snapshot, number: int, file: ImportFile) -> frozenset[int]:
+    """The parts of a file that have arrived as they must be. Raises ImportIncomplete."""
+    key = plans.file_key(snapshot.tenant, snapshot.capture_id, number)
+    try:
+        found = ports.links.uploaded(key, file.upload_id)
+    except ObjectNotFound:
+        _check_uploaded(ports, key, file)
+        return frozenset(range(1, file.parts + 1))
+    return frozenset(part.number for part in found if part.size_bytes == file.bytes_of(part.number))
+
+
 def _arrived(ports: Ports, snapshot: Snapshot, number: int, file: ImportFile) -> list[UploadedPart] | None:
     """The parts of a file, all of them; None when the upload is completed. Raises ImportIncomplete."""
     key = plans.file_key(snapshot.tenant, snapshot.capture_id, number)
@@ -154,7 +188,7 @@ def _arrived(ports: Ports, snapshot: Snapshot, number: int, file: ImportFile) ->
         return None
     sizes = {part.number: part.size_bytes for part in parts}
     for part in range(1, file.parts + 1):
-        wanted = file.part_bytes if part < file.parts else file.size_bytes - (file.parts - 1) * file.part_bytes
+        wanted = file.bytes_of(part)
         if sizes.get(part) != wanted:
             found = f"has {sizes[part]} bytes instead of {wanted}" if part in sizes else "is missing"
             raise ImportIncomplete(

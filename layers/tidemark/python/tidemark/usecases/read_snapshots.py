@@ -58,6 +58,25 @@ def get_snapshot(ports: Ports, tenant: Tenant, snapshot_id: str) -> Snapshot:
     return snapshot
 
 
+class TransferProgress(NamedTuple):
+    """How many of so many entities a copy or import has gone through. `total` is None where nobody knows yet."""
+
+    done: int
+    total: int | None
+
+
+def transfer_progress(ports: Ports, snapshot: Snapshot) -> TransferProgress | None:
+    """How far a copy or import that is being made has come; None for other snapshots.
+
+    An import goes through its entities twice, reading and storing them, so each time counts half.
+    """
+    origin = snapshot.origin
+    if origin is None or snapshot.status is not SnapshotStatus.CREATING:
+        return None
+    done = ports.catalog.done(snapshot.tenant, origin.transfer_id) if origin.attempt else 0
+    return TransferProgress(done // 2 if origin.tenant is None else done, origin.total)
+
+
 def deleted(ports: Ports, snapshot: Snapshot) -> SnapshotNotFound:
     """The error for whoever asks for a snapshot that was deleted."""
     if snapshot.recycled_until is None or not snapshot.recycled(ports.clock.now()):

@@ -31,12 +31,14 @@ _ONLY_FILE: Final = "upload"
 
 
 class UploadBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A file that is to be uploaded: in parts of this size, the last one smaller, each by a PUT to its address."""
+    """A file that is to be uploaded: in parts of this size, the last one smaller, each by a PUT to its address. A part
+    that has arrived has none.
+    """
 
     name: str
     size_bytes: Annotated[int, Meta(ge=0)]
     part_size_bytes: Annotated[int, Meta(ge=1)]
-    urls: list[str]
+    urls: list[str | None]
 
 
 class OpenedImport(SnapshotSummary, frozen=True, kw_only=True):
@@ -92,7 +94,7 @@ def registered(body: str) -> SnapshotSummary:
 
 
 def render(ports: Ports, opened: Opened, expires_s: int, told: SnapshotSummary | None = None) -> OpenedImport:
-    """The snapshot that waits for its files, as it is or was `told`, and where to PUT each part of them."""
+    """The snapshot that waits for its files, as it is or was `told`, and where to PUT what has not arrived of them."""
     members_told = msgspec.structs.asdict(told or summary(opened.snapshot))
     members_told["expires_at"] = or_unset(milliseconds(ports.clock.now() + timedelta(seconds=expires_s)))
     files = [

@@ -30,8 +30,8 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     "/v2/snapshots/{snapshotId}/verify": ("POST",),
     "/v2/snapshots/{snapshotId}/undelete": ("POST",),
     "/v2/snapshots/{snapshotId}/copy": ("POST",),
-    "/v2/snapshots/{snapshotId}/export": ("GET",),
-    "/v2/snapshots/{snapshotId}/import": ("POST",),
+    "/v2/snapshots/{snapshotId}/export": ("GET", "DELETE"),
+    "/v2/snapshots/{snapshotId}/import": ("GET", "POST"),
     "/v2/plans/{planId}": ("GET",),
     "/v2/snapshots/{snapshotId}/entities": ("GET",),
     "/v2/snapshots/{snapshotId}/entities/{entityId}": ("GET",),
@@ -55,6 +55,9 @@ def refusal(method: str, route: str) -> TidemarkError:
 
 def action(method: str, route: str) -> Action:
     """What a key must be made for to call a route. A path that does not exist needs what reading needs."""
+    if route.endswith("/import"):
+        # Its GET gives out addresses under which files of a snapshot are stored.
+        return Action.SNAPSHOT
     if method in READING_METHODS or route == "/v2/op/query" or route not in METHODS:
         return Action.READ
     if route.endswith("/restore") or route.startswith("/v2/restores"):

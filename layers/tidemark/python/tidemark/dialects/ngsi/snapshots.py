@@ -28,6 +28,7 @@ from tidemark.domain.snapshot import (
 )
 from tidemark.domain.tenant import Tenant, parse_tenant
 from tidemark.errors import InvalidRequest
+from tidemark.usecases.read_snapshots import TransferProgress
 from tidemark.usecases.restore_snapshot import Wish
 
 MAX_BODY_BYTES: Final = 16_384
@@ -84,6 +85,14 @@ class CopySource(msgspec.Struct, frozen=True):
     id: SnapshotName
 
 
+class ProgressBody(msgspec.Struct, frozen=True):
+    """How many entities a copy or import has gone through, and of how many, where that is known."""
+
+    done: Annotated[int, Meta(ge=0)]
+    total: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    percent: Annotated[int, Meta(ge=0, le=99)] | UnsetType = UNSET
+
+
 class VerificationBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What reading a snapshot back showed: how much was good, or which object is damaged and in what way."""
 
@@ -109,6 +118,7 @@ class SnapshotDetail(SnapshotSummary, frozen=True, kw_only=True):
     completed_at: Milliseconds | UnsetType = UNSET
     restore_id: RestoreName | UnsetType = UNSET
     copied_from: CopySource | UnsetType = UNSET
+    progress: ProgressBody | UnsetType = UNSET
     used_by: list[str] | UnsetType = UNSET
     error: FailureBody | UnsetType = UNSET
     verification: VerificationBody | UnsetType = UNSET
@@ -232,7 +242,7 @@ def listed(snapshot: Snapshot | DamagedSnapshot) -> SnapshotSummary | DamagedSna
     )
 
 
-def detail(snapshot: Snapshot) -> SnapshotDetail:
+def detail(snapshot: Snapshot, progress: TransferProgress | None = None) -> SnapshotDetail:
     """A snapshot with what an operator wants to know. Members that have no value yet are left out."""
     return SnapshotDetail(
         **_summary(snapshot),
@@ -246,6 +256,7 @@ def detail(snapshot: Snapshot) -> SnapshotDetail:
         completed_at=or_unset(milliseconds(snapshot.completed_at)),
         restore_id=or_unset(snapshot.restore_id),
         copied_from=_source(snapshot.origin),
+        progress=_progress(progress) if progress else UNSET,
         used_by=sorted(snapshot.used_by) or UNSET,
         error=stored_failure(snapshot.failure) if snapshot.failure else UNSET,
         verification=_verification(snapshot.verification) if snapshot.verification else UNSET,
@@ -269,6 +280,14 @@ def _source(origin: Origin | None) -> CopySource | UnsetType:
     if origin is None or origin.tenant is None or origin.snapshot_id is None:
         return UNSET
     return CopySource(service=origin.tenant, id=origin.snapshot_id)
+
+
+def _progress(progress: TransferProgress) -> ProgressBody:
+    """Never 100 %: much follows the last entity."""
+    if progress.total is None:
+        return ProgressBody(progress.done)
+    percent = min(99, 100 * progress.done // progress.total) if progress.total else 0
+    return ProgressBody(progress.done, progress.total, percent)
 
 
 def _verification(found: Verification) -> VerificationBody:

@@ -112,6 +112,25 @@ def finish_capture(
         _open(ports, noted, behind)
 
 
+def release(ports: Ports, tenant: Tenant, token: FencingToken) -> None:
+    """Give the lease back, while nothing is being captured: a late run may have begun that anew after it was finished,
+    and the next capture would take that cut for its own.
+
+    A lease that has passed on is left alone; repeating it changes nothing.
+    """
+    while True:
+        try:
+            state = held_state(ports.table, tenant, token)
+            if state.capturing is None:
+                ports.table.replace_state(replace(state, lease=None))
+                return
+            finish_capture(ports, tenant, token, lambda base: base)
+        except StaleRecord:
+            continue
+        except LeaseLost:
+            return
+
+
 def reopen(ports: Ports, tenant: Tenant, token: FencingToken) -> None:
     """Open the gates that `token`, or an earlier one, left closed, as the tenant's state has it.
 

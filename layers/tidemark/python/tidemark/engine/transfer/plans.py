@@ -42,6 +42,10 @@ class ImportFile:
         """How many parts it has: one even where it is empty."""
         return max(1, -(-self.size_bytes // self.part_bytes))
 
+    def bytes_of(self, part: int) -> int:
+        """The size of one of its parts, from 1."""
+        return self.part_bytes if part < self.parts else self.size_bytes - (self.parts - 1) * self.part_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:

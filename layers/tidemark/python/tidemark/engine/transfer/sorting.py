@@ -82,11 +82,13 @@ def sort_file(
     read: EntityReader,
     progress: Progress | None,
     proceed: Callable[[], bool],
+    sorted_run: Callable[[int, int], None],
 ) -> Progress | None:
     """Store runs of the file's entities from where it was left: None when the whole file is sorted, else how far.
 
     `proceed` is asked after each run and may raise to stop for good. Runs begin and end at the same entities whoever
-    makes them, and however often. Raises ImportRefused.
+    makes them, and however often. `sorted_run` is told of each: after which document it begins, and its number of
+    entities. Raises ImportRefused.
     """
     form, text = form_of(text_of(payloads, upload_of(job.tenant, job.capture_id, job.number, job.file)))
     progress = progress or Progress(form)
@@ -98,6 +100,7 @@ def sort_file(
         for shard, entities in run.items():
             digest.add_all([record(key.rpartition(SEPARATOR)[0], doc).line for key, doc in entities])
             _store(payloads, job, progress.number, shard, entities)
+        sorted_run(progress.number, digest.count - progress.records)
         if last is not None:
             progress = Progress(progress.form, last.number, last.end, digest.count, digest.hex)
         if ended:

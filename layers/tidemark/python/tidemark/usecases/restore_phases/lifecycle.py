@@ -129,4 +129,4 @@ def end(ports: Ports, restore: Restore, token: FencingToken, status: RestoreStat
         amend_snapshot(
             ports.catalog, restore.source, restore.snapshot_id, lambda record: record.released_by(restore.user)
         )
-    leases.release(ports.table, restore.tenant, token)
+    gates.release(ports, restore.tenant, token)

@@ -52,7 +52,8 @@ def _begin_copy(ports: Ports, copy: Snapshot, origin: Origin) -> list[int]:
 
 def _note_shards(ports: Ports, snapshot: Snapshot, shards: int, digest: str | None = None) -> list[int]:
     def note(record: Snapshot) -> Snapshot:
-        if record.origin is None:
+        # A run that comes late must not undo what Seal has found out.
+        if record.origin is None or record.status is not SnapshotStatus.CREATING:
             return record
         return replace(record, origin=replace(record.origin, shards=shards), digest=digest)
 

@@ -10,6 +10,7 @@ from tidemark.errors import TransferEnded
 from tidemark.ports import Ports
 from tidemark.usecases.export_snapshot import merged_manifest
 from tidemark.usecases.records import amend_snapshot
+from tidemark.usecases.transfer_phases.lifecycle import note_done
 
 
 def begin_export(ports: Ports, tenant: Tenant, snapshot_id: str, export_id: str, *, attempt: int) -> list[int] | None:
@@ -41,7 +42,9 @@ def merge_shard(ports: Ports, tenant: Tenant, snapshot_id: str, export_id: str, 
     snapshot = ports.catalog.snapshot(tenant, snapshot_id)
     _driven(snapshot, export_id, attempt)
     manifest = verification.check_manifest(ports.payloads, snapshot)
-    return exports.merge_shard(ports.payloads, tenant, export_id, manifest.shards[shard], proceed).records
+    records = exports.merge_shard(ports.payloads, tenant, export_id, manifest.shards[shard], proceed).records
+    note_done(ports, tenant, export_id, shard, records)
+    return records
 
 
 def publish(ports: Ports, tenant: Tenant, snapshot_id: str, export_id: str, *, attempt: int) -> str:
@@ -66,8 +69,13 @@ def publish(ports: Ports, tenant: Tenant, snapshot_id: str, export_id: str, *, a
     return amend_snapshot(ports.catalog, tenant, snapshot_id, ready).digest or ""
 
 
-def fail_export(ports: Ports, tenant: Tenant, snapshot_id: str, export_id: str, failure: Failure) -> ExportStatus:
-    """Record why an export failed, unless it is over, and let the snapshot go; how it stands."""
+def fail_export(
+    ports: Ports, tenant: Tenant, snapshot_id: str, export_id: str, failure: Failure
+) -> ExportStatus | None:
+    """Record why an export failed, unless it is over, and let the snapshot go.
+
+    How it stands; None: it was cancelled.
+    """
 
     def note(record: Snapshot) -> Snapshot:
         export = record.export
@@ -78,7 +86,7 @@ def fail_export(ports: Ports, tenant: Tenant, snapshot_id: str, export_id: str, 
         )
 
     held = amend_snapshot(ports.catalog, tenant, snapshot_id, note).export
-    return held.status if held is not None and held.transfer_id == export_id else ExportStatus.FAILED
+    return held.status if held is not None and held.transfer_id == export_id else None
 
 
 def _driven(snapshot: Snapshot, export_id: str, attempt: int) -> Export:

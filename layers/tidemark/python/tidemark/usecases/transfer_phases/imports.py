@@ -1,5 +1,7 @@
 """The phases of an import: SortFiles and BuildShards, and what Seal holds its result against."""
 
+from typing import Final
+
 from tidemark.domain.digest import SetDigest
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.snapshot import Snapshot
@@ -8,7 +10,10 @@ from tidemark.engine.transfer import building, plans, sorting
 from tidemark.engine.transfer.sorting import EntityReader, Progress, SortJob
 from tidemark.errors import ImportRefused, ManifestCorrupt
 from tidemark.ports import Ports
-from tidemark.usecases.transfer_phases.lifecycle import driven
+from tidemark.usecases.transfer_phases.lifecycle import driven, note_done
+
+# Notes of progress are told apart by a number: that of a shard, or of a file and of the document before a run of it.
+_A_FILE: Final = 10**13
 
 
 def sort_file(  # noqa: PLR0913 - which transfer, which part of it, and how
@@ -36,8 +41,11 @@ def sort_file(  # noqa: PLR0913 - which transfer, which part of it, and how
         driven(ports.catalog.snapshot(tenant, snapshot_id), transfer_id, attempt)
         return ports.clock.monotonic_s() < until_s
 
+    def sorted_run(after: int, entities: int) -> None:
+        note_done(ports, tenant, transfer_id, (file + 1) * _A_FILE + after, entities)
+
     job = SortJob(tenant, snapshot.capture_id, plan, file)
-    return sorting.sort_file(ports.payloads, job, read, progress, proceed)
+    return sorting.sort_file(ports.payloads, job, read, progress, proceed, sorted_run)
 
 
 def build_shard(ports: Ports, tenant: Tenant, snapshot_id: str, transfer_id: str, *, attempt: int, shard: int) -> int:
@@ -53,7 +61,9 @@ def build_shard(ports: Ports, tenant: Tenant, snapshot_id: str, transfer_id: str
     driven(snapshot, transfer_id, attempt)
     plan = plans.read(ports.payloads, tenant, snapshot.capture_id)
     job = building.BuildJob(tenant, snapshot.capture_id, plan, shard)
-    return building.build_shard(ports.payloads, job, proceed).records
+    records = building.build_shard(ports.payloads, job, proceed).records
+    note_done(ports, tenant, transfer_id, shard, records)
+    return records
 
 
 def check_import(ports: Ports, snapshot: Snapshot, manifest: Manifest) -> None:

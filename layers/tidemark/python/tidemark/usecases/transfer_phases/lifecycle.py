@@ -2,12 +2,16 @@
 
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
+from typing import Final
 
 from tidemark.domain.snapshot import Failure, Origin, Snapshot, SnapshotStatus, copy_user
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import SnapshotNotCompleted, SnapshotNotFound, TransferEnded
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_snapshot
+
+_PROGRESS_KEPT: Final = timedelta(days=7)
 
 
 def copyable(snapshot: Snapshot) -> Snapshot:
@@ -62,6 +66,11 @@ def release(ports: Ports, snapshot: Snapshot) -> None:
     user = copy_user(snapshot.tenant, snapshot.id)
     with suppress(SnapshotNotFound):
         amend_snapshot(ports.catalog, origin.tenant, origin.snapshot_id, lambda record: record.released_by(user))
+
+
+def note_done(ports: Ports, tenant: Tenant, transfer_id: str, part: int, entities: int) -> None:
+    """Note what a worker went through, which is the same whenever it does: progress never goes back."""
+    ports.catalog.note_done(tenant, transfer_id, part, entities, until=ports.clock.now() + _PROGRESS_KEPT)
 
 
 def of_transfer(snapshot: Snapshot, transfer_id: str) -> Origin:

@@ -76,6 +76,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
         },
         refusals=(409,),
     ),
+    "DELETE /v2/snapshots/{snapshotId}/export": Operation(
+        id="cancelExport",
+        tag=_TAG,
+        summary="Stop preparing an export, or forget one that is ready",
+        answers={204: Answer("There is none.")},
+        refusals=(409,),
+    ),
     "POST /v2/snapshots/import": Operation(
         id="openImport",
         tag=_TAG,
@@ -91,6 +98,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
             },
         ),
         answers={201: Answer("The snapshot, and where to PUT its files.", OpenedImport, ("Location",))},
+        refusals=(409,),
+    ),
+    "GET /v2/snapshots/{snapshotId}/import": Operation(
+        id="getImport",
+        tag=_TAG,
+        summary="Show new addresses of the parts that an import still waits for",
+        parameters=(_LIFETIME,),
+        answers={200: Answer("The snapshot, and where to PUT what has not arrived.", OpenedImport)},
         refusals=(409,),
     ),
     "POST /v2/snapshots/{snapshotId}/import": Operation(
