@@ -25,6 +25,7 @@ from tests.e2e.served import Caller, Served
 from tests.local.keys import headers_of
 from tidemark.dialects.ngsi.openapi.document import OPERATIONS, build
 from tidemark.dialects.ngsi.openapi.forms import FORMS, ROOM
+from tidemark.dialects.ngsi.openapi.operation import JSON, Operation
 
 TENANT = "described"
 # The one that examples of the description name.
@@ -114,6 +115,11 @@ def described() -> Any:
     return schemathesis.openapi.from_dict(document)
 
 
+def _optional(operation: Operation) -> list[str]:
+    """The query parameters that may be left out."""
+    return [one.name for one in operation.parameters if one.place == "query" and not one.required]
+
+
 def check(world: World, session: requests.Session, case: Any) -> int:
     """Send a request and check the answer; its status."""
     response = case.call(base_url=world.served.url, session=session)
@@ -153,11 +159,7 @@ def test_examples_of_the_description_are_obeyed(world: World, route: str) -> Non
     operation, entry = described()[path][method], OPERATIONS[route]
     walk.put_rooms(world.call, 3, 25)
     query = {one.name: one.example for one in entry.parameters if one.required}
-    examples = (
-        [{"body": example, "media_type": "application/json"} for example in entry.body.examples.values()]
-        if entry.body
-        else []
-    )
+    examples = [{"body": example, "media_type": JSON} for example in entry.body.examples.values()] if entry.body else []
     for example in examples or [{}]:
         named = world.named(method, path) | _made_for(world.call, route, world.spare["snapshotId"])
         with requests.Session() as session:
@@ -177,6 +179,8 @@ def _made_for(call: Caller, route: str, spare: str) -> dict[str, str]:
             call("DELETE", f"/v2/entities/{ROOM['id']}")
         case "DELETE /v2/snapshots/{snapshotId}":
             return {"snapshotId": walk.create(call)["id"]}
+        case "GET /v2/snapshots/{snapshotId}/import":
+            return {"snapshotId": call("POST", "/v2/snapshots/import", {"sizeBytes": 1}).json()["id"]}
         case "POST /v2/snapshots/{snapshotId}/import":
             listing = b'[{"id": "Room1", "type": "Room"}]'
             opened = call("POST", "/v2/snapshots/import", {"sizeBytes": len(listing)}).json()
@@ -185,6 +189,24 @@ def _made_for(call: Caller, route: str, spare: str) -> dict[str, str]:
         case _:
             pass
     return {}
+
+
+@pytest.mark.parametrize(
+    "route", [route for route, operation in OPERATIONS.items() if _optional(operation) and route not in SLOW]
+)
+def test_answers_are_described_when_one_parameter_alone_is_wrong(world: World, route: str) -> None:
+    method, path = route.split(" ")
+    entry, named = OPERATIONS[route], world.named(method, path)
+    body = {"body": next(iter(entry.body.examples.values())), "media_type": JSON} if entry.body else {}
+    required = {one.name: one.example for one in entry.parameters if one.required}
+    with requests.Session() as session:
+        for name in _optional(entry):
+            for junk in ("", "-1;<"):
+                query = {**required, name: junk}
+                case = described()[path][method].Case(
+                    path_parameters=named, query=query, headers=world.headers(), **body
+                )
+                check(world, session, case)
 
 
 def _wait_for_restores(world: World) -> None:

@@ -96,13 +96,12 @@ class Movers:
             taken = choice.choice(self._taken) if self._taken and choice.random() < 0.5 else self._made_up(choice)
             tenant = choice.choice(TENANTS)
             with suppress(Died, Unavailable, *_REFUSALS):
-                made = self._world.process(partial(open_import, ports, tenant, taken.wanted), 10)
-                opened = read_import(self._world.base, tenant, made.id)
+                begun = self._world.process(partial(open_import, ports, tenant, taken.wanted), 10)
                 if taken.content is not None:
-                    self._world.ledger.must_hold(tenant, opened.snapshot.id, taken.content)
-                self._upload(opened, taken)
+                    self._world.ledger.must_hold(tenant, begun.id, taken.content)
+                self._upload(self._world.process(partial(read_import, ports, tenant, begun.id), 2), taken)
                 for _ in range(choice.choice((1, 1, 2))):
-                    self._world.process(partial(start_import, ports, tenant, opened.snapshot.id), 12)
+                    self._world.process(partial(start_import, ports, tenant, begun.id), 12)
 
     def deleter(self, deletes: int, seed: int, tenant: Tenant = STAGING) -> None:
         """Delete snapshots of a tenant, whatever they are just now, and mostly what is being copied."""

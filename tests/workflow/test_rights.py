@@ -36,7 +36,7 @@ MISSABLE = (
     *("Plan", "Stage", "Verify", "CatchUp", "Cutover", "Seal", "RestoreSnapshot", "ReadInside"),
     "DiffSnapshot",
     *("VerifySnapshot", "ListPacks", "VerifyShard", "Scrub"),
-    *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "OpenImport", "GetImport", "StartImport"),
+    *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "GetImport", "OpenImport", "StartImport"),
     *("BeginTransfer", "CopyPacks", "SealTransfer"),
 )
 IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}

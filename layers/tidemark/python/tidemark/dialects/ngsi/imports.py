@@ -11,7 +11,7 @@ from tidemark.dialects.ngsi.entities import DEFAULT_TYPE, encode, parse_entity
 from tidemark.dialects.ngsi.parameters import json_type, members
 from tidemark.dialects.ngsi.service_path import path_of
 from tidemark.dialects.ngsi.snapshot_metadata import description_in
-from tidemark.dialects.ngsi.snapshots import Milliseconds, SnapshotSummary, milliseconds, summary_members
+from tidemark.dialects.ngsi.snapshots import Milliseconds, SnapshotSummary, milliseconds, summary
 from tidemark.dialects.ngsi.syntax import check_nesting
 from tidemark.dialects.wire import or_unset
 from tidemark.domain.keys import EntityKey
@@ -31,8 +31,8 @@ _ONLY_FILE: Final = "upload"
 
 
 class UploadBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A file that is to be uploaded: in parts of this size, the last one smaller, each by a PUT to its address, or
-    null where it has arrived.
+    """A file that is to be uploaded: in parts of this size, the last one smaller, each by a PUT to its address. A part
+    that has arrived has none.
     """
 
     name: str
@@ -88,9 +88,14 @@ def parse_import(document: object) -> ImportWanted:
     return told
 
 
-def render(ports: Ports, opened: Opened, expires_s: int) -> OpenedImport:
-    """The snapshot that waits for its files, and where to PUT each part of them; null for one that has arrived."""
-    members_told = summary_members(opened.snapshot)
+def registered(body: str) -> SnapshotSummary:
+    """What was said of an import when it was registered."""
+    return msgspec.json.decode(body, type=SnapshotSummary)
+
+
+def render(ports: Ports, opened: Opened, expires_s: int, told: SnapshotSummary | None = None) -> OpenedImport:
+    """The snapshot that waits for its files, as it is or was `told`, and where to PUT what has not arrived of them."""
+    members_told = msgspec.structs.asdict(told or summary(opened.snapshot))
     members_told["expires_at"] = or_unset(milliseconds(ports.clock.now() + timedelta(seconds=expires_s)))
     files = [
         UploadBody(

@@ -97,11 +97,8 @@ def listed(found: RestoreProgress | DamagedRestore) -> RestoreBody | DamagedRest
     """A restore in the list. One whose record is damaged says so, and of the rest only what its place tells."""
     if isinstance(found, RestoreProgress):
         return render(found)
-    return DamagedRestoreBody(
-        id=found.id,
-        created_at=None if found.created_at is None else seconds(found.created_at),
-        error=stored_failure(found.failure),
-    )
+    created_at = None if found.created_at is None else seconds(found.created_at)
+    return DamagedRestoreBody(id=found.id, created_at=created_at, error=stored_failure(found.failure))
 
 
 def percent(restore: Restore, done: int) -> int:

@@ -80,7 +80,7 @@ class CopySource(msgspec.Struct, frozen=True):
     id: SnapshotName
 
 
-class ProgressBody(msgspec.Struct, frozen=True, kw_only=True):
+class ProgressBody(msgspec.Struct, frozen=True):
     """How many entities a copy or import has gone through, and of how many, where that is known."""
 
     done: Annotated[int, Meta(ge=0)]
@@ -171,7 +171,7 @@ def parse_copy(document: object) -> CopyWanted:
 
 def summary(snapshot: Snapshot) -> SnapshotSummary:
     """A snapshot as it is created and listed. Labels and expiry are there if it has any."""
-    return SnapshotSummary(**summary_members(snapshot))
+    return SnapshotSummary(**_summary(snapshot))
 
 
 def listed(snapshot: Snapshot | DamagedSnapshot) -> SnapshotSummary | DamagedSnapshotBody:
@@ -182,7 +182,7 @@ def listed(snapshot: Snapshot | DamagedSnapshot) -> SnapshotSummary | DamagedSna
     if not snapshot.forgotten:
         return summary(snapshot)
     return RecycledSnapshot(
-        **summary_members(snapshot),
+        **_summary(snapshot),
         deleted_at=or_unset(milliseconds(snapshot.deleted_at)),
         recycled_until=or_unset(milliseconds(snapshot.recycled_until)),
     )
@@ -191,7 +191,7 @@ def listed(snapshot: Snapshot | DamagedSnapshot) -> SnapshotSummary | DamagedSna
 def detail(snapshot: Snapshot, progress: TransferProgress | None = None) -> SnapshotDetail:
     """A snapshot with what an operator wants to know. Members that have no value yet are left out."""
     return SnapshotDetail(
-        **summary_members(snapshot),
+        **_summary(snapshot),
         trigger=snapshot.trigger,
         size_bytes=snapshot.stored_bytes,
         new_bytes=snapshot.new_bytes,
@@ -202,15 +202,14 @@ def detail(snapshot: Snapshot, progress: TransferProgress | None = None) -> Snap
         completed_at=or_unset(milliseconds(snapshot.completed_at)),
         restore_id=or_unset(snapshot.restore_id),
         copied_from=_source(snapshot.origin),
-        progress=UNSET if progress is None else _progress(progress),
+        progress=_progress(progress) if progress else UNSET,
         used_by=sorted(snapshot.used_by) or UNSET,
         error=stored_failure(snapshot.failure) if snapshot.failure else UNSET,
         verification=_verification(snapshot.verification) if snapshot.verification else UNSET,
     )
 
 
-def summary_members(snapshot: Snapshot) -> dict[str, Any]:
-    """The members that every answer about a snapshot has, by the names that its models have for them."""
+def _summary(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "id": snapshot.id,
         "description": snapshot.description,
@@ -230,11 +229,11 @@ def _source(origin: Origin | None) -> CopySource | UnsetType:
 
 
 def _progress(progress: TransferProgress) -> ProgressBody:
-    """How many entities a copy or import has gone through, and of how many. Never 100 %: much follows the last one."""
+    """Never 100 %: much follows the last entity."""
     if progress.total is None:
-        return ProgressBody(done=progress.done)
+        return ProgressBody(progress.done)
     percent = min(99, 100 * progress.done // progress.total) if progress.total else 0
-    return ProgressBody(done=progress.done, total=progress.total, percent=percent)
+    return ProgressBody(progress.done, progress.total, percent)
 
 
 def _verification(found: Verification) -> VerificationBody:

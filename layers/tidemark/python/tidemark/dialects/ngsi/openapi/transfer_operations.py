@@ -80,13 +80,14 @@ OPERATIONS: Final[dict[str, Operation]] = {
         id="cancelExport",
         tag=_TAG,
         summary="Stop preparing an export, or forget one that is ready",
-        answers={204: Answer("There is none any more; the next is made anew.")},
+        answers={204: Answer("There is none.")},
         refusals=(409,),
     ),
     "POST /v2/snapshots/import": Operation(
         id="openImport",
         tag=_TAG,
         summary="Begin a snapshot that will be made of uploaded files",
+        description="A repeat under the same Idempotency-Key gets new addresses of the same files.",
         parameters=(IDEMPOTENCY, _LIFETIME),
         body=Body(
             bodies.OpenImport,
@@ -104,7 +105,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         tag=_TAG,
         summary="Show new addresses of the parts that an import still waits for",
         parameters=(_LIFETIME,),
-        answers={200: Answer("The snapshot, and where to PUT what is missing of its files.", OpenedImport)},
+        answers={200: Answer("The snapshot, and where to PUT what has not arrived.", OpenedImport)},
         refusals=(409,),
     ),
     "POST /v2/snapshots/{snapshotId}/import": Operation(
