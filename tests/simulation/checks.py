@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from tests.driving import TENANT, content, live
+from tests.driving import TENANT, content, live, run_capture
 from tests.fakes import MemoryWorkflows
 from tests.simulation.world import BUDGET_S, KEYS, TOTAL, World, accounts
 from tidemark.domain.change import change_of
@@ -55,6 +55,14 @@ def settle(world: World) -> None:
         assert not snapshot.used_by, (seed, "a snapshot can never be deleted", snapshot)
     last = create_snapshot(world.base, TENANT, budget_s=BUDGET_S)
     assert last.status is SnapshotStatus.COMPLETED, (seed, last)
+
+
+def finish_captures(world: World) -> None:
+    """Do what requests have left to the state machine: writers may have kept them from ending the cut."""
+    assert isinstance(world.base.workflows, MemoryWorkflows)
+    for one in world.base.workflows.started:
+        if one.capture_id is not None:
+            run_capture(world.base, one.subject, one.capture_id, attempt=one.attempt)
 
 
 def undo(world: World) -> None:

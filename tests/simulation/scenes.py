@@ -13,7 +13,16 @@ from typing import Final, NamedTuple
 import pytest
 
 from tests.driving import TENANT, key, put
-from tests.simulation.checks import check, check_collected, check_dry_runs, check_restores, delete_failed, settle, undo
+from tests.simulation.checks import (
+    check,
+    check_collected,
+    check_dry_runs,
+    check_restores,
+    delete_failed,
+    finish_captures,
+    settle,
+    undo,
+)
 from tests.simulation.transfers import STAGING, TENANTS, Movers
 from tests.simulation.world import BUDGET_S, World
 from tidemark.domain.tenant import Tenant
@@ -55,6 +64,7 @@ def run_restores(world: World) -> None:
             "reader": lambda: world.reader(4),
         }
     )
+    finish_captures(world)
     check(world)
     check_restores(world)
 
@@ -63,6 +73,7 @@ def run_collections(world: World) -> None:
     """Collections beside captures, restores and deletes; then what is left is checked."""
     _prepare_collections(world)
     world.scheduler.run(_beside_collectors(world) | {"collect-1": lambda: world.collector(8)})
+    finish_captures(world)
     check(world, deletes=True)
     check_collected(world)
 
