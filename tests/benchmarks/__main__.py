@@ -1,8 +1,8 @@
 """Runs every benchmark: `make bench` (ENTITIES=300000). Prints Markdown, draws the plot, and fills in the README.
 
-`python -m tests.benchmarks [--entities N] [--memory-entities N] [--daily-entities N] [--only PART...] [--folder
-FOLDER]`. Data and stores lie in `.local`, unless a folder is given. The README gets the targets, the tools and the
-plot; RESULTS.md all else.
+`python -m tests.benchmarks [--entities N] [--memory-entities N] [--daily-entities N] [--rounds N] [--only PART...]
+[--folder FOLDER]`. Data and stores lie in `.local`, unless a folder is given. The README gets the targets, the tools
+and the plot; RESULTS.md all else.
 """
 
 import argparse
@@ -11,18 +11,21 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
-from tests.benchmarks import daily, file_tools, gated_writes, peers, plot, report, targets
-from tests.benchmarks.dataset import made
+from tests.benchmarks import daily, file_tools, gated_writes, machine, peers, plot, report, targets
+from tests.benchmarks.dataset import Dataset, made
 from tests.benchmarks.entity_store import count_captures, count_writes, pause_in_round_trips
 from tests.benchmarks.functions import Answers, cold_starts
-from tests.benchmarks.running import Row, module, run
+from tests.benchmarks.machine import Speed
+from tests.benchmarks.peers import Rates
+from tests.benchmarks.running import Row, fastest, fresh, module, run
 from tests.benchmarks.targets import Target
 from tests.repo.sources import README, ROOT
 
@@ -30,8 +33,11 @@ PLOT: Final = ROOT / "tests" / "benchmarks" / "stored_bytes.svg"
 RESULTS: Final = PLOT.with_name("RESULTS.md")
 _STORE_ENTITIES: Final = 5000
 _COLD_RUNS: Final = 5
-# How many times as many entities the second reading of memory is taken on: a million where the others are usual.
+# How many times as many entities the second reading of memory is taken on: a million where the others are usual. Both
+# are in few shards, so that each shard fills a pack: it is full packs that bound a worker's memory.
 _MEMORY_TIMES: Final = 10 / 3
+_MEMORY_SHARDS: Final = 4
+_ROUNDS: Final = 3
 _DAILY_ENTITIES: Final = 50_000
 _PACKAGES: Final = {"borg": "borgbackup"}
 
@@ -42,6 +48,7 @@ class Sizes(NamedTuple):
     entities: int
     memory: int
     daily: int
+    rounds: int = _ROUNDS
 
     @property
     def command(self) -> str:
@@ -56,44 +63,72 @@ class Part(NamedTuple):
     reached: Sequence[Target] = ()
 
 
+class _Round(NamedTuple):
+    """What one round measured of the data plane (by a worker for each core), of one worker alone, of the engine alone,
+    of the other tools, and of the machine.
+    """
+
+    data_plane: Row
+    beside: Rates
+    alone: Rates
+    engine: Row
+    others: Mapping[str, Row]
+    speed: Speed
+
+
 def tools(sizes: Sizes, folder: Path) -> Part:
-    """All tools on one data set; and the data plane alone, and on many more entities."""
+    """All tools on one data set, round by round; and the memory of the data plane on few and on many entities."""
     workers = len(os.sched_getaffinity(0))
     with _told(f"data set of {sizes.entities:,} entities"):
         dataset = made(folder, sizes.entities)
-    with _told("data plane"):
-        data_plane, beside = peers.tidemark(dataset, folder)
+    skipped = [name for name in file_tools.TOOLS if not file_tools.is_there(name)]
+    for name in skipped:
+        package = _PACKAGES.get(name, name)
+        sys.stderr.write(f"{name} is not installed: skipped (apt-get install {package})\n")
+    rounds = [_round(dataset, folder, number, skipped) for number in range(1, sizes.rounds + 1)]
+    with _told("the script"):
+        script = peers.scaled_script(sizes.entities, folder)
+    memory = {}
+    for entities in (sizes.entities, sizes.memory):
+        with _told(f"memory at {entities:,} entities in {_MEMORY_SHARDS} shards"):
+            shards = made(folder, entities, _MEMORY_SHARDS, compared=False)
+            memory[entities], _ = peers.tidemark(shards, folder, checked=False)
+    data_plane, engine = (fastest(rows) for rows in zip(*((one.data_plane, one.engine) for one in rounds), strict=True))
+    others = {name: fastest([one.others[name] for one in rounds]) for name in rounds[0].others}
+    alone, beside = (
+        reduce(Rates.best, (one.alone for one in rounds)),
+        reduce(Rates.best, (one.beside for one in rounds)),
+    )
+    speed = reduce(Speed.best, (one.speed for one in rounds))
+    raw_mb = dataset.first.stat().st_size / 1e6
+    return Part(
+        f"{sizes.entities:,} entities, {raw_mb:.0f} MB as NDJSON; every restore compared with the data. Of "
+        f"{sizes.rounds} rounds the fastest of each. restic, borg and zstd read that file; so does Tidemark's engine "
+        "alone, which for the second snapshot is told what changed, as DynamoDB's index tells it.\n\n"
+        + report.tools([data_plane, engine, *others.values(), script], skipped),
+        f"{report.rates(alone, beside, workers)}\n\n{report.machine(speed)}\n\n{report.memory(memory, _MEMORY_SHARDS)}",
+        [
+            *targets.of_rates(alone, beside, workers, speed),
+            *targets.of_memory({entities: row.peak_mb for entities, row in memory.items()}),
+            *targets.of_tools(data_plane, engine, others, skipped),
+        ],
+    )
+
+
+def _round(dataset: Dataset, folder: Path, number: int, skipped: Collection[str]) -> _Round:
+    """One after the other, so that a time in which the machine is slow does not meet one of them in all rounds."""
+    with _told(f"round {number}: data plane"):
+        data_plane, beside = peers.tidemark(dataset, folder, checked=number == 1)
     with _told("one worker alone"):
         alone = peers.alone(dataset, folder)
     with _told("engine alone"):
         engine = peers.tidemark_format(dataset, folder)
-    found: dict[str, Row] = {}
-    skipped = []
+    others: dict[str, Row] = {}
     for name, make in file_tools.TOOLS.items():
-        if not file_tools.is_there(name):
-            package = _PACKAGES.get(name, name)
-            sys.stderr.write(f"{name} is not installed: skipped (apt-get install {package})\n")
-            skipped.append(name)
-            continue
-        with _told(name):
-            found[name] = file_tools.measured(make(folder / name), dataset)
-    with _told("the script"):
-        script = peers.scaled_script(sizes.entities, folder)
-    with _told(f"memory at {sizes.memory:,} entities"):
-        larger, _ = peers.tidemark(made(folder, sizes.memory, compared=False), folder, checked=False)
-    raw_mb = dataset.first.stat().st_size / 1e6
-    return Part(
-        f"{sizes.entities:,} entities, {raw_mb:.0f} MB as NDJSON; every restore compared with the data. restic, borg "
-        "and zstd read that file; so does Tidemark's engine alone, which for the second snapshot is told what changed, "
-        "as DynamoDB's index tells it.\n\n" + report.tools([data_plane, engine, *found.values(), script], skipped),
-        f"{report.rates(alone, beside, workers)}\n\n"
-        f"{report.memory({sizes.entities: data_plane, sizes.memory: larger})}",
-        [
-            *targets.of_rates(alone, beside, workers),
-            *targets.of_memory((sizes.entities, data_plane.peak_mb), (sizes.memory, larger.peak_mb)),
-            *targets.of_tools(data_plane, engine, found, skipped),
-        ],
-    )
+        if name not in skipped:
+            with _told(name):
+                others[name] = file_tools.measured(make(fresh(folder / name)), dataset)
+    return _Round(data_plane, beside, alone, engine, others, machine.measured(dataset))
 
 
 def days(sizes: Sizes, folder: Path, drawing: Path, count: int = daily.DAYS) -> Part:
@@ -145,11 +180,12 @@ def main(arguments: Sequence[str]) -> None:
         "--memory-entities", type=int, help="for the second reading of memory; 10/3 as many if not given"
     )
     parser.add_argument("--daily-entities", type=int, default=_DAILY_ENTITIES)
+    parser.add_argument("--rounds", type=int, default=_ROUNDS)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--folder", type=Path, default=ROOT / ".local" / "bench")
     chosen = parser.parse_args(arguments)
     memory = chosen.memory_entities or round(chosen.entities * _MEMORY_TIMES)
-    sizes = Sizes(chosen.entities, memory, chosen.daily_entities)
+    sizes = Sizes(chosen.entities, memory, chosen.daily_entities, chosen.rounds)
     whole = set(chosen.only) == set(PARTS)
     drawing = PLOT if whole else chosen.folder / PLOT.name
     runs: dict[str, Callable[[], Part]] = {

@@ -55,10 +55,13 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True)
 class Dataset:
-    """The files, in a folder. `entities` is how many there are, `changed` how many of them differ in the second."""
+    """The files, in a folder. `entities` is how many there are, `changed` how many of them differ in the second;
+    `shards` is for the answers of Query alone.
+    """
 
     folder: Path
     entities: int
+    shards: int = SHARDS
 
     @property
     def changed(self) -> int:
@@ -89,11 +92,11 @@ class Dataset:
         return self.folder / "changed.json"
 
 
-def made(folder: Path, entities: int, *, compared: bool = True) -> Dataset:
+def made(folder: Path, entities: int, shards: int = SHARDS, *, compared: bool = True) -> Dataset:
     """The data set of that many entities: made, unless a complete one is there. The second version as a whole is only
     there for restores to be `compared` with. Raises SystemExit when the disk has too little room.
     """
-    dataset = Dataset(folder / f"{entities}-{SEED}-{_FORM}", entities)
+    dataset = Dataset(folder / f"{entities}-{shards}-{SEED}-{_FORM}", entities, shards)
     if not dataset.index.exists() or (compared and not dataset.second.exists()):
         dataset.folder.mkdir(parents=True, exist_ok=True)
         dataset.index.unlink(missing_ok=True)
@@ -132,13 +135,16 @@ def second_version(number: int) -> Entity:
 
 def sort_key_of(doc: bytes) -> str:
     """The sort key of an entity from its JSON."""
-    read = msgspec.json.decode(doc, type=_Identity)
+    read = _identity.decode(doc)
     return EntityKey(read.type, read.id, "/").sort_key
 
 
 class _Identity(msgspec.Struct):
     id: str
     type: str
+
+
+_identity: Final = msgspec.json.Decoder(_Identity)
 
 
 def _stored(one: dict[str, object]) -> Entity:
@@ -220,7 +226,7 @@ def _write_changed(dataset: Dataset) -> None:
         for number in changed_numbers(dataset.entities, CHANGED_SHARE):
             one = second_version(number)
             id_ = EntityKey.parse(one.sort_key).id
-            shard = shard_of(id_, SHARDS)
+            shard = shard_of(id_, dataset.shards)
             item = _item(f"{TENANT}#1#{shard}", one, id_, first_version(number))
             index.append((shard, one.sort_key, file.tell(), len(item)))
             file.write(item)
@@ -231,12 +237,12 @@ def _write_pages(dataset: Dataset) -> None:
     """What Query answers for each shard, page after page, one shard's pages among the others' as they fill up."""
     pages: list[Page] = []
     with dataset.pages.open("wb") as file, dataset.first.open("rb") as lines:
-        filling = [_Filling(shard) for shard in range(SHARDS)]
+        filling = [_Filling(shard) for shard in range(dataset.shards)]
         for line in lines:
             doc = line.rstrip(b"\n")
             one = Entity(sort_key_of(doc), doc)
             id_ = EntityKey.parse(one.sort_key).id
-            page = filling[shard_of(id_, SHARDS)]
+            page = filling[shard_of(id_, dataset.shards)]
             page.items.append(_item(f"{TENANT}#1#{page.shard}", one, id_))
             page.size_bytes += len(doc) + 3 * len(id_) + 60
             page.last = one.sort_key

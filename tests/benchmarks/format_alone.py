@@ -34,9 +34,11 @@ def _first(dataset: Dataset, worker: int, workers: int) -> Iterator[Record]:
         if start:
             file.seek(start - 1)
             file.readline()
-        while file.tell() < stop and (line := file.readline()):
+        offset = file.tell()
+        while offset < stop and (line := file.readline()):
+            offset += len(line)
             doc = line[:-1]
-            yield record(sort_key_of(doc), doc.decode())
+            yield record(sort_key_of(doc), doc)
 
 
 def _second(dataset: Dataset, first_key: str, last_key: str) -> Iterator[Record]:

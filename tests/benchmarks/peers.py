@@ -39,6 +39,10 @@ class Rates(NamedTuple):
     capture: float
     restore: float
 
+    def best(self, other: "Rates") -> "Rates":
+        """Each at its fastest."""
+        return Rates(max(self.capture, other.capture), max(self.restore, other.restore))
+
 
 def tidemark(dataset: Dataset, folder: Path, *, checked: bool = True) -> tuple[Row, Rates]:
     """The data plane with DynamoDB's and S3's clients, a worker for each core."""
@@ -79,7 +83,7 @@ def _rate(took: Took) -> float:
 
 def data_plane(step: str, dataset: Dataset, store: Path, worker: int, workers: int) -> list[str]:
     """The command of one step of the data plane."""
-    return module("worker", step, dataset.folder, dataset.entities, store, worker, workers)
+    return module("worker", step, dataset.folder, dataset.entities, dataset.shards, store, worker, workers)
 
 
 def tidemark_format(dataset: Dataset, folder: Path) -> Row:

@@ -9,6 +9,7 @@ from tests.benchmarks.daily import Daily
 from tests.benchmarks.entity_store import Counted
 from tests.benchmarks.functions import Answers, ColdStart
 from tests.benchmarks.gated_writes import Cost
+from tests.benchmarks.machine import WHERE_SET, Speed
 from tests.benchmarks.peers import Rates
 from tests.benchmarks.running import Row, Took
 
@@ -46,9 +47,17 @@ def rates(alone: Rates, beside: Rates, workers: int) -> str:
     return "\n".join(lines)
 
 
-def memory(sizes: Mapping[int, Row]) -> str:
+def machine(speed: Speed) -> str:
+    """The machine beside the one on which the goals were set."""
+    return (
+        f"One core of this machine does {speed.sha256:,.0f} MB/s of SHA-256 and {speed.zstd:,.0f} MB/s of zstd at "
+        f"level 3; where the goals were set it did {WHERE_SET.sha256:,.0f} and {WHERE_SET.zstd:,.0f}."
+    )
+
+
+def memory(sizes: Mapping[int, Row], shards: int) -> str:
     """The peak of the largest process of each step, at each number of entities."""
-    lines = ["| peak memory, MB | first | second | restore |", "|---|---|---|---|"]
+    lines = [f"| peak memory, MB, {shards} shards | first | second | restore |", "|---|---|---|---|"]
     lines += [
         f"| {entities:,} entities | {row.first.peak_mb:.0f} | {row.second.peak_mb:.0f} | {row.restore.peak_mb:.0f} |"
         for entities, row in sizes.items()

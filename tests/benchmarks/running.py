@@ -65,6 +65,20 @@ class Row(NamedTuple):
         )
 
 
+def fastest(rounds: Sequence[Row]) -> Row:
+    """Each step as it went in the round in which it took least time, on the most memory of any."""
+    return rounds[0]._replace(
+        first=_fastest([row.first for row in rounds]),
+        second=_fastest([row.second for row in rounds]),
+        restore=_fastest([row.restore for row in rounds]),
+    )
+
+
+def _fastest(rounds: Sequence[Took]) -> Took:
+    least = min(rounds, key=lambda took: took.elapsed_s)
+    return least._replace(peak_mb=max(took.peak_mb for took in rounds))
+
+
 def run(command: Sequence[str], *, cwd: Path = ROOT, environment: Mapping[str, str] | None = None) -> Took:
     """Run one command to its end. Raises SystemExit with what it said when it fails."""
     return run_together([command], cwd=cwd, environment=environment)

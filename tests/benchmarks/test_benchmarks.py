@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.benchmarks import __main__ as bench
-from tests.benchmarks import daily, file_tools, gated_writes, peers, plot, report, targets
+from tests.benchmarks import daily, file_tools, gated_writes, machine, peers, plot, report, targets
 from tests.benchmarks.__main__ import Part, Sizes
 from tests.benchmarks.dataset import Dataset, made
 from tests.benchmarks.entity_store import Counted, count_captures, count_writes, pause_in_round_trips
 from tests.benchmarks.functions import cold_starts
 from tests.benchmarks.gated_writes import Way
+from tests.benchmarks.machine import Speed
 from tests.benchmarks.peers import Rates
-from tests.benchmarks.running import Row, Took, run
+from tests.benchmarks.running import Row, Took, fastest, run
 from tests.benchmarks.targets import Target
 from tests.repo.sources import FUNCTIONS
 from tidemark.domain.snapshot import Snapshot
@@ -228,10 +229,28 @@ def test_targets_compare_bytes_of_the_data_plane_and_seconds_of_the_engine() -> 
     assert rows["beside borg"] == "not measured: borg is not installed"
 
 
+def test_each_step_counts_as_it_went_in_its_fastest_round_on_the_most_memory() -> None:
+    slow, quick = Took(9.0, 8.0, 50.0), Took(4.0, 5.0, 60.0)
+    one, other = Row("a tool", slow, 10, quick, 1, slow), Row("a tool", quick, 10, slow, 1, quick)
+    assert fastest([one, other]) == Row("a tool", quick, 10, quick, 1, quick)
+    lean = quick._replace(peak_mb=40.0)
+    assert fastest([one, one._replace(first=lean)]).first == lean._replace(peak_mb=50.0)
+
+
+def test_a_missed_rate_says_how_fast_the_machine_was(dataset: Dataset) -> None:
+    slow, fast = Speed(900, 463), Speed(1800, 1000)
+    rates = Rates(30_000, 25_000)
+    capture, restore = targets.of_rates(rates, rates, 2, slow)
+    assert capture.verdict == "**missed** by 14%: a core does 463 MB/s of zstd here and did 926 where the goal was set"
+    assert restore.verdict == "**met**"
+    assert targets.of_rates(rates, rates, 2, fast)[0].verdict == "**missed** by 14%"
+    assert min(machine.measured(dataset)) > 0
+
+
 def test_memory_target_is_missed_when_it_grows_with_the_entities() -> None:
-    bounded, flat = targets.of_memory((100, 60.0), (1000, 90.0))
+    bounded, flat = targets.of_memory({100: 60.0, 1000: 90.0})
     assert (bounded.verdict, flat.verdict) == ("**met**", "**missed** by 40%")
-    assert targets.of_memory((100, 60.0), (1000, 62.0))[1].verdict == "**met**"
+    assert targets.of_memory({100: 60.0, 1000: 62.0})[1].verdict == "**met**"
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """The data plane alone: one worker's share of a capture or of a restore, in a process of its own.
 
-Usage: python -m tests.benchmarks.worker STEP DATASET ENTITIES STORE WORKER WORKERS. Steps: `first` and `second` copy
-shards into packs, `seal` ends the first, `restore` stages them, `check` stages them and compares every entity with the
-data set. Prints JSON: seconds (elapsed, and of one core) and requests. Engine and adapters are the product's own, on
-`aws_stub`.
+Usage: python -m tests.benchmarks.worker STEP DATASET ENTITIES SHARDS STORE WORKER WORKERS. Steps: `first` and `second`
+copy shards into packs, `seal` ends the first, `restore` stages them, `check` stages them and compares every entity with
+the data set. Prints JSON: seconds (elapsed, and of one core) and requests. Engine and adapters are the product's own,
+on `aws_stub`.
 """
 
 import json
@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tests.benchmarks.aws_stub import StubbedDynamo, StubbedS3
-from tests.benchmarks.dataset import SHARDS, TENANT, Dataset, sort_key_of
+from tests.benchmarks.dataset import TENANT, Dataset, sort_key_of
 from tests.fakes import memory_ports
 from tidemark.adapters.dynamo_entities import DynamoEntityTable
 from tidemark.adapters.s3_payloads import S3Payloads
@@ -36,6 +36,13 @@ _FIRST: Final = CaptureId("capture-1")
 _SECOND: Final = CaptureId("capture-2")
 
 
+class Share(NamedTuple):
+    """The shards of one worker, and how many there are in all."""
+
+    shards: range
+    total: int
+
+
 def wired(dynamo: StubbedDynamo, store: Path) -> Ports:
     """The ports with the real adapters of the table and of the objects."""
     clock, entropy, parallel = SystemClock(), SystemEntropy(), Threads()
@@ -44,36 +51,38 @@ def wired(dynamo: StubbedDynamo, store: Path) -> Ports:
     return replace(memory_ports(), table=table, payloads=payloads, clock=clock, entropy=entropy, parallel=parallel)
 
 
-def first(ports: Ports, shards: range) -> int:
+def first(ports: Ports, share: Share) -> int:
     """A full copy of the shards."""
-    jobs = [copying.ShardCut(_TENANT, _FIRST, Generation(1), Cut(1), shard) for shard in shards]
+    jobs = [copying.ShardCut(_TENANT, _FIRST, Generation(1), Cut(1), shard) for shard in share.shards]
     return _copied(ports, jobs)
 
 
-def second(ports: Ports, shards: range) -> int:
+def second(ports: Ports, share: Share) -> int:
     """What changed since, on top of the first, and the seal: all in one worker, as a request does it in line."""
     jobs = [
         copying.ShardCut(_TENANT, _SECOND, Generation(1), Cut(2), shard, _noted(ports, _FIRST, shard), Cut(1))
-        for shard in shards
+        for shard in share.shards
     ]
     count = _copied(ports, jobs)
-    seal(ports, _SECOND)
+    seal(ports, _SECOND, share.total)
     return count
 
 
-def restore(ports: Ports, shards: range) -> int:
+def restore(ports: Ports, share: Share) -> int:
     """All parts of the second snapshot, written as a new generation."""
-    manifest = _manifest(ports, _SECOND)
-    parts = [part for part in staging.parts_of(manifest) if part.shard in shards]
+    manifest = _manifest(ports, _SECOND, share.total)
+    parts = [part for part in staging.parts_of(manifest) if part.shard in share.shards]
     return sum(
-        staging.stage(ports, _TENANT, Generation(2), SHARDS, manifest.shards[part.shard], part, lambda: None).records
+        staging.stage(
+            ports, _TENANT, Generation(2), share.total, manifest.shards[part.shard], part, lambda: None
+        ).records
         for part in parts
     )
 
 
-def seal(ports: Ports, capture_id: CaptureId) -> int:
+def seal(ports: Ports, capture_id: CaptureId, shards: int) -> int:
     """Manifest, read-back and the check of every pack; the bytes that the capture stored."""
-    manifest = _manifest(ports, capture_id)
+    manifest = _manifest(ports, capture_id, shards)
     reference, body = manifests.encode(manifest)
     ports.payloads.put(reference.key, body)
     assert manifests.read(ports.payloads, reference) == manifest
@@ -98,7 +107,7 @@ def check(dataset: Dataset, store: Path) -> int:
                 written.add(doc)
 
     dynamo = StubbedDynamo(dataset, note)
-    restore(wired(dynamo, store), range(SHARDS))
+    restore(wired(dynamo, store), Share(range(dataset.shards), dataset.shards))
     expected = SetDigest()
     with dataset.second.open("rb") as lines:
         for line in lines:
@@ -122,7 +131,7 @@ def _noted(ports: Ports, capture_id: CaptureId, shard: int) -> ShardManifest:
     return copying.read_note(ports.payloads, _TENANT, capture_id, shard)
 
 
-def _manifest(ports: Ports, capture_id: CaptureId) -> Manifest:
+def _manifest(ports: Ports, capture_id: CaptureId, shards: int) -> Manifest:
     return Manifest(
         tenant=_TENANT,
         snapshot_id=SnapshotId("snapshot_" + capture_id),
@@ -130,25 +139,26 @@ def _manifest(ports: Ports, capture_id: CaptureId) -> Manifest:
         created_at=datetime(2026, 1, 15, tzinfo=UTC),
         generation=Generation(1),
         cut=Cut(1 if capture_id == _FIRST else 2),
-        shards=tuple(_noted(ports, capture_id, shard) for shard in range(SHARDS)),
+        shards=tuple(_noted(ports, capture_id, shard) for shard in range(shards)),
     )
 
 
-STEPS: Final[dict[str, Callable[[Ports, range], int]]] = {"first": first, "second": second, "restore": restore}
+STEPS: Final[dict[str, Callable[[Ports, Share], int]]] = {"first": first, "second": second, "restore": restore}
 
 
-def main(step: str, folder: str, entities: str, store: str, worker: str, workers: str) -> None:
-    dataset = Dataset(Path(folder), int(entities))
+def main(step: str, folder: str, entities: str, shards: str, store: str, worker: str, workers: str) -> None:
+    dataset = Dataset(Path(folder), int(entities), int(shards))
     dynamo = StubbedDynamo(dataset)
     ports = wired(dynamo, Path(store))
-    shards = range(int(worker) * SHARDS // int(workers), (int(worker) + 1) * SHARDS // int(workers))
+    begin, end = (number * dataset.shards // int(workers) for number in (int(worker), int(worker) + 1))
+    share = Share(range(begin, end), dataset.shards)
     started_s, started_cpu_s = time.perf_counter(), time.process_time()
     if step == "check":
         count = check(dataset, Path(store))
     elif step == "seal":
-        count = seal(ports, _FIRST)
+        count = seal(ports, _FIRST, dataset.shards)
     else:
-        count = STEPS[step](ports, shards)
+        count = STEPS[step](ports, share)
     result = {
         "count": count,
         "elapsed_s": time.perf_counter() - started_s,

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from botocore.exceptions import ClientError
 
-from tidemark.domain.keys import EntityKey
+from tidemark.domain.keys import id_in
 from tidemark.domain.live import (
     Anchor,
     Base,
@@ -66,7 +66,8 @@ def gate_key(tenant: Tenant, gate: int) -> Row:
 
 def item_key(tenant: Tenant, key: ItemKey) -> Row:
     """Where an item is."""
-    return {"pk": text(partition(tenant, key.generation, key.shard)), "sk": text(key.sort_key)}
+    generation, shard, sort_key = key
+    return {"pk": {"S": partition(tenant, generation, shard)}, "sk": {"S": sort_key}}
 
 
 def state_row(state: TenantState) -> Row:
@@ -153,14 +154,15 @@ def item_row(tenant: Tenant, item: Item) -> Row:
     """An item. A tombstone has neither `doc` nor `id`, so nobody finds it by its id."""
     row = item_key(tenant, item.key)
     row["rev"] = number(item.rev)
-    for name, value in (("changed", item.changed), ("prevCut", item.prev_cut)):
-        if value is not None:
-            row[name] = number(value)
+    if item.changed is not None:
+        row["changed"] = number(item.changed)
+    if item.prev_cut is not None:
+        row["prevCut"] = number(item.prev_cut)
     if item.doc is None:
         row["deleted"] = {"BOOL": True}
     else:
-        row["doc"] = text(item.doc)
-        row["id"] = text(EntityKey.parse(item.key.sort_key).id)
+        row["doc"] = {"S": item.doc}
+        row["id"] = {"S": id_in(item.key.sort_key)}
     if item.prev is not None:
         row["prev"] = text(item.prev)
     if item.anchors:

@@ -32,6 +32,11 @@ class EntityKey(NamedTuple):
         return cls(type_, id_, path)
 
 
+def id_in(sort_key: str) -> str:
+    """The id in a sort key; for loops over all entities, where to make an `EntityKey` of each would show."""
+    return sort_key.split(SEPARATOR)[1]
+
+
 def shard_of(entity_id: str, shards: int) -> int:
     """The shard of an entity: the first bits of SHA-256 of its id, so that every type of one id is in one shard.
 

@@ -274,7 +274,10 @@ def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record]) -> 
         payloads.put(key, built.body)
     except ObjectExists:
         return _adopted(payloads, key)
+    written, digest = hashlib.sha256(built.body).digest(), built.digest
+    # So that the pack is in memory once, not twice, while it is read back.
+    del built
     body = payloads.get(key)
-    if hashlib.sha256(body).digest() != hashlib.sha256(built.body).digest():
+    if hashlib.sha256(body).digest() != written:
         raise PackCorrupt(f"pack {key} does not read back as it was written")
-    return _StoredPack(body, built.digest, adopted=False)
+    return _StoredPack(body, digest, adopted=False)

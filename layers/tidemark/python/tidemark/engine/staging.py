@@ -6,7 +6,7 @@ from itertools import batched, pairwise
 from typing import Final
 
 from tidemark.domain.digest import SetDigest
-from tidemark.domain.keys import EntityKey, shard_of
+from tidemark.domain.keys import id_in, shard_of
 from tidemark.domain.live import Generation, Item, ItemKey
 from tidemark.domain.manifest import Manifest, ShardManifest
 from tidemark.domain.restore import Part, ShardDigest, StagedPart
@@ -78,9 +78,8 @@ def read_back(ports: Ports, tenant: Tenant, generation: Generation, shard: int) 
 
 
 def _item(found: Record, generation: Generation, shards: int) -> Item:
-    key = EntityKey.parse(found.key)
     doc = (found.value or b"").decode()
-    return Item(ItemKey(generation, shard_of(key.id, shards), found.key), doc, _FIRST_REV)
+    return Item(ItemKey(generation, shard_of(id_in(found.key), shards), found.key), doc, _FIRST_REV)
 
 
 def _lines(ports: Ports, tenant: Tenant, generation: Generation, shard: int) -> Iterator[bytes]:

@@ -107,4 +107,4 @@ def _single(plan: ImportPlan, found: Iterator[Record]) -> Iterator[Record]:
                 f"in {found_at(plan, previous_place)}"
             )
         previous, previous_place = key, place
-        yield record(key, (one.value or b"").decode())
+        yield record(key, one.value or b"")
