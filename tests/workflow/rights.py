@@ -15,7 +15,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 from unittest.mock import patch
-from urllib.parse import urlsplit
 
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
@@ -65,8 +64,7 @@ def noted() -> Iterator[set[Need]]:
         # Whoever has the address does it with the rights of whoever signed it.
         function = running.get()
         if function is not None:
-            _, bucket, key = urlsplit(request_dict["url"]).path.split("/", 2)
-            params = {"Bucket": bucket, "Key": key}
+            params = request_dict["context"]["s3_redirect"]["params"]
             needs.update(_needs(function.spec.logical_id, "s3", operation_name, params))
         return str(sign(self, request_dict, expires_in=expires_in, operation_name=operation_name))
 

@@ -191,6 +191,7 @@ class Story:
         """Its execution was never started, which the collection finds out."""
         copy = copy_snapshot(self._unstarted, TENANT, snapshot_id, TENANT)
         assert copy.origin is not None
+        assert self._http("GET", f"/v2/snapshots/{copy.id}", 200)["progress"]["done"] == 0
         long_ago = replace(copy.origin, started_at=copy.created_at - timedelta(hours=2))
         ports_of(self._stack).catalog.replace_snapshot(replace(copy, origin=long_ago))
 

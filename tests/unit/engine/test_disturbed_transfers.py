@@ -197,25 +197,6 @@ def test_transfer_is_whole_or_ended_and_leaves_nothing_when_aws_fails_at_any_cal
 
 
 @moves
-def test_one_failure_of_aws_costs_an_execution_time_and_nothing_else(name: str) -> None:
-    ports, counter = world(), Counter()
-    layered(ports)
-    MOVES[name](ports, ports)
-    execute(numbered(ports, counter), ports)
-    for first in range(1, counter.calls + 1):
-        for after in (False, True):
-            ports = world()
-            source = layered(ports)
-            MOVES[name](ports, ports)
-            disturbed = numbered(ports, Counter(first, after=after, error=lambda: Throttled("slow down")))
-            execute(disturbed, ports, tries=TRIES)
-            if name == "export":
-                assert export_snapshot(ports, TENANT, source.id).parts is not None, first
-            else:
-                assert newest_of(ports).status is SnapshotStatus.COMPLETED, (first, newest_of(ports).failure)
-
-
-@moves
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_transfer_under_way_survives_a_collection_that_dies_at_any_call(name: str, after: bool) -> None:
     calls = [0]
