@@ -10,7 +10,8 @@ from tidemark.dialects.ngsi.restores import DamagedRestoreBody, RestoreBody
 
 _TAG: Final = "Restores"
 
-MODELS: Final = (RestoreBody, DamagedRestoreBody)
+_LISTED: Final = (RestoreBody, DamagedRestoreBody)
+MODELS: Final = _LISTED
 """Those that schemas refer to by name."""
 
 OPERATIONS: Final[dict[str, Operation]] = {
@@ -22,7 +23,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         answers={
             200: Answer(
                 "A page of restores.",
-                array_of({"anyOf": [ref(model.__name__) for model in MODELS]}),
+                array_of({"anyOf": [ref(model.__name__) for model in _LISTED]}),
                 ("Fiware-Total-Count",),
             )
         },
