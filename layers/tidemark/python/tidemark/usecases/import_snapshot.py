@@ -81,9 +81,12 @@ def open_import(ports: Ports, tenant: Tenant, wanted: ImportWanted, *, asked: As
 
 
 def read_import(ports: Ports, tenant: Tenant, identity: str) -> Opened:
-    """An import that was opened, its files as if none had arrived. Raises SnapshotNotFound, TransferEnded."""
+    """An import that was opened, its files as if none had arrived.
+
+    Raises SnapshotNotFound, ImportIncomplete when it was given up.
+    """
     snapshot = ports.catalog.snapshot(tenant, identity)
-    files = plans.read(ports.payloads, tenant, snapshot.capture_id).files
+    files = _plan(ports, snapshot).files
     return Opened(snapshot, files, (frozenset(),) * len(files))
 
 
