@@ -1,11 +1,13 @@
 """Schedule expressions and timezones that are refused: what the sentence names, and what it says to write."""
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidemark.domain import zones
 from tidemark.domain.schedule_expression import parse
 from tidemark.errors import InvalidRequest
 
@@ -116,6 +118,8 @@ def test_an_expression_is_refused_with_what_is_wrong_and_what_to_write(text: str
         "Factory",
         "posixrules",
         "zone.tab",
+        "leapseconds",
+        "UTC\0",
         "posix/Europe/Paris",
         "right/UTC",
         "/etc/localtime",
@@ -128,6 +132,15 @@ def test_an_expression_is_refused_with_what_is_wrong_and_what_to_write(text: str
 def test_an_unknown_timezone_is_refused(zone: str) -> None:
     with pytest.raises(InvalidRequest, match="write an IANA name such as Europe/Paris or UTC"):
         parse("rate(1 day)", zone, START)
+
+
+def test_a_folder_of_zones_is_refused_where_the_database_is_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(name: str) -> ZoneInfo:
+        raise IsADirectoryError(21, "Is a directory", f"tzdata/zoneinfo/{name}")
+
+    monkeypatch.setattr(zones, "ZoneInfo", opened)
+    with pytest.raises(InvalidRequest, match="timezone 'Europe' is not known"):
+        zones.parse_zone("Europe")
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Etc/GMT+12", "America/Argentina/Buenos_Aires", "America/Port-au-Prince"])

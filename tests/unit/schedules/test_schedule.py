@@ -41,6 +41,7 @@ NIGHTLY = Schedule(
 
 def test_every_delivery_of_a_slot_names_the_same_slot() -> None:
     said = ["2026-03-22T18:59:43Z", "2026-03-22T18:59:43.000Z", "2026-03-22T18:59:43.917Z", "2026-03-22T19:59:43+01:00"]
+    assert {parse_scheduled_time(text) for text in said} == {datetime(2026, 3, 22, 18, 59, 43, tzinfo=UTC)}
     ids = {slot_id(NIGHTLY.id, parse_scheduled_time(text)) for text in said}
     assert ids == {"nightly_2026-03-22T18-59-43Z"}
 
