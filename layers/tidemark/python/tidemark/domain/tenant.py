@@ -11,7 +11,8 @@ from tidemark.errors import InvalidRequest
 Tenant = NewType("Tenant", str)
 
 DEFAULT_TENANT: Final = Tenant("default")
-_NAME: Final = re.compile(r"[A-Za-z0-9_]{1,50}")
+MAX_TENANT_CHARS: Final = 50
+_NAME: Final = re.compile(rf"[A-Za-z0-9_]{{1,{MAX_TENANT_CHARS}}}")
 
 
 def parse_tenant(name: str | None) -> Tenant:

@@ -1,0 +1,183 @@
+"""Schedules: the catalog record, the identity of their slots, and what the snapshots they make are called.
+
+EventBridge Scheduler delivers a slot at least once, late, and out of order. Every delivery names its slot by the moment
+that was scheduled, so a slot's id is what a snapshot of it is made under: once.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NewType
+
+from tidemark.domain.interval import IntervalType, interval_of
+from tidemark.domain.schedule_expression import Expression, parse
+from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, Failure, SnapshotId, stamp
+from tidemark.domain.tenant import MAX_TENANT_CHARS, Tenant
+from tidemark.domain.zones import UTC_NAME
+from tidemark.errors import InvalidRequest
+
+ScheduleId = NewType("ScheduleId", str)
+SlotId = NewType("SlotId", str)
+
+# What EventBridge Scheduler takes.
+MIN_WINDOW_MINUTES: Final = 1
+MAX_WINDOW_MINUTES: Final = 1440
+# What EventBridge Scheduler puts a slot's moment in the place of.
+SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_PLACEHOLDERS: Final = ("tenant", "date", "interval")
+
+
+class Overlap(StrEnum):
+    """What becomes of a slot that is due while the schedule's last run still goes on."""
+
+    SKIP = "skip"
+    QUEUE = "queue"
+
+
+class RunStatus(StrEnum):
+    """How a slot ended, or that it has not. `SKIPPED`: by the overlap policy; `MISSED`: nobody delivered it."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """What a schedule did last: for which slot, since when, and what came of it."""
+
+    slot_at: datetime
+    started_at: datetime
+    status: RunStatus
+    snapshot_id: SnapshotId | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """The catalog record of one schedule. `version` is the compare-and-swap token of the record.
+
+    `id` is unique in the stack, since it names a schedule of EventBridge Scheduler. `expression` is as that takes it,
+    and `starts_at` is when it came into force: a whole minute at or after the request that set it, not `created_at`,
+    once the expression was changed. A slot is delivered at most `window_minutes` after it; None: at once. `description`
+    is a template (see `render_description`). `interval_given` is None where the expression decides. `retention` is the
+    policy as it was asked for.
+    """
+
+    tenant: Tenant
+    id: ScheduleId
+    expression: str
+    created_at: datetime
+    starts_at: datetime
+    timezone: str = UTC_NAME
+    window_minutes: int | None = None
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
+    interval_given: IntervalType | None = None
+    retention: Mapping[str, object] | None = field(default=None, hash=False)
+    overlap: Overlap = Overlap.SKIP
+    paused: bool = False
+    last_run: LastRun | None = None
+    version: int = 0
+
+    def timetable(self) -> Expression:
+        """When it is due.
+
+        Raises InvalidRequest where a stored expression is none any more: its timezone was taken out of the database.
+        """
+        return parse(self.expression, self.timezone, self.starts_at)
+
+    def interval(self) -> IntervalType:
+        """The type of the snapshots it makes. Raises InvalidRequest as `timetable` does."""
+        return self.interval_given or interval_of(self.timetable().shortest_gap())
+
+    def due_by(self, slot_at: datetime) -> datetime:
+        """The latest moment at which EventBridge Scheduler begins to deliver a slot, if all is well."""
+        return slot_at + timedelta(minutes=1 + (self.window_minutes or 0))
+
+    def newer(self, slot_at: datetime) -> bool:
+        """Whether a slot is later than all that it has run; a delivery of another one is late or out of order."""
+        return self.last_run is None or slot_at > self.last_run.slot_at
+
+
+def slot_id(schedule: ScheduleId, slot_at: datetime) -> SlotId:
+    """What a slot is known by, however often and whenever it is delivered: `{schedule}_2026-01-15T10-00-00Z`.
+
+    Its characters may stand in names of executions.
+    """
+    return SlotId(f"{schedule}_{stamp(slot_at)}")
+
+
+def parse_scheduled_time(text: str) -> datetime:
+    """The slot that a delivery of EventBridge Scheduler is for: `2022-03-22T18:59:43Z`, as its user guide has it.
+
+    Fractions of a second, which the guide doesn't show, are dropped, and other offsets from UTC are taken: both name
+    the same slot. Raises InvalidRequest for anything that is no moment, such as a placeholder that nobody replaced.
+    """
+    refusal = InvalidRequest(
+        f"{text[:60]!r} is no scheduled time: the target's input has to hold {SCHEDULED_TIME}, which EventBridge "
+        "Scheduler replaces by one such as 2022-03-22T18:59:43Z"
+    )
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise refusal from None
+    if moment.tzinfo is None:
+        raise refusal
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def check_window(minutes: int | None) -> None:
+    """Raises InvalidRequest unless the flexible window is one that EventBridge Scheduler takes; None: there is none."""
+    if minutes is not None and not MIN_WINDOW_MINUTES <= minutes <= MAX_WINDOW_MINUTES:
+        raise InvalidRequest(
+            f"a flexible window of {minutes} minutes is not possible: it is {MIN_WINDOW_MINUTES} to "
+            f"{MAX_WINDOW_MINUTES} minutes, or is left out for none"
+        )
+
+
+def check_interval(interval: IntervalType | None) -> None:
+    """Raises InvalidRequest where a schedule is to make snapshots that look as if somebody had asked for each."""
+    if interval is IntervalType.MANUAL:
+        raise InvalidRequest(
+            "interval type MANUAL is for snapshots that are asked for: use HOURLY, DAILY, WEEKLY or MONTHLY"
+        )
+
+
+def check_description(template: str) -> None:
+    """Raises InvalidRequest for a template with an unknown placeholder, a brace that belongs to none, or more
+    characters than a description may have once it is filled in.
+    """
+    known = ", ".join(f"{{{name}}}" for name in _PLACEHOLDERS)
+    for name in _PLACEHOLDER.findall(template):
+        if name not in _PLACEHOLDERS:
+            raise InvalidRequest(f"the description has no placeholder {{{name[:60]}}}: use {known}")
+    if re.search(r"[{}]", _PLACEHOLDER.sub("", template)):
+        raise InvalidRequest(f"the description has a single brace: braces are for placeholders, which are {known}")
+    longest = {"tenant": "t" * MAX_TENANT_CHARS, "date": "2026-01-15", "interval": max(IntervalType, key=len).value}
+    if len(_filled(template, longest)) > MAX_DESCRIPTION_CHARS:
+        raise InvalidRequest(
+            f"the description may have more than {MAX_DESCRIPTION_CHARS} characters once its placeholders are filled "
+            "in: shorten it"
+        )
+
+
+def render_description(
+    template: str, tenant: Tenant, slot_at: datetime, expression: Expression, kind: IntervalType
+) -> str:
+    """The description of the snapshot of a slot. The date is the slot's, in the schedule's timezone.
+
+    The template must have passed `check_description`.
+    """
+    date = slot_at.astimezone(expression.zone).date().isoformat()
+    return _filled(template, {"tenant": tenant, "date": date, "interval": kind.value})
+
+
+def _filled(template: str, values: Mapping[str, str]) -> str:
+    # Not str.format, whose placeholders reach into what they are filled with.
+    return _PLACEHOLDER.sub(lambda match: values[match[1]], template)
