@@ -2,8 +2,8 @@
 
 `decide` is a pure function of the snapshots, the policy, a time zone and the moment that it is asked for. Its rules:
 
-1. *Whom it concerns*: completed snapshots that the schedule made itself. One that no schedule made (asked for, kept by a
-   restore, copied, imported) is left alone whatever the caller says, and so is one that is not completed, or whose
+1. *Whom it concerns*: completed snapshots that the schedule made itself. One that no schedule made (asked for, kept by
+   a restore, copied, imported) is left alone whatever the caller says, and so is one that is not completed, or whose
    bytes are known to be damaged. What is left alone fills no place of a rule.
 2. *Rules add up*: a snapshot stays if one rule or more keeps it. Each looks, by itself, at all snapshots that count.
 3. `last`: the newest n. `within`: those that are no older than that before **the newest**, not before now.
@@ -28,7 +28,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from itertools import chain
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -257,12 +256,13 @@ def _findings(
 ) -> dict[SnapshotId, list[_Finding]]:
     """What each rule of the policy says of each snapshot that counts; these come newest first."""
     said: dict[SnapshotId, list[_Finding]] = {one.id: [] for one in counted}
-    rules = [
-        [] if policy.last is None else [_by_rank(counted, policy.last)],
-        [] if policy.within is None else [_by_age(counted, policy.within)],
-        [_by_period(counted, period, count, zone) for period in Period if (count := policy.count(period)) is not None],
+    rules = [] if policy.last is None else [_by_rank(counted, policy.last)]
+    if policy.within is not None:
+        rules.append(_by_age(counted, policy.within))
+    rules += [
+        _by_period(counted, period, count, zone) for period in Period if (count := policy.count(period)) is not None
     ]
-    for rule in chain.from_iterable(rules):
+    for rule in rules:
         for one, finding in zip(counted, rule, strict=True):
             said[one.id].append(finding)
     return said
@@ -272,7 +272,7 @@ def _by_rank(counted: Sequence[Candidate], count: int) -> list[_Finding]:
     def finding(rank: int) -> _Finding:
         if rank <= count:
             return _Finding(keeps=True, reason=Reason(Rule.LAST, f"{_ordinal(rank)} of the last {count}"))
-        return _Finding(keeps=False, reason=Reason(Rule.LAST, f"not one of the last {count}"))
+        return _Finding(keeps=False, reason=Reason(Rule.LAST, f"older than the last {count}"))
 
     return [finding(rank) for rank in range(1, len(counted) + 1)]
 
@@ -300,9 +300,9 @@ def _by_period(counted: Sequence[Candidate], period: Period, count: int, zone: Z
             return _Finding(keeps=True, reason=Reason(rule, f"{rank} of {count} {period}: {place}"))
         if one is counted[-1] and len(newest) < count:
             return _Finding(keeps=True, reason=Reason(rule, f"oldest, while {period} has {len(newest)} of {count}"))
-        if newest[name] == one.id:
-            return _Finding(keeps=False, reason=Reason(rule, f"{rank} {period}, more than {count}: {place}"))
-        return _Finding(keeps=False, reason=Reason(rule, f"not the newest of {place}, which is {newest[name]}"))
+        if ranks[name] > count:
+            return _Finding(keeps=False, reason=Reason(rule, f"{period} keeps {count}, and {place} is the {rank}"))
+        return _Finding(keeps=False, reason=Reason(rule, f"{period} keeps the newest of {place}, {newest[name]}"))
 
     return [finding(one, name) for one, name in zip(counted, names, strict=True)]
 

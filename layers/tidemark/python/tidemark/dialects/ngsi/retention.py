@@ -1,4 +1,4 @@
-"""Retention in the NGSIv2 vocabulary: policies and time zones in the bodies of requests, decisions as answers show them.
+"""Retention in the NGSIv2 vocabulary: policies and time zones in the bodies of requests, and decisions in answers.
 
 Source: ISO 8601 for durations, IANA for time zones; `domain.retention` says what the rules mean.
 """
