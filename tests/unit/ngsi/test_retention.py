@@ -1,4 +1,4 @@
-"""Retention policies and time zones are read or refused with what to do instead; decisions are rows for answers."""
+"""Retention policies are read, or refused with what to do instead; decisions are rows for answers."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemark.dialects.ngsi.retention import MEMBERS, parse_policy, parse_zone, policy_document, rows
+from tidemark.dialects.ngsi.retention import MEMBERS, parse_policy, policy_document, rows
 from tidemark.domain.periods import Period
 from tidemark.domain.retention import MAX_COUNT, Candidate, RetentionPolicy, Rule, decide, made_by
 from tidemark.domain.snapshot import SnapshotStatus, snapshot_id
@@ -111,47 +111,6 @@ def test_policy_is_shown_as_it_was_given(said: dict[str, Any], within_s: int | N
     policy = RetentionPolicy(within=within, **{{"keepLast": "last"}.get(name, name): said[name] for name in said})
     assert parse_policy(json.loads(json.dumps(policy_document(policy)))) == policy
     assert policy_document(policy).keys() == {*said, *(["keepWithin"] if within else [])}
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["UTC", "Europe/Paris", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "GB", "W-SU", "America/Port-au-Prince"],
-)
-def test_zone_is_one_of_iana(name: str) -> None:
-    assert parse_zone(name) is ZoneInfo(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "",
-        "Europe",
-        "europe/paris",
-        "Europe/Paris ",
-        "Europe/Nowhere",
-        "/usr/share/zoneinfo/UTC",
-        "../UTC",
-        "Europe/../UTC",
-        # Not zones, though a machine's database may hold files of these names; `right` counts leap seconds.
-        "posix/UTC",
-        "right/UTC",
-        "localtime",
-        "Factory",
-        "tzdata.zi",
-        "Europe/Paris\0",
-        "Zürich",
-        "A" * 5000,
-    ],
-)
-def test_zone_is_refused_when_iana_has_none_of_that_name(name: str) -> None:
-    with pytest.raises(InvalidRequest, match="'timezone' must be an IANA time zone such as 'Europe/Paris'") as refused:
-        parse_zone(name)
-    assert len(refused.value.message) < 250
-
-
-def test_zone_is_refused_when_it_is_no_string() -> None:
-    with pytest.raises(InvalidRequest, match="must be a string such as 'Europe/Paris'; it is a number"):
-        parse_zone(1)
 
 
 def test_rows_say_of_each_snapshot_what_becomes_of_it_and_why() -> None:

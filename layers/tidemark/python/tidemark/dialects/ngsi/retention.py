@@ -1,11 +1,9 @@
-"""Retention in the NGSIv2 vocabulary: policies and time zones in the bodies of requests, and decisions in answers.
+"""Retention in the NGSIv2 vocabulary: policies in the bodies of requests, and decisions in answers.
 
-Source: ISO 8601 for durations, IANA for time zones; `domain.retention` says what the rules mean.
+`domain.retention` says what the rules mean.
 """
 
-import re
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from tidemark.dialects.ngsi.parameters import json_type
 from tidemark.dialects.ngsi.snapshots import seconds
@@ -28,8 +26,6 @@ _RULES: Final = {
     Rule.USE: "inUse",
     Rule.LAST_COMPLETED: "lastCompleted",
 }
-# Without what else a machine's database holds beside the zones, such as `posix/...`, `right/...` and `localtime`.
-_ZONE: Final = re.compile(r"(?!Factory$)[A-Z][A-Za-z0-9_+-]{1,31}(?:/[A-Za-z0-9_+-]{1,32}){0,2}")
 
 
 def parse_policy(value: object, name: str = "retention", *, every: Period | None = None) -> RetentionPolicy:
@@ -60,22 +56,6 @@ def policy_document(policy: RetentionPolicy) -> dict[str, Any]:
     within = None if policy.within is None else duration_text(policy.within)
     said = {**counts, _WITHIN: within}
     return {member: said[member] for member in MEMBERS if said[member] is not None}
-
-
-def parse_zone(value: object, name: str = "timezone") -> ZoneInfo:
-    """An IANA time zone such as `Europe/Paris` or `UTC`. `name` is the member that holds it. Raises InvalidRequest."""
-    if not isinstance(value, str):
-        raise InvalidRequest(f"the member {name!r} must be a string such as 'Europe/Paris'; it is {json_type(value)}")
-    if _ZONE.fullmatch(value) is not None:
-        try:
-            return ZoneInfo(value)
-        except (KeyError, OSError, ValueError):
-            # No such file; a folder, such as Europe; a file that is no zone.
-            pass
-    raise InvalidRequest(
-        f"the member {name!r} must be an IANA time zone such as 'Europe/Paris' or 'UTC', in exactly these letters; "
-        f"{value[:64]!r} is none"
-    )
 
 
 def rows(decisions: tuple[Decision, ...]) -> list[dict[str, Any]]:
