@@ -225,7 +225,7 @@ def _not_concerned(one: Candidate, concerns: Callable[[Candidate], bool]) -> Rea
     if one.status is not SnapshotStatus.COMPLETED:
         return Reason(Rule.STATUS, f"it is {one.status}, so it neither counts nor is forgotten by a policy")
     if one.damaged:
-        return Reason(Rule.DAMAGE, "its last verification failed, so it does not count; look at it and delete it")
+        return Reason(Rule.DAMAGE, "its last verification failed, so it does not count; verify it again, or delete it")
     return None
 
 
