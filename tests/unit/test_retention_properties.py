@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tidemark.domain.periods import Period
@@ -139,6 +139,7 @@ def _age(one: Candidate) -> tuple[timedelta, int]:
     return NOW - one.created_at, -int(sequence or 1)
 
 
+@settings(max_examples=400)
 @given(candidates=snapshots(), policy=policies, zone=zones)
 def test_decisions_are_those_of_the_rules_as_they_are_stated(
     candidates: list[Candidate], policy: RetentionPolicy, zone: ZoneInfo
