@@ -63,6 +63,10 @@ def test_tests_run_on_the_versions_that_are_deployed() -> None:
     assert {name: developed.get(name) for name in deployed} == deployed
 
 
+def test_functions_bring_the_time_zones_along() -> None:
+    assert "tzdata" in _pins(LAYER), "a runtime may have none, and no schedule or retention could be read any more"
+
+
 def test_no_lock_file_records_download_addresses() -> None:
     locks = ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml", "package-lock.json", "yarn.lock")
     assert [relative(path) for path in files(*locks)] == []
