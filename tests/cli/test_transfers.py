@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -139,12 +140,20 @@ def test_import_sends_every_part_to_its_address_without_the_key(tmp_path: Path) 
 
 
 class Expiring(Bucket):
-    """The store refuses addresses that are signed as old ones, by 403."""
+    """The store refuses addresses that are signed as old ones, by 403: once it has what came to another."""
+
+    def __init__(self, answers: Sequence[Answer | Unreachable]) -> None:
+        super().__init__(answers)
+        self._has_one = Event()
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         if not url.startswith(URL) and "signed=old" in url:
+            assert self._has_one.wait(10), "nothing came to a good address"
             return answer(403)
-        return super().send(method, url, headers, body)
+        given = super().send(method, url, headers, body)
+        if not url.startswith(URL) and given.status == 200:
+            self._has_one.set()
+        return given
 
 
 def expired(tmp_path: Path, again: str) -> tuple[Said, Expiring]:

@@ -43,7 +43,8 @@ OPEN_TO_STRANGERS = {200, 201, 204, 501}
 
 def needed_action(route: Route) -> str:
     """The action that a key must be made for, as documented."""
-    if route.method == "GET" or route.path == "/v2/op/query":
+    # What answers with addresses to write to is no reading.
+    if (route.method == "GET" and not route.path.endswith("/import")) or route.path == "/v2/op/query":
         return "read"
     if route.path.endswith("/restore") or route.path.startswith("/v2/restores"):
         return "restore"
