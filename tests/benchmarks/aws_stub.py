@@ -14,6 +14,7 @@ import zlib
 from base64 import b64decode, b64encode
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from itertools import starmap
 from pathlib import Path
 from typing import Any, Final
@@ -64,12 +65,21 @@ class StubbedDynamo:
         self._lock = threading.Lock()
         self._file = os.open(dataset.pages, os.O_RDONLY)
         self._changed_file = os.open(dataset.changed_items, os.O_RDONLY)
-        self._pages: dict[str, list[Page]] = {}
-        for page in starmap(Page, json.loads(dataset.index.read_bytes())):
-            self._pages.setdefault(f"{TENANT}#1#{page.shard}", []).append(page)
-        self._changed: dict[str, dict[str, tuple[int, int]]] = {}
-        for shard, sort_key, offset, length in json.loads(dataset.changed_index.read_bytes()):
-            self._changed.setdefault(f"{TENANT}#1#{shard}", {})[sort_key] = (offset, length)
+        self._dataset = dataset
+
+    @cached_property
+    def _pages(self) -> dict[str, list[Page]]:
+        pages: dict[str, list[Page]] = {}
+        for page in starmap(Page, json.loads(self._dataset.index.read_bytes())):
+            pages.setdefault(f"{TENANT}#1#{page.shard}", []).append(page)
+        return pages
+
+    @cached_property
+    def _changed(self) -> dict[str, dict[str, tuple[int, int]]]:
+        changed: dict[str, dict[str, tuple[int, int]]] = {}
+        for shard, sort_key, offset, length in json.loads(self._dataset.changed_index.read_bytes()):
+            changed.setdefault(f"{TENANT}#1#{shard}", {})[sort_key] = (offset, length)
+        return changed
 
     def client(self) -> Any:
         client = clients.make("dynamodb")

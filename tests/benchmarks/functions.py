@@ -2,7 +2,6 @@
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -50,7 +49,7 @@ _CALLS: Final = 200
 
 
 class ColdStart(NamedTuple):
-    """Import and initialisation of a function, in milliseconds beyond a bare interpreter: medians."""
+    """Import and initialisation of a function, in milliseconds beyond a bare interpreter: of its fastest round."""
 
     function: str
     elapsed_ms: float
@@ -58,19 +57,24 @@ class ColdStart(NamedTuple):
 
 
 def cold_starts(runs: int, folders: list[Path] | None = None) -> Iterator[ColdStart]:
-    """Each function's module imported as AWS Lambda does in its init phase, the compiled modules being there."""
-    for folder in folders or function_folders():
-        environment = {**os.environ, **ENVIRONMENT, **_SETTINGS, "PYTHONPATH": f"{folder}{os.pathsep}{_LAYER}"}
-        seconds = [
-            json.loads(
-                subprocess.run(
-                    [sys.executable, "-c", _IMPORT], env=environment, capture_output=True, text=True, check=True
-                ).stdout.splitlines()[-1]
-            )
-            for _ in range(runs + 1)
-        ][1:]
-        elapsed_s, core_s = (statistics.median(column) for column in zip(*seconds, strict=True))
+    """Each function's module imported as AWS Lambda does in its init phase, the compiled modules being there.
+
+    In rounds, so that a time in which the machine is slow does not meet all runs of one function.
+    """
+    chosen = list(folders or function_folders())
+    rounds = [[_imported(folder) for folder in chosen] for _ in range(runs + 1)][1:]
+    for folder, seconds in zip(chosen, zip(*rounds, strict=True), strict=True):
+        elapsed_s, core_s = min(seconds)
         yield ColdStart(folder.relative_to(FUNCTIONS).as_posix(), elapsed_s * 1000, core_s * 1000)
+
+
+def _imported(folder: Path) -> list[float]:
+    """The seconds that the import of a function's module takes, by the clock and of a core."""
+    environment = {**os.environ, **ENVIRONMENT, **_SETTINGS, "PYTHONPATH": f"{folder}{os.pathsep}{_LAYER}"}
+    command = [sys.executable, "-c", _IMPORT]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    seconds: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return seconds
 
 
 class _OneTable:
