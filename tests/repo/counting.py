@@ -69,15 +69,8 @@ _RESTORE: Final = {
     "Preserve": ("Preserve", "SealSafetySnapshot"),
     "Retire": ("DrainReads", "Retire", "Retired", "Completed"),
 }
-# What is entered for each shard, and for each file.
-_OF_SHARDS: Final = {
-    "CopyShards": 1,
-    "CountShards": 1,
-    "MergeShards": 1,
-    "BuildShards": 1,
-    "Verify": 1,
-    "Preserve": 1,
-}
+# What is entered for each file, in a map whose items are files: it reads on where a file takes several calls. Items of
+# other maps are shards, each with one state.
 _OF_FILES: Final = {"SortFiles": ("FirstPlace", "SortFile", "WholeFile", "FileSorted")}
 
 
@@ -251,11 +244,16 @@ def _cold[T](phase: Callable[[], T]) -> T:
 def _transitions(machine: str, states: tuple[str, ...], shards: int, *, files: int = 0) -> int:
     known: Mapping[str, Any] = definition(FUNCTIONS / machine / f"{machine}.asl.json")["States"]
     assert set(states) <= known.keys(), f"{machine}.asl.json has no {set(states) - known.keys()}"
-    entered = len(states) + shards * len(_OF_SHARDS.keys() & set(states))
-    for state in _OF_FILES.keys() & set(states):
-        inner = known[state]["ItemProcessor"]["States"].keys()
-        assert set(_OF_FILES[state]) <= inner, f"{machine}.asl.json has no {set(_OF_FILES[state]) - inner}"
-        entered += files * len(_OF_FILES[state])
+    entered = len(states)
+    for name in states:
+        items = known[name].get("ItemProcessor")
+        if items is None or items["ProcessorConfig"]["Mode"] != "INLINE":
+            continue
+        each = _OF_FILES.get(name)
+        inner = set(each or items["States"])
+        assert inner <= items["States"].keys(), f"{name} has no {inner - items['States'].keys()}"
+        assert each or len(inner) == 1, f"{name} has several states for each shard: say which are entered"
+        entered += files * len(inner) if each else shards
     return entered
 
 
