@@ -149,6 +149,18 @@ def _to_s3(meter: Meter) -> dict[str, int]:
     return {name: meter[name] for name in (*S3_REQUESTS, "transitions") if meter[name]}
 
 
+def test_machine_enters_a_state_for_each_shard_and_four_for_each_file() -> None:
+    run = counting.count_run(400, 4, touch_every=10)
+    entered = {name: meter["transitions"] for name, meter in run.others.items() if meter["transitions"]}
+    assert entered == {
+        "Copy": 5 + 4,
+        "Export, preparing": 5 + 4,
+        "Dry run, nothing changed": 6 + 4,
+        "Dry run with a filter": 6 + 4,
+    }
+    assert counting.count_import(500, 500)["transitions"] == 6 + counting.SHARDS + 4
+
+
 def test_small_file_is_imported_in_as_many_pieces_as_the_large_one_that_it_stands_for() -> None:
     small, larger = counting.count_import(2_000, 50_000), counting.count_import(4_000, 50_000)
     assert _to_s3(small) == _to_s3(larger)
