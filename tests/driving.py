@@ -124,8 +124,13 @@ def trying(tries: int) -> Invoke:
     return invoke
 
 
-def run_transfer(ports: Ports, started: Started, tries: int = 1, invoke: Invoke | None = None) -> None:
-    """Run the phases of a transfer as its state machine does, each up to `tries` times, or by `invoke`."""
+def run_transfer(
+    ports: Ports, started: Started, tries: int = 1, invoke: Invoke | None = None, budget_s: float = 0
+) -> None:
+    """Run the phases of a transfer as its state machine does, each up to `tries` times, or by `invoke`.
+
+    `budget_s` is what sorting a file may take at once: one run unless there is more.
+    """
     tenant, name, transfer, attempt = started.tenant, started.snapshot_id or "", started.subject, started.attempt
     told: dict[str, Any] = {"attempt": attempt}
     run = invoke or trying(tries)
@@ -137,7 +142,7 @@ def run_transfer(ports: Ports, started: Started, tries: int = 1, invoke: Invoke 
             "import": transfer_phases.build_shard,
         }[begun.kind]
         for file in begun.files:
-            _sort_file(ports, started, file, run)
+            _sort_file(ports, started, file, run, budget_s)
         for shard in begun.shards:
             run(partial(shard_phase, ports, tenant, name, transfer, **told, shard=shard))
         if begun.kind == "export" and not begun.over:
@@ -149,7 +154,7 @@ def run_transfer(ports: Ports, started: Started, tries: int = 1, invoke: Invoke 
         run(lambda: transfer_phases.abort(ports, tenant, name, transfer, **told, failure=failure))
 
 
-def _sort_file(ports: Ports, started: Started, file: int, run: Invoke) -> None:
+def _sort_file(ports: Ports, started: Started, file: int, run: Invoke, budget_s: float) -> None:
     place: Progress | None = None
 
     def some(place: Progress | None) -> Progress | None:
@@ -162,7 +167,7 @@ def _sort_file(ports: Ports, started: Started, file: int, run: Invoke) -> None:
             attempt=started.attempt,
             file=file,
             progress=place,
-            budget_s=0,
+            budget_s=budget_s,
         )
 
     while (place := run(partial(some, place))) is not None:

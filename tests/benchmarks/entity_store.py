@@ -22,6 +22,7 @@ from tidemark.domain.live import Gate, Generation, Item, ItemKey, LeaseKind
 from tidemark.engine.live import gates, leases
 from tidemark.ports import Ports
 from tidemark.usecases import entities
+from tidemark.usecases.contention import IN_REQUEST
 from tidemark.usecases.create_snapshot import create_snapshot
 
 SHARES: Final = (0.0, 0.001, 0.01, 0.1)
@@ -139,7 +140,7 @@ def pause_in_round_trips() -> float:
     table = _Distant()
     ports = replace(memory_ports(), table=table, parallel=Threads())
     put(ports, {key(0): 0})
-    held = leases.acquire(ports, TENANT, kind=LeaseKind.CAPTURE, owner="one", subject="a snapshot", attempt=0)
+    held = leases.acquire(ports, TENANT, kind=LeaseKind.CAPTURE, owner="one", subject="a snapshot", attempt=IN_REQUEST)
     table.closed_at_s = 0.0
     gates.cut(ports, TENANT, leases.token_of(held))
     return (table.opened_at_s - table.closed_at_s) / _ROUND_TRIP_S

@@ -15,17 +15,8 @@ from typing import Final, NamedTuple
 from tests.driving import TENANT
 from tests.fakes import MemoryEntityTable
 from tests.local.city import Entity, city
-from tests.repo.metering import (
-    READ_UNITS,
-    WRITE_UNITS,
-    Meter,
-    MeteredTable,
-    index_units,
-    metered_ports,
-    read_units,
-    size_of,
-    write_units,
-)
+from tests.repo.metering import READ_UNITS, WRITE_UNITS, Meter, MeteredTable, metered_ports
+from tests.repo.units import index_units, read_units, size_of, write_units
 from tidemark.adapters import dynamo_rows as rows
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Gate, ItemKey, ItemWrite

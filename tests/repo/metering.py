@@ -1,37 +1,53 @@
 """The in-memory ports, with a meter that counts what the adapters would ask of AWS for every call: requests, bytes, and
 the request units that DynamoDB bills.
 
-How a call becomes requests is the adapters' doing; `test_costs.py` compares both on one story. Sizes and units follow
-the DynamoDB Developer Guide, "Item sizes and formats" and "Read and write operations": 4 KB a strongly consistent
-read unit, 1 KB a write unit, each item rounded up, a query rounded up as a whole, transactional writes twice.
+How a call becomes requests is the adapters' doing; `test_costs.py` compares both on one story. A query is rounded up to
+units as a whole; transactional writes count twice.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import batched
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from tests.fakes import MemoryCatalog, MemoryEntityTable, MemoryPayloads, memory_ports
+from tests.fakes import (
+    ManualClock,
+    MemoryCatalog,
+    MemoryEntityTable,
+    MemoryLinks,
+    MemoryPayloads,
+    memory_ports,
+)
+from tests.repo.units import index_keys, index_units, item_bytes, read_units, size_of, write_units
 from tidemark.adapters import dynamo_rows as rows
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import ChangedKey, Cut, Gate, Generation, Item, ItemKey, ItemWrite, Layout, TenantState
 from tidemark.domain.restore import Restore, StagedPart
 from tidemark.domain.snapshot import Snapshot
 from tidemark.domain.tenant import Tenant
-from tidemark.ports import ChangedPage, Loaded, Page, Ports, StoredObject
+from tidemark.ports import ChangedPage, Loaded, Page, Ports, StoredObject, UploadedPart
 
 READ_UNITS: Final = "read units"
 WRITE_UNITS: Final = "write units"
 STORED_BYTES: Final = "bytes stored in S3"
 ENTITY_BYTES: Final = "bytes stored in DynamoDB"
+# How S3 bills requests: those that store, copy or list, and those that read. Deleting is free.
+S3_STORING: Final = (
+    "PutObject",
+    "CopyObject",
+    "ListObjectsV2",
+    "CreateMultipartUpload",
+    "UploadPart",
+    "ListParts",
+    "CompleteMultipartUpload",
+)
+S3_READING: Final = ("GetObject", "HeadObject")
 
-_READ_UNIT_BYTES: Final = 4096
-_WRITE_UNIT_BYTES: Final = 1024
 _KEYS_OF_A_READ: Final = 100
 _ITEMS_OF_A_WRITE: Final = 25
 _TRANSACTIONAL: Final = 2
@@ -39,50 +55,21 @@ _TRANSACTIONAL: Final = 2
 _OVERHEAD_BYTES: Final = 100
 # `changed` and its number in an entry of the index.
 _CUT_BYTES: Final = 12
+# A note of progress: its keys, a number and its expiry.
+_NOTE_BYTES: Final = 200
+_KEYS_OF_A_LIST: Final = 1000
+_PARTS_OF_A_LIST: Final = 1000
 
 type Meter = Counter[str]
 
 
-def size_of(row: Mapping[str, Any]) -> int:
-    """The bytes of an item as DynamoDB counts them: names and values."""
-    return sum(len(name.encode()) + _value_size(value) for name, value in row.items())
-
-
-def _value_size(value: Mapping[str, Any]) -> int:
-    ((kind, content),) = value.items()
-    match kind:
-        case "S":
-            return len(content.encode())
-        case "N":
-            return (len(content) + 1) // 2 + 1
-        case _:
-            return 1
-
-
-def read_units(size_bytes: int) -> int:
-    """Units of a strongly consistent read; looking for what is not there costs one."""
-    return max(1, -(-size_bytes // _READ_UNIT_BYTES))
-
-
-def write_units(size_bytes: int) -> int:
-    """Units of a write; for one that replaces, `size_bytes` is the larger of both."""
-    return max(1, -(-size_bytes // _WRITE_UNIT_BYTES))
-
-
-def index_units(before: Item | None, after: Item | None) -> int:
-    """Units for the two sparse indexes: one for each entry that goes, one for each that comes."""
-    units = 0
-    for old, new in zip(_index_keys(before), _index_keys(after), strict=True):
-        if old != new:
-            units += (old is not None) + (new is not None)
-    return units
-
-
-def _index_keys(item: Item | None) -> tuple[str | None, str | None]:
-    if item is None:
-        return None, None
-    found = EntityKey.parse(item.key.sort_key).id if item.doc is not None else None
-    return found, None if item.changed is None else str(item.changed)
+def taken(meter: Meter, transitions: int = 0) -> Meter:
+    """What was counted, with the transitions of the state machine; the meter begins anew."""
+    found = Counter(meter)
+    meter.clear()
+    if transitions:
+        found["transitions"] = transitions
+    return found
 
 
 class MeteredTable(MemoryEntityTable):
@@ -95,11 +82,11 @@ class MeteredTable(MemoryEntityTable):
     def load(self, tenant: Tenant, keys: Sequence[ItemKey] = (), gates: Sequence[int] = ()) -> Loaded:
         loaded = super().load(tenant, keys, gates)
         wanted = 1 + len(set(gates)) + len(set(keys))
-        found = [rows.state_row(loaded.state)] if loaded.state else []
-        found += [rows.gate_row(gate) for gate in loaded.gates.values()]
-        found += [rows.item_row(tenant, item) for item in loaded.items.values()]
+        found = [size_of(rows.state_row(loaded.state))] if loaded.state else []
+        found += [size_of(rows.gate_row(gate)) for gate in loaded.gates.values()]
+        found += [item_bytes(tenant, item) for item in loaded.items.values()]
         self._meter["BatchGetItem"] += -(-wanted // _KEYS_OF_A_READ)
-        self._meter[READ_UNITS] += sum(read_units(size_of(row)) for row in found) + wanted - len(found)
+        self._meter[READ_UNITS] += sum(map(read_units, found)) + wanted - len(found)
         return loaded
 
     def add_state(self, state: TenantState) -> None:
@@ -123,7 +110,7 @@ class MeteredTable(MemoryEntityTable):
         units = sum(write_units(size_of(rows.gate_row(gate))) for gate in gates)
         for write in writes:
             old = before.get(write.key)
-            sizes = [size_of(rows.item_row(tenant, item)) for item in (old, write.item) if item]
+            sizes = [item_bytes(tenant, item) for item in (old, write.item) if item]
             units += write_units(max(sizes, default=0)) + index_units(old, write.item)
         self._meter["TransactWriteItems"] += 1
         self._meter[WRITE_UNITS] += _TRANSACTIONAL * units
@@ -141,7 +128,7 @@ class MeteredTable(MemoryEntityTable):
     ) -> Page:
         page = super().page(tenant, generation, shard, prefix=prefix, after=after, limit=limit)
         self._meter["Query"] += 1
-        self._meter[READ_UNITS] += read_units(sum(size_of(rows.item_row(tenant, item)) for item in page.items))
+        self._meter[READ_UNITS] += read_units(sum(item_bytes(tenant, item) for item in page.items))
         return page
 
     def keys_of_id(self, tenant: Tenant, generation: Generation, shard: int, entity_id: str) -> list[EntityKey]:
@@ -160,10 +147,10 @@ class MeteredTable(MemoryEntityTable):
 
     def insert(self, tenant: Tenant, items: Sequence[Item]) -> None:
         for item in items:
-            row_bytes = size_of(rows.item_row(tenant, item))
+            row_bytes = item_bytes(tenant, item)
             self._meter[WRITE_UNITS] += write_units(row_bytes) + index_units(None, item)
             self._meter[ENTITY_BYTES] += row_bytes + _OVERHEAD_BYTES
-            for key in filter(None, _index_keys(item)):
+            for key in filter(None, index_keys(item)):
                 self._meter[ENTITY_BYTES] += size_of(rows.item_key(tenant, item.key)) + len(key) + _OVERHEAD_BYTES
         self._meter["BatchExecuteStatement"] += -(-len(items) // _ITEMS_OF_A_WRITE)
         super().insert(tenant, items)
@@ -172,7 +159,7 @@ class MeteredTable(MemoryEntityTable):
         for some in batched(keys, _ITEMS_OF_A_WRITE, strict=False):
             self._meter["BatchWriteItem"] += 1
             for item in super().load(tenant, some).items.values():
-                self._meter[WRITE_UNITS] += write_units(size_of(rows.item_row(tenant, item))) + index_units(item, None)
+                self._meter[WRITE_UNITS] += write_units(item_bytes(tenant, item)) + index_units(item, None)
         super().remove(tenant, keys)
 
     def _count_put(self, row: rows.Row) -> None:
@@ -192,6 +179,12 @@ class MeteredPayloads(MemoryPayloads):
         super().put(key, body)
         self._meter[STORED_BYTES] += len(body)
 
+    def copy(self, source_key: str, key: str) -> None:
+        self._meter["CopyObject"] += 1
+        body = super().get(source_key)
+        super().put(key, body)
+        self._meter[STORED_BYTES] += len(body)
+
     def get(self, key: str) -> bytes:
         self._meter["GetObject"] += 1
         return super().get(key)
@@ -204,6 +197,37 @@ class MeteredPayloads(MemoryPayloads):
         self._meter["HeadObject"] += 1
         body = super().get(key)
         return StoredObject(key, len(body), hashlib.sha256(body).hexdigest())
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        found = list(super().list(prefix))
+        self._meter["ListObjectsV2"] += max(1, -(-len(found) // _KEYS_OF_A_LIST))
+        yield from found
+
+
+class MeteredLinks(MemoryLinks):
+    """Addresses: making one asks nothing of AWS, using one does."""
+
+    def __init__(self, meter: Meter, payloads: MemoryPayloads, clock: ManualClock) -> None:
+        super().__init__(payloads, clock)
+        self._meter = meter
+
+    def begin_upload(self, key: str) -> str:
+        self._meter["CreateMultipartUpload"] += 1
+        return super().begin_upload(key)
+
+    def uploaded(self, key: str, upload_id: str) -> list[UploadedPart]:
+        found = super().uploaded(key, upload_id)
+        self._meter["ListParts"] += max(1, -(-len(found) // _PARTS_OF_A_LIST))
+        return found
+
+    def complete_upload(self, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> None:
+        self._meter["CompleteMultipartUpload"] += 1
+        super().complete_upload(key, upload_id, parts)
+
+    def send(self, url: str, body: bytes) -> None:
+        self._meter["UploadPart"] += 1
+        super().send(url, body)
+        self._meter[STORED_BYTES] += len(body)
 
 
 class MeteredCatalog(MemoryCatalog):
@@ -248,6 +272,11 @@ class MeteredCatalog(MemoryCatalog):
     def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
         return list(self._listed(super().parts(tenant, restore_id)))
 
+    def note_done(self, tenant: Tenant, transfer_id: str, part: int, entities: int, *, until: datetime) -> None:
+        self._meter["PutItem"] += 1
+        self._meter[WRITE_UNITS] += write_units(_NOTE_BYTES)
+        super().note_done(tenant, transfer_id, part, entities, until=until)
+
     def _put[V, R](self, record: V, store: Callable[[V], R]) -> R:
         self._meter["PutItem"] += 1
         self._meter[WRITE_UNITS] += write_units(_record_bytes(record))
@@ -270,10 +299,13 @@ def _record_bytes(record: object) -> int:
 
 def metered_ports(meter: Meter, *, shards: int) -> Ports:
     """Fresh ports whose calls `meter` counts."""
+    payloads, clock = MeteredPayloads(meter), ManualClock()
     return replace(
         memory_ports(),
         table=MeteredTable(meter),
         catalog=MeteredCatalog(meter),
-        payloads=MeteredPayloads(meter),
+        payloads=payloads,
+        links=MeteredLinks(meter, payloads, clock),
+        clock=clock,
         layout=Layout(shards=shards),
     )

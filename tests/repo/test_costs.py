@@ -2,43 +2,52 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, redirect_stdout
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from typing import Any
 
 import pytest
+import requests
 
-from tests.contract.aws import MOTO, bucket_on, client_of, table_on
-from tests.driving import TENANT, run_restore
-from tests.fakes import ManualClock, SeededEntropy, Serial, memory_ports
+from tests.contract.ports_on_aws import moto_clients, ports_on
+from tests.driving import TENANT, run_capture, run_restore, run_transfer, upload_urls
+from tests.fakes import ManualClock, MemoryLinks, MemoryWorkflows, SeededEntropy, Serial
 from tests.handlers.entities_client import EntitiesClient
 from tests.local.city import city
-from tests.repo import costs
-from tests.repo.metering import Meter, index_units, metered_ports, read_units, size_of, write_units
+from tests.repo import costs, counting
+from tests.repo.metering import S3_READING, S3_STORING, Meter, metered_ports
 from tests.repo.sources import README
+from tests.repo.units import index_units, read_units, size_of, write_units
 from tidemark import bootstrap
-from tidemark.adapters.dynamo_catalog import DynamoCatalog
-from tidemark.adapters.dynamo_entities import DynamoEntityTable
-from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.domain.live import Cut, Generation, Item, ItemKey
+from tidemark.domain.snapshot import SnapshotStatus
+from tidemark.domain.tenant import Tenant
+from tidemark.engine.transfer.plans import ImportFile
 from tidemark.ports import Ports
+from tidemark.usecases.copy_snapshot import copy_snapshot
 from tidemark.usecases.create_snapshot import create_snapshot
-from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.dry_run import dry_run
+from tidemark.usecases.export_snapshot import export_snapshot
+from tidemark.usecases.import_snapshot import ImportWanted, open_import, read_import, start_import
+from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
+from tidemark.usecases.stored_plans import read_plan
 
-OPERATIONS = (
+S3_REQUESTS = {*S3_STORING, *S3_READING}
+# What clients PUT to addresses is not asked by the adapters.
+SENT = "UploadPart"
+OPERATIONS = {
     "BatchExecuteStatement",
     "BatchGetItem",
     "BatchWriteItem",
     "GetItem",
-    "GetObject",
-    "HeadObject",
     "PutItem",
-    "PutObject",
     "Query",
     "TransactWriteItems",
-)
-S3_REQUESTS = ("GetObject", "HeadObject", "PutObject")
+    *S3_REQUESTS - {SENT},
+}
+ELSEWHERE = Tenant("elsewhere")
+
+type Send = Callable[[str, bytes], None]
 
 
 def _item(doc: str | None, changed: int | None) -> Item:
@@ -49,18 +58,10 @@ def _item(doc: str | None, changed: int | None) -> Item:
 def asked() -> Iterator[tuple[Ports, Meter]]:
     """The adapters on moto, and a count of the requests that reach it."""
     counted: Meter = Counter()
-    with ExitStack() as stack:
-        dynamodb = stack.enter_context(client_of("dynamodb", MOTO))
-        s3 = stack.enter_context(client_of("s3", MOTO))
-        clock, entropy, parallel = ManualClock(), SeededEntropy(), Serial()
-        ports = replace(
-            memory_ports(),
-            catalog=DynamoCatalog(dynamodb, stack.enter_context(table_on(dynamodb))),
-            table=DynamoEntityTable(
-                dynamodb, stack.enter_context(table_on(dynamodb)), clock=clock, entropy=entropy, parallel=parallel
-            ),
-            payloads=S3Payloads(s3, stack.enter_context(bucket_on(s3)), clock=clock, entropy=entropy),
-        )
+    with (
+        moto_clients() as (dynamodb, s3),
+        ports_on(dynamodb, s3, clock=ManualClock(), entropy=SeededEntropy(), parallel=Serial()) as ports,
+    ):
 
         def count(model: Any, **_: Any) -> None:
             counted[model.name] += 1
@@ -70,19 +71,47 @@ def asked() -> Iterator[tuple[Ports, Meter]]:
         yield ports, counted
 
 
-def _play(ports: Ports) -> None:
+def _play(ports: Ports, send: Send) -> None:
     """A story in which every kind of request occurs."""
     client = EntitiesClient(TENANT)
     entities = list(city(130))
+    # What another story read has the same names.
+    counting.forget()
     with bootstrap.use(ports), redirect_stdout(io.StringIO()):
         client.create(*entities)
         snapshot = create_snapshot(ports, TENANT, budget_s=float("inf"))
         line = f"/v2/entities/{entities[0]['id']}"
         assert client.call(f"PATCH {line}/attrs", {"status": {"type": "Text", "value": "other"}}).status == 204
+        _move(ports, create_snapshot(ports, TENANT, budget_s=float("inf")).id, send)
         assert client.call(f"DELETE {line}").status == 204
+        asked = dry_run(ports, TENANT, snapshot.id, Wish(), budget_s=-1)
+        run_capture(ports, asked.id, asked.id)
+        assert read_plan(ports, TENANT, asked.id).changes.created == 1
         restore = restore_snapshot(ports, TENANT, snapshot.id)
         assert run_restore(ports, restore.id) is None
         assert client.call(f"GET {line}").status == 200
+
+
+def _move(ports: Ports, snapshot_id: str, send: Send) -> None:
+    """A copy, an export of several layers, and an import."""
+    workflows = ports.workflows
+    assert isinstance(workflows, MemoryWorkflows)
+    copy_snapshot(ports, TENANT, snapshot_id, ELSEWHERE)
+    run_transfer(ports, workflows.started[-1])
+    assert export_snapshot(ports, TENANT, snapshot_id).parts is None
+    run_transfer(ports, workflows.started[-1])
+    assert export_snapshot(ports, TENANT, snapshot_id).parts
+    text = b'{"id":"R1","type":"Room"}'
+    begun = open_import(ports, ELSEWHERE, ImportWanted((ImportFile("rooms.ndjson", len(text)),)))
+    [url] = upload_urls(ports, read_import(ports, ELSEWHERE, begun.id), 0)
+    send(url, text)
+    start_import(ports, ELSEWHERE, begun.id)
+    run_transfer(ports, workflows.started[-1])
+    assert {one.status for one in ports.catalog.snapshots(ELSEWHERE)} == {SnapshotStatus.COMPLETED}
+
+
+def _put(url: str, body: bytes) -> None:
+    requests.put(url, data=body, timeout=10).raise_for_status()
 
 
 @pytest.mark.slow
@@ -93,22 +122,49 @@ def test_readme_shows_the_costs_as_they_are_counted() -> None:
 
 def test_meter_counts_the_requests_that_the_adapters_make(asked: tuple[Ports, Meter]) -> None:
     ports, counted = asked
-    _play(ports)
+    _play(ports, _put)
     meter: Meter = Counter()
-    _play(metered_ports(meter, shards=16))
+    metered = metered_ports(meter, shards=16)
+    assert isinstance(metered.links, MemoryLinks)
+    _play(metered, metered.links.send)
     assert {name: meter[name] for name in OPERATIONS} == {name: counted[name] for name in OPERATIONS}
     assert min(counted[name] for name in OPERATIONS) > 0, "the story leaves a kind of request out"
-    assert set(counted) <= set(OPERATIONS), "the adapters make requests that the meter does not know"
+    assert set(counted) <= OPERATIONS, "the adapters make requests that the meter does not know"
+    assert meter[SENT] == 1
 
 
-def test_full_shards_cost_what_is_counted_on_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Few enough entities for one pack a shard, and enough for none to be empty.
-    monkeypatch.setattr(costs, "_TOUCH_EVERY", 1)
-    whole, empty, shard, empty_shard = (costs.count_run(*size) for size in ((400, 4), (0, 4), (100, 1), (0, 1)))
-    for what in ("capture", "following"):
-        counted, nothing, full, none = (getattr(one, what) for one in (whole, empty, shard, empty_shard))
-        expected = costs.scaled(nothing, full, none, costs.ONCE, shards=4)
-        assert {name: counted[name] for name in S3_REQUESTS} == {name: expected[name] for name in S3_REQUESTS}
+def test_full_shards_cost_what_is_counted_on_one() -> None:
+    # Few enough entities for one pack a shard.
+    whole = counting.count_run(1600, 4, touch_every=10)
+    small, full, alone = (counting.count_run(count, n, touch_every=10) for count, n in ((400, 4), (400, 1), (100, 1)))
+    expected = counting.scaled(small, full, alone, shards=4)
+    for part in ("capture", "following"):
+        assert _to_s3(getattr(whole, part)) == _to_s3(getattr(expected, part))
+    for part in ("restore", "others"):
+        counted, computed = getattr(whole, part), getattr(expected, part)
+        assert {name: _to_s3(counted[name]) for name in counted} == {name: _to_s3(computed[name]) for name in computed}
+
+
+def _to_s3(meter: Meter) -> dict[str, int]:
+    return {name: meter[name] for name in (*S3_REQUESTS, "transitions") if meter[name]}
+
+
+def test_machine_enters_a_state_for_each_shard_and_four_for_each_file() -> None:
+    run = counting.count_run(400, 4, touch_every=10)
+    entered = {name: meter["transitions"] for name, meter in run.others.items() if meter["transitions"]}
+    assert entered == {
+        "Copy": 5 + 4,
+        "Export, preparing": 5 + 4,
+        "Dry run, nothing changed": 6 + 4,
+        "Dry run with a filter": 6 + 4,
+    }
+    assert counting.count_import(500, 500)["transitions"] == 6 + counting.SHARDS + 4
+
+
+def test_small_file_is_imported_in_as_many_pieces_as_the_large_one_that_it_stands_for() -> None:
+    small, larger = counting.count_import(2_000, 50_000), counting.count_import(4_000, 50_000)
+    assert _to_s3(small) == _to_s3(larger)
+    assert small["PutObject"] > counting.count_import(2_000, 2_000)["PutObject"]
 
 
 def test_item_size_counts_names_and_values_as_dynamodb_does() -> None:

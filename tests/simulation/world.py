@@ -35,6 +35,7 @@ from tidemark.ports import Catalog, EntityTable, Ports
 from tidemark.usecases import entities
 from tidemark.usecases.cancel_restore import cancel_restore
 from tidemark.usecases.collect_garbage import collect_garbage
+from tidemark.usecases.contention import FIRST_EXECUTION, IN_REQUEST
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.dry_run import dry_run
@@ -244,9 +245,9 @@ class World:
         """Whether a lease is held and no execution of it runs, nor a request that might hold it."""
         with self.scheduler.unseen():
             state = self.oracle.state
-            if state is None or state.lease is None or (state.lease.attempt == 0 and self.requests):
+            if state is None or state.lease is None or (state.lease.attempt == IN_REQUEST and self.requests):
                 return False
-            attempt = max(state.lease.attempt, 1)
+            attempt = max(state.lease.attempt, FIRST_EXECUTION)
             while (running := self.base.workflows.running(TENANT, state.lease.subject, attempt=attempt)) is False:
                 attempt += 1
         return running is None

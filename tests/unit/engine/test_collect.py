@@ -20,6 +20,7 @@ from tidemark.ports import Ports, StoredObject
 from tidemark.usecases import capture_phases, restore_phases
 from tidemark.usecases.cancel_restore import cancel_restore
 from tidemark.usecases.collect_garbage import collect_garbage
+from tidemark.usecases.contention import IN_REQUEST
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.read_restores import get_restore
@@ -88,7 +89,9 @@ def changed_snapshot(ports: Ports, value: int) -> Snapshot:
 def registered(ports: Ports) -> Snapshot:
     """A capture that has taken the lease and registered its snapshot, and ended no cut yet."""
     capture_id, now = CaptureId("c" * 32), ports.clock.now()
-    state = leases.acquire(ports, TENANT, kind=LeaseKind.CAPTURE, owner=capture_id, subject=snapshot_id(now), attempt=0)
+    state = leases.acquire(
+        ports, TENANT, kind=LeaseKind.CAPTURE, owner=capture_id, subject=snapshot_id(now), attempt=IN_REQUEST
+    )
     return ports.catalog.add_snapshot(Snapshot(TENANT, snapshot_id(now), now, capture_id, leases.token_of(state)))
 
 

@@ -15,6 +15,7 @@ from tidemark.engine.live import leases
 from tidemark.errors import LeaseLost, WriteConflict
 from tidemark.ports import Ports
 from tidemark.usecases import restore_phases
+from tidemark.usecases.contention import IN_REQUEST
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.restore_snapshot import restore_snapshot
 
@@ -65,7 +66,7 @@ def begun(ports: Ports) -> Restore:
 def test_execution_for_an_id_that_was_not_free_leaves_the_lease_for_the_next_id_alone() -> None:
     ports = world()
     taken = create_snapshot(ports, TENANT)
-    leases.acquire(ports, TENANT, kind=LeaseKind.CAPTURE, owner="one", subject=f"{taken.id}-2", attempt=0)
+    leases.acquire(ports, TENANT, kind=LeaseKind.CAPTURE, owner="one", subject=f"{taken.id}-2", attempt=IN_REQUEST)
     before = state_of(ports)
     run_capture(ports, taken.id, "one", attempt=1)
     assert state_of(ports) == before
@@ -193,7 +194,7 @@ def test_late_staging_overwrites_nothing_that_was_written_after_cutover() -> Non
 
 def test_late_release_leaves_the_lease_of_a_successor_alone() -> None:
     ports = world()
-    late = leases.acquire(ports, TENANT, kind=LeaseKind.CAPTURE, owner="one", subject="one", attempt=0)
+    late = leases.acquire(ports, TENANT, kind=LeaseKind.CAPTURE, owner="one", subject="one", attempt=IN_REQUEST)
     leases.take_over(ports, TENANT, owner="one", subject="one", attempt=1)
     before = state_of(ports)
     leases.release(ports.table, TENANT, leases.token_of(late))
