@@ -20,6 +20,7 @@ from tidemark import bootstrap
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.domain.restore import StagedPart
 from tidemark.ports import Ports
+from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
@@ -158,3 +159,19 @@ def test_restore_is_listed_when_what_its_workers_noted_is_damaged(
     ]
     [(_, sentence)] = _told(capsys)
     assert "PART#000099" in sentence
+
+
+@pytest.mark.parametrize("place", [RESTORE_PLACE, PLACE.replace("#000002", "#000001")], ids=["restore", "snapshot"])
+@pytest.mark.parametrize("dry", [False, True], ids=["for good", "dry"])
+def test_collection_deletes_nothing_and_names_the_record_that_is_damaged(
+    ports: Ports, restored: Callable[[str], None], place: str, dry: bool
+) -> None:
+    ports.payloads.put(f"{TENANT}/packs/{'d' * 32}/000-base-00000.pack", b"garbage")
+    before = {one.key for one in ports.payloads.list(f"{TENANT}/")}
+    restored(place)
+    report = collect_garbage(bootstrap.ports(), TENANT, dry_run=dry)
+    [problem] = report.problems
+    assert place in problem
+    assert (report.done, report.kept, report.deleted.objects) == (True, report.listed, 0)
+    assert {one.key for one in ports.payloads.list(f"{TENANT}/")} == before
+    assert report.listed.objects == len(before)
