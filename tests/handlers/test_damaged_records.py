@@ -15,7 +15,8 @@ from functions.ngsi.list_snapshots import handler as list_snapshots
 from functions.ngsi.restore_snapshot import handler as restore_handler
 from tests.contract.aws import MOTO, client_of, table_on
 from tests.driving import TENANT, key, put, run_restore
-from tests.handlers.rest import assert_error, call, request
+from tests.fakes import ManualClock
+from tests.handlers.rest import Answer, assert_error, call, request
 from tidemark import bootstrap
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.domain.restore import StagedPart
@@ -159,6 +160,33 @@ def test_restore_is_listed_when_what_its_workers_noted_is_damaged(
     ]
     [(_, sentence)] = _told(capsys)
     assert "PART#000099" in sentence
+
+
+def test_restore_under_a_key_is_refused_for_the_day_in_which_the_damaged_one_may_be_its_own(
+    ports: Ports, restored: Callable[[str], None]
+) -> None:
+    def ask() -> Answer:
+        path = f"/v2/snapshots/{GOOD}/restore"
+        headers = {"Idempotency-Key": "K"}
+        return call(
+            restore_handler.handler, request("ngsi", "restore_snapshot", tenant=TENANT, path=path, headers=headers)
+        )
+
+    run_restore(bootstrap.ports(), BAD_RESTORE)
+    restored(RESTORE_PLACE)
+    assert_error(ask(), 500, "InternalServerError", "damaged", RESTORE_PLACE)
+    assert isinstance(ports.clock, ManualClock)
+    ports.clock.advance(24 * 3600 + 1)
+    assert ask().status == 202
+
+
+def test_restore_without_a_key_is_made_though_the_record_of_another_is_damaged(
+    restored: Callable[[str], None],
+) -> None:
+    run_restore(bootstrap.ports(), BAD_RESTORE)
+    restored(RESTORE_PLACE)
+    path = f"/v2/snapshots/{GOOD}/restore"
+    assert call(restore_handler.handler, request("ngsi", "restore_snapshot", tenant=TENANT, path=path)).status == 202
 
 
 @pytest.mark.parametrize("place", [RESTORE_PLACE, PLACE.replace("#000002", "#000001")], ids=["restore", "snapshot"])
