@@ -289,6 +289,14 @@ def test_import_is_opened_once_and_each_answer_has_addresses_that_are_good_for_i
     assert len(snapshots_of(ports)) == 1
 
 
+def test_import_that_was_deleted_is_said_to_be_instead_of_given_addresses_again(ports: Ports) -> None:
+    made = import_("K").json["id"]
+    deleted = call(delete_snapshot.handler, request("ngsi", "delete_snapshot", path=f"/v2/snapshots/{made}"))
+    assert deleted.status == 204
+    assert_error(import_("K"), 404, "NotFound", made, "was deleted")
+    assert import_("L").status == 201
+
+
 def test_import_is_a_conflict_when_the_key_was_used_for_another_body(ports: Ports) -> None:
     import_("K")
     assert_error(import_("K", {"sizeBytes": 3}), 409, "Conflict", "another request was made with this key")
