@@ -123,6 +123,7 @@ def plan(identity: str, updated: int = 1) -> dict[str, Any]:
 
 
 BEGUN = answer(202, {"id": "snapshot_1", "status": "restoring", "restoredEntities": 6, "restoreId": "restore_1"})
+REFUSED = "the reason"
 DONE = answer(200, restore(100, "completed", 6, finishedAt="2026-01-15T10:00:07.500Z"))
 
 
@@ -131,6 +132,8 @@ def test_plan_that_does_not_hold_any_more_is_made_and_asked_for_again() -> None:
     command = CommandLine(script, interactive=True)
     said = command("snapshots", "restore", "snapshot_1", typed="y\ny\n")
     assert said.code == 0
+    told = said.err.partition("by this plan?")[2]
+    assert told.index(REFUSED) < told.index("This is the plan now.") < told.index("Plan plan_2")
     assert [sent.document for sent in script.sent[:4]] == [
         {"mode": "replace", "dryRun": True},
         {"plan": "plan_1", "safetySnapshot": True},
@@ -138,6 +141,14 @@ def test_plan_that_does_not_hold_any_more_is_made_and_asked_for_again() -> None:
         {"plan": "plan_2", "safetySnapshot": True},
     ]
     assert script.sent[1].headers["Idempotency-Key"] != script.sent[3].headers["Idempotency-Key"]
+
+
+def test_plan_that_another_dry_run_keeps_from_being_made_anew_is_not_told_of() -> None:
+    said = CommandLine(Scripted([answer(200, plan("plan_1")), error(409), error(409)]))(
+        "snapshots", "restore", "snapshot_1", "--yes"
+    )
+    assert (said.code, said.err.count(REFUSED)) == (4, 1)
+    assert "This is the plan now." not in said.err
 
 
 def test_plans_that_never_hold_are_given_up_with_what_to_do() -> None:

@@ -15,11 +15,13 @@ from functions.ngsi.list_snapshots import handler as list_snapshots
 from functions.ngsi.restore_snapshot import handler as restore_handler
 from tests.contract.aws import MOTO, client_of, table_on
 from tests.driving import TENANT, key, put, run_restore
-from tests.handlers.rest import assert_error, call, request
+from tests.fakes import ManualClock
+from tests.handlers.rest import Answer, assert_error, call, request
 from tidemark import bootstrap
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.domain.restore import StagedPart
 from tidemark.ports import Ports
+from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
@@ -158,3 +160,46 @@ def test_restore_is_listed_when_what_its_workers_noted_is_damaged(
     ]
     [(_, sentence)] = _told(capsys)
     assert "PART#000099" in sentence
+
+
+def test_restore_under_a_key_is_refused_for_the_day_in_which_the_damaged_one_may_be_its_own(
+    ports: Ports, restored: Callable[[str], None]
+) -> None:
+    def ask() -> Answer:
+        path = f"/v2/snapshots/{GOOD}/restore"
+        headers = {"Idempotency-Key": "K"}
+        return call(
+            restore_handler.handler, request("ngsi", "restore_snapshot", tenant=TENANT, path=path, headers=headers)
+        )
+
+    run_restore(bootstrap.ports(), BAD_RESTORE)
+    restored(RESTORE_PLACE)
+    assert_error(ask(), 500, "InternalServerError", "damaged", RESTORE_PLACE)
+    assert isinstance(ports.clock, ManualClock)
+    ports.clock.advance(24 * 3600 + 1)
+    assert ask().status == 202
+
+
+def test_restore_without_a_key_is_made_though_the_record_of_another_is_damaged(
+    restored: Callable[[str], None],
+) -> None:
+    run_restore(bootstrap.ports(), BAD_RESTORE)
+    restored(RESTORE_PLACE)
+    path = f"/v2/snapshots/{GOOD}/restore"
+    assert call(restore_handler.handler, request("ngsi", "restore_snapshot", tenant=TENANT, path=path)).status == 202
+
+
+@pytest.mark.parametrize("place", [RESTORE_PLACE, PLACE.replace("#000002", "#000001")], ids=["restore", "snapshot"])
+@pytest.mark.parametrize("dry", [False, True], ids=["for good", "dry"])
+def test_collection_deletes_nothing_and_names_the_record_that_is_damaged(
+    ports: Ports, restored: Callable[[str], None], place: str, dry: bool
+) -> None:
+    ports.payloads.put(f"{TENANT}/packs/{'d' * 32}/000-base-00000.pack", b"garbage")
+    before = {one.key for one in ports.payloads.list(f"{TENANT}/")}
+    restored(place)
+    report = collect_garbage(bootstrap.ports(), TENANT, dry_run=dry)
+    [problem] = report.problems
+    assert place in problem
+    assert (report.done, report.kept, report.deleted.objects) == (True, report.listed, 0)
+    assert {one.key for one in ports.payloads.list(f"{TENANT}/")} == before
+    assert report.listed.objects == len(before)

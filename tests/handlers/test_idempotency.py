@@ -35,19 +35,20 @@ def create(key: str | None, body: object = None, tenant: str = SMARTCITY) -> Ans
     return call(create_snapshot.handler, event)
 
 
-def restore(key: str, snapshot_id: str, body: object = None) -> Answer:
+def restore(key: str, snapshot_id: str, body: object = None, held: str = SMARTCITY) -> Answer:
     path = f"/v2/snapshots/{snapshot_id}/restore"
     event = request("ngsi", "restore_snapshot", body=body, headers={"Idempotency-Key": key}, path=path)
+    event["requestContext"]["authorizer"]["tenants"] = held
     return call(restore_snapshot.handler, event)
 
 
-def copy(key: str, snapshot_id: str, body: object = None, tenant: str = SMARTCITY) -> Answer:
+def copy(key: str, snapshot_id: str, body: object = None, tenant: str = SMARTCITY, held: str = "*") -> Answer:
     path = f"/v2/snapshots/{snapshot_id}/copy"
     headers = {"Idempotency-Key": key}
     event = request(
         "ngsi", "copy_snapshot", body=body or {"service": STAGING}, headers=headers, path=path, tenant=tenant
     )
-    event["requestContext"]["authorizer"]["tenants"] = "*"
+    event["requestContext"]["authorizer"]["tenants"] = held
     return call(copy_snapshot.handler, event)
 
 
@@ -232,6 +233,35 @@ def test_copies_from_two_tenants_into_one_are_two_though_key_snapshot_and_body_a
     assert len(ids) == len(snapshots_of(ports, STAGING)) == 2
 
 
+def test_copy_is_not_answered_again_to_a_key_that_has_lost_the_tenant_it_went_to(ports: Ports) -> None:
+    made = create(None).json["id"]
+    first = copy("K", made)
+    assert_error(copy("K", made, held=SMARTCITY), 403, "Forbidden", "'staging'")
+    assert copy("K", made) == first
+
+
+@pytest.mark.parametrize("by_plan", [False, True], ids=["by its body", "by a plan"])
+def test_restore_is_not_answered_again_to_a_key_that_has_lost_the_tenant_it_went_to(
+    ports: Ports, by_plan: bool
+) -> None:
+    made = create(None).json["id"]
+    body: dict[str, object] = {"target": {"service": STAGING}}
+    if by_plan:
+        body = {"plan": restore("D", made, {**body, "dryRun": True}, held="*").json["plan"]}
+    first = restore("K", made, body, held="*")
+    assert first.status == 202
+    assert_error(restore("K", made, body), 403, "Forbidden", "'staging'")
+    assert restore("K", made, body, held="*") == first
+
+
+def test_dry_run_answers_the_same_plan_when_it_is_sent_again(ports: Ports) -> None:
+    made = create(None).json["id"]
+    first = restore("K", made, {"dryRun": True})
+    write(ports, 4)
+    assert restore("K", made, {"dryRun": True}) == first
+    assert restore("L", made, {"dryRun": True}).json["changes"] != first.json["changes"]
+
+
 def test_copy_can_be_asked_again_when_it_was_refused(ports: Ports) -> None:
     missing = "snapshot_2020-01-01T00-00-00Z"
     assert_error(copy("K", missing), 404, "NotFound")
@@ -257,6 +287,14 @@ def test_import_is_opened_once_and_each_answer_has_addresses_that_are_good_for_i
         links.send(first.json["files"][0]["urls"][0], b"abc")
     links.send(again.json["files"][0]["urls"][0], b"abc")
     assert len(snapshots_of(ports)) == 1
+
+
+def test_import_that_was_deleted_is_said_to_be_instead_of_given_addresses_again(ports: Ports) -> None:
+    made = import_("K").json["id"]
+    deleted = call(delete_snapshot.handler, request("ngsi", "delete_snapshot", path=f"/v2/snapshots/{made}"))
+    assert deleted.status == 204
+    assert_error(import_("K"), 404, "NotFound", made, "was deleted")
+    assert import_("L").status == 201
 
 
 def test_import_is_a_conflict_when_the_key_was_used_for_another_body(ports: Ports) -> None:

@@ -71,7 +71,7 @@ def test_key_of_repeats_is_described_where_it_is_looked_at_and_nowhere_else() ->
     obeyed = {
         route
         for handler in FUNCTIONS.glob("ngsi/*/handler.py")
-        if re.search("^@once$", text := handler.read_text(encoding="utf-8"), re.MULTILINE)
+        if re.search(r"^ *@once$", text := handler.read_text(encoding="utf-8"), re.MULTILINE)
         for route in re.findall(r'"([A-Z]+ /\S*)": ', text)
     }
     assert {route for route, operation in OPERATIONS.items() if IDEMPOTENCY in operation.parameters} == obeyed

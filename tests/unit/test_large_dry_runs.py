@@ -395,6 +395,32 @@ def test_late_abort_leaves_a_later_attempt_and_a_plan_that_is_ready_alone() -> N
     assert dry_run_phases.begin(ports, TENANT, made.id, attempt=3).over
 
 
+def test_plan_of_a_conclude_that_comes_after_its_abort_does_not_hold() -> None:
+    ports = world()
+    snapshot = captured(ports)
+    put(ports, {key(1): 1, key(2): 1}, tenant=OTHER)
+    made = asked(ports, snapshot, replace(ROOMS, target=OTHER))
+    begun = dry_run_phases.begin(ports, OTHER, made.id, attempt=1)
+    for shard in begun.shards:
+        dry_run_phases.count_shard(ports, OTHER, made.id, token=begun.token, shard=shard)
+
+    class Late:
+        """Payloads that take the plan only after the dry run was given up."""
+
+        def __getattr__(self, name: str) -> object:
+            if name == "put":
+                dry_run_phases.abort(ports, OTHER, made.id, attempt=1, failure=Failure("Unavailable", "too slow"))
+            return getattr(ports.payloads, name)
+
+    late: Ports = replace(ports, payloads=Late())  # type: ignore[arg-type]
+    with pytest.raises(LeaseLost):
+        dry_run_phases.conclude(late, OTHER, made.id, token=begun.token)
+    # Nobody noted a cut from which on deletes leave tombstones, so this one can't be seen.
+    delete(ports, key(1), tenant=OTHER)
+    with pytest.raises(PlanOutdated):
+        check_plan(ports, read_plan(ports, TENANT, made.id))
+
+
 def test_parts_together_name_the_first_of_all_in_order() -> None:
     parts = [
         Counted(Changes(created=NAMED), {Change.CREATED: [f"{n:05}" for n in range(odd, 2 * NAMED, 2)]})

@@ -151,9 +151,12 @@ def _by_plan(
     timeout_s: float,
 ) -> Answer | None:
     """The restore, begun by a plan that was shown and confirmed; None when there is nothing to do."""
+    outdated = ""
     for left in reversed(range(_PLANS)):
         answer = _plan(session, snapshot, wish, limit=_NAMED, timeout_s=timeout_s)
         found = answer.json()
+        if outdated:
+            session.note(f"{outdated}. This is the plan now.")
         if not any(found["changes"][name] for name in _CHANGES):
             session.tell(answer, lambda _: "Everything is as in the snapshot already: nothing was restored.")
             return None
@@ -173,7 +176,7 @@ def _by_plan(
                     f"{refused.message}; entities are written faster than plans can be carried out: "
                     "--no-plan restores whatever is live at its cutover",
                 ) from refused
-            session.note("Entities were written since; this is the plan now.")
+            outdated = refused.message
     raise AssertionError("the last plan is carried out or refused")
 
 

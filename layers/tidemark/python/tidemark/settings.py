@@ -46,9 +46,9 @@ class SettingInvalid(Exception):
 class Settings:
     """Names of what the functions use, and the numbers that an operator may choose.
 
-    `shards` (a power of two) and `gates` are given to tenants when they first write; `inline_budget_s` is how long the
-    create and verify routes work in line before they hand over to a state machine; within `scrub_days` every stored
-    pack is read back once; for `recycle_bin_days` a deleted snapshot can be brought back.
+    `shards` (a power of two) and `gates` are given to tenants when they first write; `inline_budget_s` is how long a
+    request captures, verifies or makes a dry run before it hands over to a state machine; within `scrub_days` every
+    stored pack is read back once; for `recycle_bin_days` a deleted snapshot can be brought back.
     """
 
     catalog_table: str

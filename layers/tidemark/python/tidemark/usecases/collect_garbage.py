@@ -2,6 +2,7 @@
 left behind. Nothing else deletes objects.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -10,6 +11,7 @@ from tidemark.domain.restore import Restore, RestoreStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import collect
 from tidemark.engine.live import generations
+from tidemark.errors import CatalogCorrupt
 from tidemark.ports import Ports, StoredObject
 from tidemark.usecases.close_abandoned import close_abandoned
 from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS
@@ -31,17 +33,23 @@ def collect_garbage(
     """Remove what nobody needs; the report. Where its `done` is false the budget was spent: call again to go on.
 
     Snapshots that have expired go into the recycle bin for so many days. It can be repeated, and several may run at
-    once. `dry_run` deletes and changes nothing and reports what would be.
+    once. `dry_run` deletes and changes nothing and reports what would be. While a record of the tenant is damaged
+    nobody knows what it needs, so nothing is deleted, and the report names it.
     """
     until_s = ports.clock.monotonic_s() + budget_s
     if not dry_run:
-        end_transfers(ports, tenant)
+        # What is damaged is met again when the records are read: by this tenant's collection, or by that of a copy's.
+        with suppress(CatalogCorrupt):
+            end_transfers(ports, tenant)
     listed = collect.list_objects(ports, tenant)
-    records = collect.read_records(ports, tenant)
+    try:
+        records = collect.read_records(ports, tenant)
+    except CatalogCorrupt as error:
+        damaged = f"{error.message}; nothing of tenant {tenant} was collected"
+        return _nothing_deleted(tenant, listed, (damaged,), dry_run=dry_run)
     if records is None:
         busy = f"the records of tenant {tenant} changed each time they were read: nothing was collected"
-        everything = collect.tally(listed)
-        return Collection(tenant, dry_run, listed=everything, kept=everything, problems=(busy,))
+        return _nothing_deleted(tenant, listed, (busy,), dry_run=dry_run)
     records, recycled = collect.recycle(ports, records, recycle_bin_days, dry_run=dry_run)
     records, expired = collect.expire(ports, records, dry_run=dry_run)
     named = collect.read_manifests(ports, records)

@@ -160,8 +160,8 @@ def require_selected(ports: Ports, tenant: Tenant, snapshot_id: str, wish: Wish,
 
 
 def _hidden(state: TenantState, cut: Cut) -> bool:
-    """Whether a later snapshot may have swept the tombstones of what was deleted since."""
-    return state.base is not None and state.base.cut > cut
+    """Whether what was deleted since may have left no tombstone: there is no base, or a later snapshot swept them."""
+    return state.base is None or state.base.cut > cut
 
 
 def _outdated(plan: RestorePlan, why: str) -> PlanOutdated:

@@ -83,9 +83,9 @@ def open_import(ports: Ports, tenant: Tenant, wanted: ImportWanted, *, asked: As
 def read_import(ports: Ports, tenant: Tenant, identity: str) -> Opened:
     """An import that was opened, its files as if none had arrived.
 
-    Raises SnapshotNotFound, ImportIncomplete when it was given up.
+    Raises SnapshotNotFound, also when it was deleted, ImportIncomplete when it was given up.
     """
-    snapshot = ports.catalog.snapshot(tenant, identity)
+    snapshot = get_snapshot(ports, tenant, identity)
     files = _plan(ports, snapshot).files
     return Opened(snapshot, files, (frozenset(),) * len(files))
 

@@ -5,10 +5,10 @@ once: packs of an earlier cut under the same keys would be adopted as those of t
 """
 
 from tidemark.domain.asked import KEPT_FOR, Asked
-from tidemark.domain.restore import Restore, RestoreStatus
-from tidemark.domain.snapshot import Snapshot, SnapshotStatus
+from tidemark.domain.restore import DamagedRestore, Restore, RestoreStatus
+from tidemark.domain.snapshot import Snapshot, SnapshotStatus, whole_second
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import KeyReused
+from tidemark.errors import CatalogCorrupt, KeyReused
 from tidemark.ports import Ports
 from tidemark.usecases.contention import see_through
 
@@ -16,7 +16,7 @@ from tidemark.usecases.contention import see_through
 def snapshot_asked_for(ports: Ports, tenant: Tenant, asked: Asked, *, inline_limit_s: int) -> Snapshot | None:
     """The snapshot that the request has made or is making; None where it made none, or one that failed.
 
-    A capture that is under way is seen through. Raises KeyReused.
+    A capture that is under way is seen through. Raises KeyReused, CatalogCorrupt.
     """
     snapshot = transfer_asked_for(ports, tenant, asked)
     if snapshot is None:
@@ -29,7 +29,7 @@ def snapshot_asked_for(ports: Ports, tenant: Tenant, asked: Asked, *, inline_lim
 def transfer_asked_for(ports: Ports, tenant: Tenant, asked: Asked) -> Snapshot | None:
     """The copy or import that the request has registered; None where it registered none, or one that failed.
 
-    What the dead request left undone of it is its use case's to do. Raises KeyReused.
+    What the dead request left undone of it is its use case's to do. Raises KeyReused, CatalogCorrupt.
     """
     since = ports.clock.now() - KEPT_FOR
     for snapshot in ports.catalog.snapshots(tenant, since=since):
@@ -41,12 +41,15 @@ def transfer_asked_for(ports: Ports, tenant: Tenant, asked: Asked) -> Snapshot |
 def restore_asked_for(ports: Ports, tenant: Tenant, asked: Asked, *, inline_limit_s: int) -> Restore | None:
     """The restore that the request has begun; None where it began none, or one that failed and changed nothing.
 
-    One that is under way is seen through. Raises KeyReused.
+    One that is under way is seen through. Raises KeyReused, CatalogCorrupt.
     """
     since = ports.clock.now() - KEPT_FOR
-    for restore in ports.catalog.restores(tenant):
-        if restore.created_at < since:
+    for restore in ports.catalog.found_restores(tenant):
+        if restore.created_at is not None and restore.created_at < whole_second(since):
             return None
+        if isinstance(restore, DamagedRestore):
+            # It may be the one.
+            raise CatalogCorrupt(restore.failure.message)
         if _same(restore.asked, asked) and restore.status is not RestoreStatus.FAILED:
             if restore.status is RestoreStatus.RESTORING:
                 _see_through(ports, tenant, restore.owner, inline_limit_s)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -10,7 +11,7 @@ from msgspec import UNSET, Meta, UnsetType
 from tidemark.dialects.ngsi.errors import FailureBody, stored_failure
 from tidemark.dialects.ngsi.parameters import PageWanted
 from tidemark.dialects.ngsi.snapshots import ChangesBody, Milliseconds, SnapshotName, changes_of, milliseconds
-from tidemark.dialects.wire import Request, or_unset
+from tidemark.dialects.wire import Request, Response, json_response, or_unset
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.restore import Mode
 from tidemark.domain.restore_plan import DryRun, RestorePlan
@@ -86,11 +87,6 @@ def render(plan: RestorePlan, page: PageWanted) -> PlanBody:
     )
 
 
-def render_begun(dry_run: DryRun) -> CountingPlan:
-    """A dry run that goes on after its request."""
-    return CountingPlan(**_asked(dry_run, "counting"), percent=0)
-
-
 def render_under_way(found: UnderWay) -> CountingPlan | FailedPlan:
     """A dry run that goes on, or has failed."""
     if found.failure is not None:
@@ -98,9 +94,12 @@ def render_under_way(found: UnderWay) -> CountingPlan | FailedPlan:
     return CountingPlan(**_asked(found.dry_run, "counting"), percent=found.percent)
 
 
-def location(dry_run: DryRun) -> dict[str, str]:
-    """The header that says where the plan, or more of it, is."""
-    return {"Location": f"/v2/plans/{dry_run.id}"}
+def answer(made: DryRun, page: PageWanted) -> Response:
+    """What a request for a dry run is answered: 200 with the plan, or 202 where it goes on after the request."""
+    where = {"Location": f"/v2/plans/{made.id}"}
+    if isinstance(made, RestorePlan):
+        return json_response(HTTPStatus.OK, render(made, page), where)
+    return json_response(HTTPStatus.ACCEPTED, CountingPlan(**_asked(made, "counting"), percent=0), where)
 
 
 def _asked(dry_run: DryRun, status: str) -> dict[str, Any]:

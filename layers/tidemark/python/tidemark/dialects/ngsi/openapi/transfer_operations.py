@@ -87,7 +87,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
         id="openImport",
         tag=_TAG,
         summary="Begin a snapshot that will be made of uploaded files",
-        description="A repeat under the same Idempotency-Key gets new addresses of the same files.",
+        description=(
+            "A repeat under the same Idempotency-Key gets new addresses of the same files; 404 if the snapshot that "
+            "they were for was deleted."
+        ),
         parameters=(IDEMPOTENCY, _LIFETIME),
         body=Body(
             bodies.OpenImport,
@@ -98,7 +101,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
             },
         ),
         answers={201: Answer("The snapshot, and where to PUT its files.", OpenedImport, ("Location",))},
-        refusals=(409,),
+        refusals=(404, 409),
     ),
     "GET /v2/snapshots/{snapshotId}/import": Operation(
         id="getImport",
