@@ -98,12 +98,12 @@ class Story:
         begun, repeated = (self._http("POST", path, 202, key="once") for _ in range(2))
         assert begun == repeated
         assert self.restored(begun["restoreId"]) == "completed"
-        self._http("POST", path, 400, {"mode": 1}, key="refused")
+        self._http("POST", path, 422, {"filter": {"id": "nobody"}}, key="refused")
         path = f"/v2/snapshots/{snapshot_id}/copy"
         copied, repeated = (self._http("POST", path, 202, {"service": OTHER}, key="once") for _ in range(2))
         assert copied == repeated
         self._ended("TransferStateMachine", copied["id"].removeprefix("snapshot_"))
-        self._http("POST", path, 400, {}, key="refused")
+        self._http("POST", "/v2/snapshots/snapshot_2020-01-01T00-00-00Z/copy", 404, {"service": OTHER}, key="refused")
         path = "/v2/snapshots/import"
         opened, repeated = (self._http("POST", path, 201, {"sizeBytes": 1}, key="once") for _ in range(2))
         assert opened["id"] == repeated["id"]
