@@ -57,6 +57,7 @@ FULL_SNAPSHOT = snapshot(
     used_by=frozenset({"restore_a", "capture_b"}),
     labels={"release": "2.1.0", "env": "staging, 'two' \U0001f692", "empty": ""},
     expires_at=LATER + timedelta(days=30),
+    pinned=True,
     asked=Asked("aa" * 32, "bb" * 32),
 )
 FULL_RESTORE = restore(

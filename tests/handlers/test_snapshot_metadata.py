@@ -169,6 +169,7 @@ def test_update_answers_no_content_and_changes_what_it_names(ports: Ports) -> No
         ({"expiresIn": None}, {"expires_at": None}),
         ({"expiresIn": "PT1H"}, {"expires_at": TEN + timedelta(hours=1)}),
         ({"expiresAt": "2026-01-15T12:00:00.999+01:00"}, {"expires_at": TEN + timedelta(hours=1)}),
+        ({"pinned": True}, {"pinned": True}),
         ({"expiresAt": "2026-02-01"}, {"expires_at": datetime(2026, 2, 1, tzinfo=UTC)}),
         (
             {"expiresAt": "2026-02-01T00:00Z", "labels": None},
@@ -186,11 +187,13 @@ def test_update_leaves_what_it_does_not_name(ports: Ports, body: object, changed
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "changes nothing; it can have description, expiresAt, expiresIn, labels"),
+        ({}, "changes nothing; it can have description, expiresAt, expiresIn, labels, pinned"),
         ([], "an array"),
         ({"status": "completed"}, "'status' is unknown"),
         ({"description": 1}, "'description' must be a string; it is a number"),
         ({"labels": {"a b": ""}}, NOT_A_KEY),
+        ({"pinned": "yes"}, "'pinned' must be true or false; it is a string"),
+        ({"pinned": 1}, "'pinned' must be true or false; it is a number"),
         ({"expiresIn": "P1Y"}, NOT_A_DURATION),
         ({"expiresAt": 5}, "'expiresAt' must be a string; it is a number"),
         ({"expiresAt": "tomorrow"}, "must be a moment such as 2026-01-15T10:00:00Z"),
@@ -246,6 +249,25 @@ def test_update_finds_nothing_when_the_snapshot_was_deleted(ports: Ports) -> Non
     before = list(ports.catalog.snapshots(SMARTCITY))
     assert_error(update({"description": "x"}), 404, "NotFound", SNAPSHOT, "can be undeleted until")
     assert list(ports.catalog.snapshots(SMARTCITY)) == before
+
+
+def test_pin_is_shown_as_long_as_it_lasts_and_refuses_a_deletion(ports: Ports) -> None:
+    stored(ports)
+    assert update({"pinned": True}).status == 204
+    assert get()["pinned"] is True
+    assert [one["pinned"] for one in listed().json] == [True]
+    refused = call(delete_snapshot.handler, sample("ngsi", "delete_snapshot"))
+    assert_error(refused, 409, "Conflict", f"snapshot {SNAPSHOT} is pinned", "unpin it first")
+    assert update({"pinned": None}).status == 204
+    assert "pinned" not in get()
+    assert "pinned" not in listed().json[0]
+    assert call(delete_snapshot.handler, sample("ngsi", "delete_snapshot")).status == 204
+
+
+def test_pin_is_refused_when_the_snapshot_is_not_completed(ports: Ports) -> None:
+    before = stored(ports, status=SnapshotStatus.FAILED)
+    assert_error(update({"pinned": True, "description": "x"}), 409, "Conflict", "only a completed one can be pinned")
+    assert list(ports.catalog.snapshots(SMARTCITY)) == [before]
 
 
 # --- list

@@ -149,8 +149,9 @@ def test_retention_sees_of_a_snapshot_what_its_record_says() -> None:
         FencingToken(1),
         status=SnapshotStatus.FAILED,
         expires_at=expires_at,
+        pinned=True,
     )
-    assert candidate_of(record, schedule_id="nightly", pinned=True, held=True) == Candidate(
+    assert candidate_of(record, schedule_id="nightly", held=True) == Candidate(
         id=snapshot_id(NOW, 2),
         created_at=NOW,
         schedule_id="nightly",

@@ -1,4 +1,4 @@
-"""PATCH /v2/snapshots/{snapshotId}: change the description, labels or expiry of a snapshot."""
+"""PATCH /v2/snapshots/{snapshotId}: change the description, labels, expiry or pin of a snapshot."""
 
 from tidemark import web
 from tidemark.dialects.ngsi import snapshots

@@ -150,9 +150,7 @@ class _Finding(NamedTuple):
     reason: Reason
 
 
-def candidate_of(
-    snapshot: Snapshot, *, schedule_id: str | None, pinned: bool = False, held: bool = False, needed: bool = False
-) -> Candidate:
+def candidate_of(snapshot: Snapshot, *, schedule_id: str | None, held: bool = False, needed: bool = False) -> Candidate:
     """A snapshot as retention sees it. `needed`: something builds on it or reads it that `used_by` does not name."""
     return Candidate(
         id=snapshot.id,
@@ -161,7 +159,7 @@ def candidate_of(
         status=snapshot.status,
         expires_at=snapshot.expires_at,
         damaged=snapshot.verification is not None and not snapshot.verification.ok,
-        pinned=pinned,
+        pinned=snapshot.pinned,
         held=held,
         in_use=needed or bool(snapshot.used_by),
     )

@@ -138,8 +138,9 @@ class Snapshot:
     when changes were read. `used_by` names captures and restores that need the snapshot; while it is not empty the
     snapshot can't be deleted. `deleted_at` is when it came into the recycle bin, `recycled_until` when its time there
     ends. `expires_at` is when nobody wants it any more: some time after, the collector puts it there. `asked` is the
-    request that made it, where that can be sent again. `stored_bytes` is what its packs hold in all, `new_bytes` what
-    this capture added, `raw_bytes` the records uncompressed.
+    request that made it, where that can be sent again. One that is `pinned` is neither deleted nor does it expire.
+    `stored_bytes` is what its packs hold in all, `new_bytes` what this capture added, `raw_bytes` the records
+    uncompressed.
 
     `digest` is the set digest of all its records (see `domain.digest`), None until it was read. `origin` is set where
     the snapshot is a copy or an import; those have generation and cut 0, which are of no live data.
@@ -171,6 +172,7 @@ class Snapshot:
     used_by: frozenset[str] = field(default_factory=frozenset)
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     expires_at: datetime | None = None
+    pinned: bool = False
     asked: Asked | None = None
     digest: str | None = None
     origin: Origin | None = None
@@ -218,8 +220,10 @@ class Snapshot:
         return replace(self, status=before, deleted_at=None, recycled_until=None)
 
     def expired(self, now: datetime) -> bool:
-        """Whether it is one that people see and its time is over."""
-        if self.status not in {SnapshotStatus.COMPLETED, SnapshotStatus.FAILED} or self.expires_at is None:
+        """Whether it is one that people see and its time is over. The time of a pinned one never is."""
+        if self.pinned or self.expires_at is None:
+            return False
+        if self.status not in {SnapshotStatus.COMPLETED, SnapshotStatus.FAILED}:
             return False
         return self.expires_at <= now
 

@@ -105,6 +105,10 @@ class SnapshotInUse(Conflict):
     """A capture or restore needs the snapshot."""
 
 
+class SnapshotPinned(Conflict):
+    """The snapshot is pinned, so it is not deleted."""
+
+
 class PlanNotFound(NotFound):
     """No plan of a restore has this id, or its time is over."""
 

@@ -73,6 +73,7 @@ class UpdateSnapshot(_Request, frozen=True):
     labels: Labels | UnsetType | None = UNSET
     expires_in: Lifetime | UnsetType | None = UNSET
     expires_at: Annotated[str, Meta(extra_json_schema=MOMENT)] | UnsetType | None = UNSET
+    pinned: Annotated[bool, Meta(description="Neither deleted nor expired while it is.")] | UnsetType | None = UNSET
 
 
 class NoMembers(_Request, frozen=True):
