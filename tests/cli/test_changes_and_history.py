@@ -94,7 +94,15 @@ def test_update_asks_nothing_of_the_service_when_it_is_said_wrongly(options: tup
     assert told in said.err
 
 
-@pytest.mark.parametrize(("command", "document"), [("pin", {"pinned": True}), ("unpin", {"pinned": False})])
+@pytest.mark.parametrize(
+    ("command", "document"),
+    [
+        ("pin", {"pinned": True}),
+        ("unpin", {"pinned": False}),
+        ("hold", {"legalHold": True}),
+        ("release", {"legalHold": False}),
+    ],
+)
 def test_what_keeps_a_snapshot_is_set_and_lifted_by_commands_of_their_own(command: str, document: Any) -> None:
     script = Scripted([DONE])
     said = CommandLine(script)("snapshots", command, "snapshot_1")

@@ -150,7 +150,7 @@ class _Finding(NamedTuple):
     reason: Reason
 
 
-def candidate_of(snapshot: Snapshot, *, schedule_id: str | None, held: bool = False, needed: bool = False) -> Candidate:
+def candidate_of(snapshot: Snapshot, *, schedule_id: str | None, needed: bool = False) -> Candidate:
     """A snapshot as retention sees it. `needed`: something builds on it or reads it that `used_by` does not name."""
     return Candidate(
         id=snapshot.id,
@@ -160,7 +160,7 @@ def candidate_of(snapshot: Snapshot, *, schedule_id: str | None, held: bool = Fa
         expires_at=snapshot.expires_at,
         damaged=snapshot.verification is not None and not snapshot.verification.ok,
         pinned=snapshot.pinned,
-        held=held,
+        held=snapshot.hold is not None,
         in_use=needed or bool(snapshot.used_by),
     )
 

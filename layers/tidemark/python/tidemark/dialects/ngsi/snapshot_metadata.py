@@ -28,7 +28,7 @@ LABEL_KEY: Final = f"[A-Za-z0-9_.:/+@-]{{1,{MAX_LABEL_KEY_CHARS}}}"
 _CONTROL: Final = re.compile(f"[{CONTROL_CHARS}]")
 _LABEL_KEY: Final = re.compile(LABEL_KEY)
 _CREATE_MEMBERS: Final = ("description", "expiresIn", "labels")
-_UPDATE_MEMBERS: Final = ("description", "expiresAt", "expiresIn", "labels", "pinned")
+_UPDATE_MEMBERS: Final = ("description", "expiresAt", "expiresIn", "labels", "legalHold", "pinned")
 _TRIGGERS: Final = tuple(trigger.value for trigger in Trigger)
 
 
@@ -50,11 +50,21 @@ def parse_create(document: object) -> CreateWanted:
     )
 
 
-def parse_update(document: object) -> SnapshotChange:
+class HoldChange(NamedTuple):
+    """Whether an update request places or lifts a legal hold."""
+
+    held: bool
+
+
+def parse_update(document: object) -> SnapshotChange | HoldChange:
     """The body of an update request; null takes away. Raises InvalidRequest naming the member that is wrong."""
     said = members(document, _UPDATE_MEMBERS)
     if not said:
         raise InvalidRequest(f"the body changes nothing; it can have {', '.join(_UPDATE_MEMBERS)}")
+    if "legalHold" in said:
+        if len(said) > 1:
+            raise InvalidRequest("the member 'legalHold' comes alone; send the other members in a request of their own")
+        return HoldChange(_truth(said["legalHold"], "legalHold"))
     if "expiresAt" in said and "expiresIn" in said:
         raise InvalidRequest("the members 'expiresAt' and 'expiresIn' say the same; send one of them")
     expires: Any = UNSAID
