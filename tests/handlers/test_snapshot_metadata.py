@@ -296,8 +296,8 @@ def test_legal_hold_is_shown_as_long_as_it_lasts_and_refuses_a_deletion(
         assert bool(ports.payloads.held) is object_lock
     refused = call(delete_snapshot.handler, sample("ngsi", "delete_snapshot"))
     assert_error(refused, 409, "Conflict", f"snapshot {SNAPSHOT} is under a legal hold", '{"legalHold": false}')
-    for value in (None, False):
-        assert hold(value).status == 204
+    for lifted in (None, False):
+        assert hold(lifted).status == 204
         assert "legalHold" not in get()
         assert ports.payloads.held == set()
     assert call(delete_snapshot.handler, sample("ngsi", "delete_snapshot")).status == 204
