@@ -13,8 +13,8 @@ bootstrap.prepare()
 
 
 def handler(event: web.Event, context: object) -> dict[str, Any]:
-    """An IAM policy for the called method alone; its context tells the functions which tenant was checked, and which
-    ones the key holds.
+    """An IAM policy for the called method alone; its context tells the functions which tenant was checked, and what
+    the key was made for.
     """
     method, route = event["httpMethod"], event["resource"]
     try:
@@ -27,8 +27,8 @@ def handler(event: web.Event, context: object) -> dict[str, Any]:
         tenant = parse_tenant(web.tenant_name(event))
     except InvalidRequest:
         # The function answers 400 to such a name; without a tenant in the context it can do nothing else.
-        return web.policy(event, allowed=True, key_id=key_id, tenant=None, held=key.held)
+        return web.policy(event, allowed=True, tenant=None, key=key)
     allowed = key.allows(tenant, action(method, route))
     if not allowed:
         logger().info("key not made for this", extra={METHOD: method, ROUTE: route, TENANT: tenant, KEY_ID: key_id})
-    return web.policy(event, allowed=allowed, key_id=key_id, tenant=tenant, held=key.held)
+    return web.policy(event, allowed=allowed, tenant=tenant, key=key)

@@ -94,6 +94,24 @@ def test_update_asks_nothing_of_the_service_when_it_is_said_wrongly(options: tup
     assert told in said.err
 
 
+@pytest.mark.parametrize(
+    ("command", "document"),
+    [
+        ("pin", {"pinned": True}),
+        ("unpin", {"pinned": False}),
+        ("hold", {"legalHold": True}),
+        ("release", {"legalHold": False}),
+    ],
+)
+def test_what_keeps_a_snapshot_is_set_and_lifted_by_commands_of_their_own(command: str, document: Any) -> None:
+    script = Scripted([DONE])
+    said = CommandLine(script)("snapshots", command, "snapshot_1")
+    assert (said.code, said.out) == (0, "")
+    assert "snapshot_1" in said.err
+    [sent] = script.sent
+    assert (sent.method, sent.url, sent.document) == ("PATCH", f"{URL}/v2/snapshots/snapshot_1", document)
+
+
 def test_update_that_got_no_answer_is_sent_again_since_it_sets_the_same() -> None:
     script = Scripted([Unreachable("cut off", sent=True), DONE])
     assert CommandLine(script)("snapshots", "update", "snapshot_1", "-d", "x", "--json").out == ""

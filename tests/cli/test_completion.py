@@ -34,7 +34,7 @@ def test_completion_script_is_generated(shell: str) -> None:
 
 def test_shell_is_told_the_commands_that_fit() -> None:
     done = _run(_TIDEMARK_COMPLETE="complete_bash", COMP_WORDS="tidemark snapshots re", COMP_CWORD="2")
-    assert done.stdout.split() == ["restore", "read"]
+    assert done.stdout.split() == ["release", "restore", "read"]
 
 
 def test_version_and_help_need_no_service() -> None:

@@ -88,10 +88,17 @@ def table_on(client: "DynamoDBClient") -> Iterator[str]:
 
 
 @contextmanager
-def bucket_on(client: "S3Client") -> Iterator[str]:
-    """The name of a new bucket."""
+def bucket_on(client: "S3Client", *, object_lock: bool = False) -> Iterator[str]:
+    """The name of a new bucket. One with Object Lock can't be removed while it holds something."""
     name = f"contract-{uuid.uuid4()}"
-    client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    client.create_bucket(
+        Bucket=name,
+        CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
+        ObjectLockEnabledForBucket=object_lock,
+    )
+    if object_lock:
+        yield name
+        return
     try:
         yield name
     finally:

@@ -10,6 +10,7 @@ import pytest
 from tests.contract.examples import ACME, OTHER, TEN_O_CLOCK, api_key, restore, snapshot
 from tidemark.domain.api_key import Action
 from tidemark.domain.asked import Asked
+from tidemark.domain.hold import Hold, HoldStatus
 from tidemark.domain.live import Cut
 from tidemark.domain.restore import Phase, Restore, RestoreStatus, ShardDigest, StagedPart
 from tidemark.domain.snapshot import (
@@ -57,6 +58,8 @@ FULL_SNAPSHOT = snapshot(
     used_by=frozenset({"restore_a", "capture_b"}),
     labels={"release": "2.1.0", "env": "staging, 'two' \U0001f692", "empty": ""},
     expires_at=LATER + timedelta(days=30),
+    pinned=True,
+    hold=Hold(HoldStatus.PLACING, locked=True, done=3, busy_until=LATER),
     asked=Asked("aa" * 32, "bb" * 32),
 )
 FULL_RESTORE = restore(

@@ -2,11 +2,19 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ClientError
 
+from tests.contract.aws import bucket_on
+from tests.fakes import ManualClock, MemoryPayloads, SeededEntropy
+from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.errors import ObjectExists, ObjectNotFound
 from tidemark.ports import PayloadStore, StoredObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
 
 KEY = "acme/packs/c-1/00-0.pack"
 
@@ -138,3 +146,37 @@ def test_delete_succeeds_when_there_is_nothing(payloads: PayloadStore) -> None:
     assert payloads.delete(KEY) is True
     payloads.put(KEY, b"y")
     assert payloads.get(KEY) == b"y"
+
+
+def test_legal_hold_is_put_on_the_object_and_taken_from_it_and_no_other(s3: "S3Client", clock: ManualClock) -> None:
+    with bucket_on(s3, object_lock=True) as name:
+        locked = S3Payloads(s3, name, clock=clock, entropy=SeededEntropy())
+        for key in (KEY, KEY + "2"):
+            locked.put(key, b"x")
+        locked.hold(KEY + "2", on=True)
+        for on in (True, True, False, False):
+            locked.hold(KEY, on=on)
+            answer = s3.get_object_legal_hold(Bucket=name, Key=KEY)
+            assert answer["LegalHold"]["Status"] == ("ON" if on else "OFF")
+            version = s3.head_object(Bucket=name, Key=KEY)["VersionId"]
+            if on:
+                with pytest.raises(ClientError, match="AccessDenied"):
+                    s3.delete_object(Bucket=name, Key=KEY, VersionId=version)
+        assert s3.get_object_legal_hold(Bucket=name, Key=KEY + "2")["LegalHold"]["Status"] == "ON"
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_legal_hold_of_what_is_not_there_says_so(s3: "S3Client", clock: ManualClock, *, on: bool) -> None:
+    with bucket_on(s3, object_lock=True) as name:
+        for payloads in (S3Payloads(s3, name, clock=clock, entropy=SeededEntropy()), MemoryPayloads()):
+            with pytest.raises(ObjectNotFound):
+                payloads.hold(KEY, on=on)
+
+
+def test_held_object_of_the_store_in_memory_is_retained() -> None:
+    payloads = MemoryPayloads()
+    payloads.put(KEY, b"x")
+    payloads.hold(KEY, on=True)
+    assert payloads.delete(KEY) is False
+    payloads.hold(KEY, on=False)
+    assert payloads.delete(KEY) is True

@@ -11,12 +11,13 @@ from tidemark.ports import StoredObject
 class MemoryPayloads:
     """`objects` holds the bytes by key; a test may alter it to damage what is stored.
 
-    `retained` are keys that can't be deleted.
+    `retained` are keys that can't be deleted, `held` those under a legal hold, which can't be either.
     """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.retained: set[str] = set()
+        self.held: set[str] = set()
         self._lock = threading.Lock()
 
     def put(self, key: str, body: bytes) -> None:
@@ -49,7 +50,13 @@ class MemoryPayloads:
 
     def delete(self, key: str) -> bool:
         with self._lock:
-            if key in self.retained:
+            if key in self.retained | self.held:
                 return False
             self.objects.pop(key, None)
             return True
+
+    def hold(self, key: str, *, on: bool) -> None:
+        with self._lock:
+            if key not in self.objects:
+                raise ObjectNotFound(f"no object {key!r}")
+            self.held = self.held | {key} if on else self.held - {key}

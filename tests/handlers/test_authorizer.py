@@ -106,6 +106,11 @@ def test_functions_are_told_every_tenant_that_the_key_holds(ports: Ports, tenant
     assert all(isinstance(value, str) for value in policy["context"].values())
 
 
+def test_functions_are_told_every_action_that_the_key_is_made_for(ports: Ports) -> None:
+    policy = authorizer.handler(asking(bearer(secret(ports, Action.SNAPSHOT, Action.HOLD))), Context())
+    assert policy["context"]["actions"] == "hold,snapshot"
+
+
 @pytest.mark.parametrize("held", list(Action))
 @pytest.mark.parametrize(("method", "route"), [(method, route) for route in METHODS for method in METHODS[route]])
 def test_key_does_what_it_was_made_for_and_nothing_else(ports: Ports, held: Action, method: str, route: str) -> None:

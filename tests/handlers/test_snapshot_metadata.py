@@ -14,8 +14,9 @@ from functions.ngsi.delete_snapshot import handler as delete_snapshot
 from functions.ngsi.get_snapshot import handler as get_snapshot
 from functions.ngsi.list_snapshots import handler as list_snapshots
 from functions.ngsi.update_snapshot import handler as update_snapshot
-from tests.fakes import ManualClock
+from tests.fakes import ManualClock, MemoryPayloads
 from tests.handlers.rest import Answer, assert_error, call, request, sample
+from tidemark.domain.hold import Hold, HoldStatus
 from tidemark.domain.live import FencingToken
 from tidemark.domain.snapshot import CaptureId, Snapshot, SnapshotStatus, Trigger, snapshot_id
 from tidemark.domain.tenant import Tenant
@@ -169,6 +170,7 @@ def test_update_answers_no_content_and_changes_what_it_names(ports: Ports) -> No
         ({"expiresIn": None}, {"expires_at": None}),
         ({"expiresIn": "PT1H"}, {"expires_at": TEN + timedelta(hours=1)}),
         ({"expiresAt": "2026-01-15T12:00:00.999+01:00"}, {"expires_at": TEN + timedelta(hours=1)}),
+        ({"pinned": True}, {"pinned": True}),
         ({"expiresAt": "2026-02-01"}, {"expires_at": datetime(2026, 2, 1, tzinfo=UTC)}),
         (
             {"expiresAt": "2026-02-01T00:00Z", "labels": None},
@@ -186,11 +188,15 @@ def test_update_leaves_what_it_does_not_name(ports: Ports, body: object, changed
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({}, "changes nothing; it can have description, expiresAt, expiresIn, labels"),
+        ({}, "changes nothing; it can have description, expiresAt, expiresIn, labels, legalHold, pinned"),
         ([], "an array"),
         ({"status": "completed"}, "'status' is unknown"),
         ({"description": 1}, "'description' must be a string; it is a number"),
         ({"labels": {"a b": ""}}, NOT_A_KEY),
+        ({"legalHold": "ON"}, "'legalHold' must be true or false; it is a string"),
+        ({"legalHold": True, "pinned": True}, "'legalHold' comes alone"),
+        ({"pinned": "yes"}, "'pinned' must be true or false; it is a string"),
+        ({"pinned": 1}, "'pinned' must be true or false; it is a number"),
         ({"expiresIn": "P1Y"}, NOT_A_DURATION),
         ({"expiresAt": 5}, "'expiresAt' must be a string; it is a number"),
         ({"expiresAt": "tomorrow"}, "must be a moment such as 2026-01-15T10:00:00Z"),
@@ -246,6 +252,73 @@ def test_update_finds_nothing_when_the_snapshot_was_deleted(ports: Ports) -> Non
     before = list(ports.catalog.snapshots(SMARTCITY))
     assert_error(update({"description": "x"}), 404, "NotFound", SNAPSHOT, "can be undeleted until")
     assert list(ports.catalog.snapshots(SMARTCITY)) == before
+
+
+def test_pin_is_shown_as_long_as_it_lasts_and_refuses_a_deletion(ports: Ports) -> None:
+    stored(ports)
+    assert update({"pinned": True}).status == 204
+    assert get()["pinned"] is True
+    assert [one["pinned"] for one in listed().json] == [True]
+    refused = call(delete_snapshot.handler, sample("ngsi", "delete_snapshot"))
+    assert_error(refused, 409, "Conflict", f"snapshot {SNAPSHOT} is pinned", "unpin it first")
+    assert update({"pinned": None}).status == 204
+    assert "pinned" not in get()
+    assert "pinned" not in listed().json[0]
+    assert call(delete_snapshot.handler, sample("ngsi", "delete_snapshot")).status == 204
+
+
+def test_pin_is_refused_when_the_snapshot_is_not_completed(ports: Ports) -> None:
+    before = stored(ports, status=SnapshotStatus.FAILED)
+    assert_error(update({"pinned": True, "description": "x"}), 409, "Conflict", "only a completed one can be pinned")
+    assert list(ports.catalog.snapshots(SMARTCITY)) == [before]
+
+
+def hold(value: object, actions: str = "hold,snapshot") -> Answer:
+    event = request("ngsi", "update_snapshot", body={"legalHold": value})
+    event["requestContext"]["authorizer"]["actions"] = actions
+    return call(update_snapshot.handler, event)
+
+
+@pytest.mark.parametrize("object_lock", [False, True])
+def test_legal_hold_is_shown_as_long_as_it_lasts_and_refuses_a_deletion(
+    ports: Ports,
+    monkeypatch: pytest.MonkeyPatch,
+    object_lock: bool,
+) -> None:
+    monkeypatch.setenv("TIDEMARK_OBJECT_LOCK", "enabled" if object_lock else "disabled")
+    made = create({}).json
+    assert made["id"] == SNAPSHOT
+    assert isinstance(ports.payloads, MemoryPayloads)
+    for value in (True, True):
+        assert hold(value).status == 204
+        assert get()["legalHold"] is True
+        assert [one["legalHold"] for one in listed().json] == [True]
+        assert bool(ports.payloads.held) is object_lock
+    refused = call(delete_snapshot.handler, sample("ngsi", "delete_snapshot"))
+    assert_error(refused, 409, "Conflict", f"snapshot {SNAPSHOT} is under a legal hold", '{"legalHold": false}')
+    for lifted in (None, False):
+        assert hold(lifted).status == 204
+        assert "legalHold" not in get()
+        assert ports.payloads.held == set()
+    assert call(delete_snapshot.handler, sample("ngsi", "delete_snapshot")).status == 204
+
+
+@pytest.mark.parametrize("value", [True, False])
+@pytest.mark.parametrize("actions", ["", "snapshot", "read,restore,snapshot,write", "holding"])
+def test_legal_hold_is_for_keys_that_are_made_for_it(ports: Ports, actions: str, value: bool) -> None:
+    before = stored(ports, hold=Hold(HoldStatus.PLACED, locked=False))
+    assert_error(hold(value, actions), 403, "Forbidden", "not made for the action 'hold'")
+    assert list(ports.catalog.snapshots(SMARTCITY)) == [before]
+
+
+def test_key_of_an_operator_may_place_legal_holds(ports: Ports) -> None:
+    stored(ports)
+    assert hold(value=True, actions="admin").status == 204
+
+
+def test_other_changes_need_no_key_for_legal_holds(ports: Ports) -> None:
+    stored(ports)
+    assert update({"pinned": True}).status == 204
 
 
 # --- list

@@ -1,7 +1,9 @@
 """Makes conditional writes of moto's S3 atomic: the original looks for the object and writes it without a lock. And
-makes copies conditional, and presigned addresses end, both of which it does not know.
+makes copies conditional, and presigned addresses end, both of which it does not know; and has a legal hold of an object
+that is missing be refused, at which it breaks.
 
-Source: Amazon S3 API Reference, CopyObject, `If-None-Match`, and "Authenticating Requests: Using Query Parameters".
+Source: Amazon S3 API Reference, CopyObject, `If-None-Match`, PutObjectLegalHold, and "Authenticating Requests: Using
+Query Parameters".
 """
 
 import datetime as dt
@@ -10,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from moto.s3.exceptions import PreconditionFailed, S3ClientError
+from moto.s3.exceptions import MissingKey, PreconditionFailed, S3ClientError
 from moto.s3.responses import S3Response
 
 from tests.local.patching import replace
@@ -57,6 +59,17 @@ def _ending(original: Callable[..., Any]) -> Callable[..., Any]:
     return key_response
 
 
+def _of_what_is_there(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def put_object_legal_hold(self: S3Response) -> Any:
+        if self.backend.head_object(self.bucket_name, self.parse_key_name()) is None:
+            raise MissingKey(key=self.parse_key_name())
+        return original(self)
+
+    return put_object_legal_hold
+
+
+replace(S3Response, "put_object_legal_hold", _of_what_is_there(S3Response.put_object_legal_hold))
 for _name in ("_key_response_get", "_key_response_put"):
     replace(S3Response, _name, _ending(getattr(S3Response, _name)))
 replace(S3Response, "copy_object", _conditional(S3Response.copy_object))

@@ -8,6 +8,7 @@ import pytest
 
 from tests.driving import TENANT
 from tests.unit import retention_cases
+from tidemark.domain.hold import Hold, HoldStatus
 from tidemark.domain.live import FencingToken
 from tidemark.domain.periods import Period
 from tidemark.domain.retention import (
@@ -149,8 +150,10 @@ def test_retention_sees_of_a_snapshot_what_its_record_says() -> None:
         FencingToken(1),
         status=SnapshotStatus.FAILED,
         expires_at=expires_at,
+        pinned=True,
+        hold=Hold(HoldStatus.LIFTING, locked=True),
     )
-    assert candidate_of(record, schedule_id="nightly", pinned=True, held=True) == Candidate(
+    assert candidate_of(record, schedule_id="nightly") == Candidate(
         id=snapshot_id(NOW, 2),
         created_at=NOW,
         schedule_id="nightly",

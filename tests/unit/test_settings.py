@@ -10,6 +10,7 @@ def test_settings_have_defaults_for_numbers() -> None:
     settings = Settings.from_environment(ENVIRONMENT)
     assert (settings.catalog_table, settings.bucket) == ("catalog", "bucket")
     assert (settings.shards, settings.gates, settings.inline_budget_s) == (16, 16, 5.0)
+    assert settings.object_lock is False
     assert (settings.recycle_bin_days, settings.scrub_days) == (7, 30)
 
 

@@ -34,7 +34,7 @@ OTHER = Tenant("staging")
 # These read objects by name and would be told so if one were missing, which does not happen in the story.
 MISSABLE = (
     *("Plan", "Stage", "Verify", "CatchUp", "Cutover", "Seal", "RestoreSnapshot", "ReadInside"),
-    "DiffSnapshot",
+    *("DiffSnapshot", "UpdateSnapshot"),
     *("VerifySnapshot", "ListPacks", "VerifyShard", "Scrub"),
     *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "GetImport", "OpenImport", "StartImport"),
     *("BeginTransfer", "CopyPacks", "SealTransfer"),
@@ -272,6 +272,12 @@ class Story:
         assert self._stack.wait_execution(arn).status == "SUCCEEDED"
         assert self._verification(snapshot_id) == ("failed", "sample")
 
+    def held(self, first: str, second: str) -> None:
+        """Hold two snapshots that share packs, and lift both holds."""
+        for value in (True, False):
+            for name in (first, second):
+                self._http("PATCH", f"/v2/snapshots/{name}", 204, {"legalHold": value})
+
     def recycle(self, snapshot_id: str) -> None:
         """Delete a snapshot, look for it, bring it back."""
         self._http("DELETE", f"/v2/snapshots/{snapshot_id}", 204)
@@ -326,7 +332,9 @@ class Story:
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[LocalStack]:
-    with LocalStack.in_process(parameters={**SMALL, "ScrubDays": "1"}, wait_scale=0) as started:
+    with LocalStack.in_process(
+        parameters={**SMALL, "ScrubDays": "1", "ObjectLock": "enabled"}, wait_scale=0
+    ) as started:
         yield started
 
 
@@ -362,6 +370,7 @@ def needs(stack: LocalStack) -> set[Need]:
         story.verify(second, "failed")
         story.import_files()
         story.copy_that_dies(second)
+        story.held(first, second)
         story.recycle(first)
         story.delete(first)
         story.collect(first)

@@ -149,7 +149,17 @@ def _query(document: Any) -> None:
 
 CASES: dict[str, tuple[Parse, Documents]] = {
     "CreateSnapshot": (parse_create, some(description=TEXTS, labels=LABELS, expiresIn=LIFETIMES)),
-    "UpdateSnapshot": (parse_update, some(description=TEXTS, labels=LABELS, expiresIn=LIFETIMES, expiresAt=MOMENTS)),
+    "UpdateSnapshot": (
+        parse_update,
+        some(
+            description=TEXTS,
+            labels=LABELS,
+            expiresIn=LIFETIMES,
+            expiresAt=MOMENTS,
+            pinned=st.booleans(),
+            legalHold=st.booleans(),
+        ),
+    ),
     "NoMembers": (parse_bare, some()),
     "CopySnapshot": (parse_copy, some(service=TENANTS, description=TEXTS)),
     "OpenImport": (parse_import, IMPORT),

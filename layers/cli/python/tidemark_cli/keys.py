@@ -39,7 +39,7 @@ def make(
     session: Session,
     *,
     tenants: Annotated[str, typer.Option(metavar="A,B", help="The tenants that it opens, or * for all.")],
-    actions: Annotated[str, typer.Option(metavar="A,B", help="Of read, write, snapshot, restore, admin (all).")],
+    actions: Annotated[str, typer.Option(metavar="A,B", help="Of read, write, snapshot, restore, hold, admin (all).")],
     name: Annotated[str, typer.Option(help="What the key is for.")] = "operator",
     expires: Annotated[
         str | None, typer.Option(metavar="DATE", help="When it ends: 2027-01-31 (default: never).")

@@ -1,4 +1,4 @@
-"""`tidemark snapshots`: create, list, show, update, delete, undelete and verify."""
+"""`tidemark snapshots`: create, list, show, update, pin, unpin, hold, release, delete, undelete and verify."""
 
 import sys
 from collections.abc import Sequence
@@ -42,6 +42,10 @@ def add_to(group: typer.Typer) -> None:
     operation(group, "list")(list_)
     operation(group, "show")(show)
     operation(group, "update")(update)
+    operation(group, "pin")(pin)
+    operation(group, "unpin")(unpin)
+    operation(group, "hold")(hold)
+    operation(group, "release")(release)
     operation(group, "delete")(delete)
     operation(group, "undelete")(undelete)
     operation(group, "verify")(verify)
@@ -148,6 +152,30 @@ def update(
         raise Failed(ExitCode.USAGE, _NO_CHANGE)
     session.tell(session.api.patch(where, change), lambda _: None)
     session.note(f"Changed {snapshot}: tidemark snapshots show {snapshot}")
+
+
+def pin(session: Session, snapshot: SnapshotArgument) -> None:
+    """Keep a snapshot: until it is unpinned it is neither deleted nor does it expire."""
+    session.tell(session.api.patch(path("snapshots", snapshot), {"pinned": True}), lambda _: None)
+    session.note(f"Pinned {snapshot}. To let it go: tidemark snapshots unpin {snapshot}")
+
+
+def unpin(session: Session, snapshot: SnapshotArgument) -> None:
+    """Let a pinned snapshot be deleted again, and expire if it is to."""
+    session.tell(session.api.patch(path("snapshots", snapshot), {"pinned": False}), lambda _: None)
+    session.note(f"Unpinned {snapshot}.")
+
+
+def hold(session: Session, snapshot: SnapshotArgument) -> None:
+    """Put a snapshot under a legal hold; the key must be made for the action hold."""
+    session.tell(session.api.patch(path("snapshots", snapshot), {"legalHold": True}), lambda _: None)
+    session.note(f"{snapshot} is under a legal hold. To lift it: tidemark snapshots release {snapshot}")
+
+
+def release(session: Session, snapshot: SnapshotArgument) -> None:
+    """Lift the legal hold of a snapshot; the key must be made for the action hold."""
+    session.tell(session.api.patch(path("snapshots", snapshot), {"legalHold": False}), lambda _: None)
+    session.note(f"The legal hold of {snapshot} is lifted.")
 
 
 def delete(session: Session, snapshot: SnapshotArgument) -> None:

@@ -29,6 +29,7 @@ _GATES: Final = "TIDEMARK_GATES"
 _INLINE_BUDGET: Final = "TIDEMARK_INLINE_BUDGET_S"
 _SCRUB_DAYS: Final = "TIDEMARK_SCRUB_DAYS"
 _RECYCLE_BIN_DAYS: Final = "TIDEMARK_RECYCLE_BIN_DAYS"
+_OBJECT_LOCK: Final = "TIDEMARK_OBJECT_LOCK"
 
 
 class ObservedAs(NamedTuple):
@@ -48,7 +49,8 @@ class Settings:
 
     `shards` (a power of two) and `gates` are given to tenants when they first write; `inline_budget_s` is how long a
     request captures, verifies or makes a dry run before it hands over to a state machine; within `scrub_days` every
-    stored pack is read back once; for `recycle_bin_days` a deleted snapshot can be brought back.
+    stored pack is read back once; for `recycle_bin_days` a deleted snapshot can be brought back. `object_lock`: the
+    bucket has it, so legal holds are put on objects too.
     """
 
     catalog_table: str
@@ -63,6 +65,7 @@ class Settings:
     inline_budget_s: float
     scrub_days: int
     recycle_bin_days: int
+    object_lock: bool
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -83,6 +86,7 @@ class Settings:
             inline_budget_s=_number(environment, _INLINE_BUDGET, 5.0, smallest=0.0, largest=20.0),
             scrub_days=int(_number(environment, _SCRUB_DAYS, 30, largest=366)),
             recycle_bin_days=int(_number(environment, _RECYCLE_BIN_DAYS, 7, largest=3650)),
+            object_lock=environment.get(_OBJECT_LOCK) == "enabled",
         )
 
     @classmethod

@@ -18,6 +18,7 @@ from tidemark import bootstrap
 from tidemark.dialects.ngsi import errors as ngsi_errors
 from tidemark.dialects.ngsi.routes import OPEN, refusal
 from tidemark.dialects.wire import Request, Response
+from tidemark.domain.api_key import ApiKey
 from tidemark.domain.tenant import DEFAULT_TENANT, Tenant, parse_tenant
 from tidemark.errors import (
     AnswerTooLarge,
@@ -113,12 +114,13 @@ def credential(event: Event) -> str | None:
     return next((headers[name].strip() for name in KEY_HEADERS if headers.get(name)), None)
 
 
-def policy(event: Event, *, allowed: bool, key_id: str, tenant: Tenant | None, held: str) -> dict[str, Any]:
+def policy(event: Event, *, allowed: bool, tenant: Tenant | None, key: ApiKey) -> dict[str, Any]:
     """The authorizer's answer: leave or no leave for the called method and path, and the context for the function.
 
-    `held` are the tenants of the key, `tenant` the one that the request names and that was checked.
+    `tenant` is the one that the request names and that was checked.
     """
-    context = {"keyId": key_id, "tenants": held}
+    key_id = key.id[:12]
+    context = {"keyId": key_id, "tenants": key.held, "actions": key.allowed}
     return {
         "principalId": key_id,
         "policyDocument": {
@@ -154,7 +156,8 @@ def _answer(routes: Mapping[str, Route], event: Event, correlation_id: str, seen
         headers=headers_of(event),
         query=event.get("queryStringParameters") or {},
         body=_body(event),
-        held_tenants=(event["requestContext"].get("authorizer") or {}).get("tenants") or "",
+        held_tenants=_granted(event).get("tenants") or "",
+        allowed_actions=_granted(event).get("actions") or "",
     )
     parts = template.split("/")
     seen |= {key: request.path_parameter(part[1:-1])[:100] for part, key in _LOGGED_PARAMETERS.items() if part in parts}
@@ -163,12 +166,17 @@ def _answer(routes: Mapping[str, Route], event: Event, correlation_id: str, seen
 
 
 def _check_authorised(event: Event, tenant: Tenant) -> str:
-    granted = event["requestContext"].get("authorizer") or {}
+    granted = _granted(event)
     if "tenant" not in granted:
         raise Unauthorized("send an API key: Authorization: Bearer <key>")
     if granted["tenant"] != tenant:
         raise Forbidden(f"the API key was checked for another tenant than {tenant!r}")
     return str(granted.get("keyId"))
+
+
+def _granted(event: Event) -> Mapping[str, Any]:
+    """The authorizer's context; empty where there was none."""
+    return event["requestContext"].get("authorizer") or {}
 
 
 def _body(event: Event) -> bytes:

@@ -113,6 +113,12 @@ class S3Payloads:
                     raise
         return True
 
+    def hold(self, key: str, *, on: bool) -> None:
+        with named(f"{'placing' if on else 'lifting'} the legal hold of object {key!r}", _absent(key)):
+            self._client.put_object_legal_hold(
+                Bucket=self._bucket, Key=key, LegalHold={"Status": "ON" if on else "OFF"}, ChecksumAlgorithm="SHA256"
+            )
+
     def _read(self, key: str, request: Mapping[str, Any]) -> bytes:
         """The object, or a span. The client repeats until an answer begins; one that breaks off is repeated here."""
         doing = f"reading object {key!r}"

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from tidemark.domain.api_key import holds
+from tidemark.domain.api_key import Action, holds, includes
 from tidemark.domain.asked import Asked
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import BodyTooLarge, Forbidden, InvalidRequest, MalformedBody, UnsupportedMediaType
@@ -27,8 +27,9 @@ class Request:
     """One request. `route` is the template that was matched, such as `/v2/snapshots/{snapshotId}`.
 
     `path` is still percent-encoded. `headers` has lower-cased names. `query` is decoded and holds the last value of a
-    repeated parameter. `held_tenants` are those that the API key was made for, as `ApiKey.held` writes them. `asked` is
-    set where the request can be sent again and must not be obeyed twice.
+    repeated parameter. `held_tenants` are those that the API key was made for, as `ApiKey.held` writes them, and
+    `allowed_actions` what it was made for, as `ApiKey.allowed` does. `asked` is set where the request can be sent again
+    and must not be obeyed twice.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Request:
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     held_tenants: str = ""
+    allowed_actions: str = ""
     asked: Asked | None = None
 
     def may_use(self, tenant: Tenant) -> bool:
@@ -50,6 +52,11 @@ class Request:
         """Raise Forbidden unless the API key is for this tenant too."""
         if not self.may_use(tenant):
             raise Forbidden(f"the API key is not made for tenant {tenant!r}; use one that holds both tenants")
+
+    def check_may(self, action: Action) -> None:
+        """Raise Forbidden unless the API key is made for this too, which the route alone does not ask for."""
+        if not includes(self.allowed_actions, action):
+            raise Forbidden(f"the API key is not made for the action {action.value!r}; use one that is")
 
     def header(self, name: str) -> str | None:
         """A header's value, whatever the case of its name."""

@@ -15,12 +15,15 @@ _SECRET: Final = re.compile(r"tm_[A-Za-z0-9_-]{43}")
 
 
 class Action(StrEnum):
-    """What a key can be made for. `ADMIN` includes the others."""
+    """What a key can be made for. `ADMIN` includes the others. `HOLD`, to place and lift legal holds, comes on top of
+    `SNAPSHOT`.
+    """
 
     READ = "read"
     WRITE = "write"
     SNAPSHOT = "snapshot"
     RESTORE = "restore"
+    HOLD = "hold"
     ADMIN = "admin"
 
 
@@ -47,6 +50,11 @@ class ApiKey:
         """
         return ANY_TENANT if ANY_TENANT in self.tenants else ",".join(sorted(self.tenants))
 
+    @property
+    def allowed(self) -> str:
+        """What it was made for in one string, as an authorizer's context can hold it."""
+        return ",".join(sorted(self.actions))
+
     def expired(self, now: datetime) -> bool:
         """Whether its time is over."""
         return self.expires_at is not None and now >= self.expires_at
@@ -59,6 +67,11 @@ class ApiKey:
 def holds(held: str, tenant: Tenant) -> bool:
     """Whether a key that holds these tenants, as `ApiKey.held` writes them, is for `tenant`."""
     return held == ANY_TENANT or tenant in held.split(",")
+
+
+def includes(allowed: str, action: Action) -> bool:
+    """Whether a key with these actions, as `ApiKey.allowed` writes them, was made for `action`."""
+    return not {action.value, Action.ADMIN.value}.isdisjoint(allowed.split(","))
 
 
 def is_secret(text: str) -> bool:

@@ -150,9 +150,7 @@ class _Finding(NamedTuple):
     reason: Reason
 
 
-def candidate_of(
-    snapshot: Snapshot, *, schedule_id: str | None, pinned: bool = False, held: bool = False, needed: bool = False
-) -> Candidate:
+def candidate_of(snapshot: Snapshot, *, schedule_id: str | None, needed: bool = False) -> Candidate:
     """A snapshot as retention sees it. `needed`: something builds on it or reads it that `used_by` does not name."""
     return Candidate(
         id=snapshot.id,
@@ -161,8 +159,8 @@ def candidate_of(
         status=snapshot.status,
         expires_at=snapshot.expires_at,
         damaged=snapshot.verification is not None and not snapshot.verification.ok,
-        pinned=pinned,
-        held=held,
+        pinned=snapshot.pinned,
+        held=snapshot.hold is not None,
         in_use=needed or bool(snapshot.used_by),
     )
 

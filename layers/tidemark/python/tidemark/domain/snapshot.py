@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final, NewType
 
 from tidemark.domain.asked import Asked
+from tidemark.domain.hold import Hold
 from tidemark.domain.live import Cut, FencingToken, Generation
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import SnapshotNotFound
@@ -138,8 +139,9 @@ class Snapshot:
     when changes were read. `used_by` names captures and restores that need the snapshot; while it is not empty the
     snapshot can't be deleted. `deleted_at` is when it came into the recycle bin, `recycled_until` when its time there
     ends. `expires_at` is when nobody wants it any more: some time after, the collector puts it there. `asked` is the
-    request that made it, where that can be sent again. `stored_bytes` is what its packs hold in all, `new_bytes` what
-    this capture added, `raw_bytes` the records uncompressed.
+    request that made it, where that can be sent again. One that is `pinned`, or has a legal `hold`, is neither deleted
+    nor does it expire. `stored_bytes` is what its packs hold in all, `new_bytes` what this capture added, `raw_bytes`
+    the records uncompressed.
 
     `digest` is the set digest of all its records (see `domain.digest`), None until it was read. `origin` is set where
     the snapshot is a copy or an import; those have generation and cut 0, which are of no live data.
@@ -171,6 +173,8 @@ class Snapshot:
     used_by: frozenset[str] = field(default_factory=frozenset)
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     expires_at: datetime | None = None
+    pinned: bool = False
+    hold: Hold | None = None
     asked: Asked | None = None
     digest: str | None = None
     origin: Origin | None = None
@@ -198,6 +202,11 @@ class Snapshot:
         return self.manifest is not None
 
     @property
+    def kept(self) -> bool:
+        """Whether somebody has said that it is to stay. Whoever makes it go asks in the compare-and-swap that does."""
+        return self.pinned or self.hold is not None
+
+    @property
     def forgotten(self) -> bool:
         """Whether it was deleted: such a snapshot is not found, though one in the recycle bin can be brought back."""
         return self.status in {SnapshotStatus.DELETED, SnapshotStatus.PURGING}
@@ -218,8 +227,10 @@ class Snapshot:
         return replace(self, status=before, deleted_at=None, recycled_until=None)
 
     def expired(self, now: datetime) -> bool:
-        """Whether it is one that people see and its time is over."""
-        if self.status not in {SnapshotStatus.COMPLETED, SnapshotStatus.FAILED} or self.expires_at is None:
+        """Whether it is one that people see and its time is over. That of one that is kept never is."""
+        if self.kept or self.expires_at is None:
+            return False
+        if self.status not in {SnapshotStatus.COMPLETED, SnapshotStatus.FAILED}:
             return False
         return self.expires_at <= now
 

@@ -91,7 +91,8 @@ def recycle(ports: Ports, records: Records, bin_days: int, *, dry_run: bool) -> 
     """Put snapshots that were to be kept until a moment that has passed into the recycle bin, where they stay for so
     many days: the records with that done, and how many.
 
-    One that something still builds on or reads stays what it is, until nothing does. No safety hangs on the clock that
+    One that something still builds on or reads stays what it is, until nothing does, and a pinned or held one until it
+    isn't: what is set after the records were read makes this compare-and-swap fail. No safety hangs on the clock that
     is asked here: what it puts into the bin can be brought back.
     """
     now = ports.clock.now()

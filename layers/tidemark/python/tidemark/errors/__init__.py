@@ -105,6 +105,18 @@ class SnapshotInUse(Conflict):
     """A capture or restore needs the snapshot."""
 
 
+class SnapshotPinned(Conflict):
+    """The snapshot is pinned, so it is not deleted."""
+
+
+class SnapshotHeld(Conflict):
+    """The snapshot is under a legal hold, so it is not deleted."""
+
+
+class HoldInProgress(Conflict):
+    """A legal hold is being placed or lifted at this moment."""
+
+
 class PlanNotFound(NotFound):
     """No plan of a restore has this id, or its time is over."""
 

@@ -53,6 +53,12 @@ class PayloadStore(Protocol):
         """
         ...
 
+    def hold(self, key: str, *, on: bool) -> None:
+        """Put an object under a legal hold, or let it go: while it has one, nobody can delete these bytes. Repeating it
+        changes nothing. Only for stores that have Object Lock. Raises ObjectNotFound.
+        """
+        ...
+
 
 class UploadedPart(NamedTuple):
     """One part of an upload that has arrived; `tag` is what the store calls its bytes."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 
-from tidemark.domain.snapshot import MAX_LIFETIME, MIN_LIFETIME, Snapshot, whole_second
+from tidemark.domain.snapshot import MAX_LIFETIME, MIN_LIFETIME, Snapshot, SnapshotStatus, whole_second
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import InvalidRequest
+from tidemark.errors import InvalidRequest, SnapshotNotCompleted
 from tidemark.ports import Ports
 from tidemark.usecases.read_snapshots import deleted
 from tidemark.usecases.records import amend_snapshot
@@ -29,23 +29,30 @@ class SnapshotChange:
     description: str | Unsaid = UNSAID
     labels: Mapping[str, str] | Unsaid = UNSAID
     expires: datetime | timedelta | Unsaid | None = UNSAID
+    pinned: bool | Unsaid = UNSAID
 
 
 def update_snapshot(ports: Ports, tenant: Tenant, snapshot_id: str, change: SnapshotChange) -> Snapshot:
     """The snapshot with the change, in whatever state it is. It can be repeated.
 
-    Raises SnapshotNotFound, also for one that was deleted; InvalidRequest for a moment that is over or far away.
+    Raises SnapshotNotFound, also for one that was deleted; SnapshotNotCompleted where one that isn't is to be pinned;
+    InvalidRequest for a moment that is over or far away.
     """
     expires_at = _moment(change.expires, ports.clock.now())
 
     def say(snapshot: Snapshot) -> Snapshot:
         if snapshot.forgotten:
             raise deleted(ports, snapshot)
+        if change.pinned is True and snapshot.status is not SnapshotStatus.COMPLETED:
+            raise SnapshotNotCompleted(
+                f"snapshot {snapshot.id} is {snapshot.status}: only a completed one can be pinned"
+            )
         return replace(
             snapshot,
             description=_said(change.description, snapshot.description),
             labels=_said(change.labels, snapshot.labels),
             expires_at=_said(expires_at, snapshot.expires_at),
+            pinned=_said(change.pinned, snapshot.pinned),
         )
 
     return amend_snapshot(ports.catalog, tenant, snapshot_id, say)

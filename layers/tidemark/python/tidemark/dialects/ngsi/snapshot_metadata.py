@@ -1,5 +1,5 @@
-"""What people say about snapshots, in the NGSIv2 vocabulary: descriptions, labels and expiry in the bodies of create
-and update requests, and the query parameters that choose by them.
+"""What people say about snapshots, in the NGSIv2 vocabulary: descriptions, labels, expiry and pins in the bodies of
+create and update requests, and the query parameters that choose by them.
 """
 
 import re
@@ -28,7 +28,7 @@ LABEL_KEY: Final = f"[A-Za-z0-9_.:/+@-]{{1,{MAX_LABEL_KEY_CHARS}}}"
 _CONTROL: Final = re.compile(f"[{CONTROL_CHARS}]")
 _LABEL_KEY: Final = re.compile(LABEL_KEY)
 _CREATE_MEMBERS: Final = ("description", "expiresIn", "labels")
-_UPDATE_MEMBERS: Final = ("description", "expiresAt", "expiresIn", "labels")
+_UPDATE_MEMBERS: Final = ("description", "expiresAt", "expiresIn", "labels", "legalHold", "pinned")
 _TRIGGERS: Final = tuple(trigger.value for trigger in Trigger)
 
 
@@ -50,11 +50,21 @@ def parse_create(document: object) -> CreateWanted:
     )
 
 
-def parse_update(document: object) -> SnapshotChange:
+class HoldChange(NamedTuple):
+    """Whether an update request places or lifts a legal hold."""
+
+    held: bool
+
+
+def parse_update(document: object) -> SnapshotChange | HoldChange:
     """The body of an update request; null takes away. Raises InvalidRequest naming the member that is wrong."""
     said = members(document, _UPDATE_MEMBERS)
     if not said:
         raise InvalidRequest(f"the body changes nothing; it can have {', '.join(_UPDATE_MEMBERS)}")
+    if "legalHold" in said:
+        if len(said) > 1:
+            raise InvalidRequest("the member 'legalHold' comes alone; send the other members in a request of their own")
+        return HoldChange(_truth(said["legalHold"], "legalHold"))
     if "expiresAt" in said and "expiresIn" in said:
         raise InvalidRequest("the members 'expiresAt' and 'expiresIn' say the same; send one of them")
     expires: Any = UNSAID
@@ -70,7 +80,8 @@ def parse_update(document: object) -> SnapshotChange:
     labels: Mapping[str, str] | Unsaid = UNSAID
     if "labels" in said:
         labels = _labels({} if said["labels"] is None else said["labels"])
-    return SnapshotChange(description=description, labels=labels, expires=expires)
+    pinned = UNSAID if "pinned" not in said else _truth(said["pinned"], "pinned")
+    return SnapshotChange(description=description, labels=labels, expires=expires, pinned=pinned)
 
 
 def parse_wanted(request: Request) -> SnapshotsWanted:
@@ -143,6 +154,12 @@ def _check_label_key(key: str) -> None:
             f"{key[:40]!r} can't be the key of a label: that has 1 to {MAX_LABEL_KEY_CHARS} of the characters "
             "A-Z a-z 0-9 _ . : / + @ -"
         )
+
+
+def _truth(value: object, name: str) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise InvalidRequest(f"the member {name!r} must be true or false; it is {json_type(value)}")
+    return bool(value)
 
 
 def _text(value: object, name: str) -> str:

@@ -53,6 +53,12 @@ class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     status: Annotated[str, Meta(extra_json_schema={"enum": list(STANDINGS)})]
     labels: dict[str, str] | UnsetType = UNSET
     expires_at: Seconds | UnsetType = UNSET
+    pinned: Annotated[bool, Meta(description="There if it is: neither deleted, nor does it expire.")] | UnsetType = (
+        UNSET
+    )
+    legal_hold: (
+        Annotated[bool, Meta(description="There if it is under one: neither deleted, nor does it expire.")] | UnsetType
+    ) = UNSET
 
 
 class RecycledSnapshot(SnapshotSummary, frozen=True, kw_only=True):
@@ -170,7 +176,7 @@ def parse_copy(document: object) -> CopyWanted:
 
 
 def summary(snapshot: Snapshot) -> SnapshotSummary:
-    """A snapshot as it is created and listed. Labels and expiry are there if it has any."""
+    """A snapshot as it is created and listed. Labels, expiry, pin and legal hold are there if it has any."""
     return SnapshotSummary(**_summary(snapshot))
 
 
@@ -218,6 +224,8 @@ def _summary(snapshot: Snapshot) -> dict[str, Any]:
         "status": snapshot.standing,
         "labels": dict(sorted(snapshot.labels.items())) or UNSET,
         "expires_at": UNSET if snapshot.expires_at is None else seconds(snapshot.expires_at),
+        "pinned": snapshot.pinned or UNSET,
+        "legal_hold": (snapshot.hold is not None and snapshot.hold.placed) or UNSET,
     }
 
 

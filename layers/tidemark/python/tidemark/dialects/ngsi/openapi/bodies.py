@@ -73,6 +73,12 @@ class UpdateSnapshot(_Request, frozen=True):
     labels: Labels | UnsetType | None = UNSET
     expires_in: Lifetime | UnsetType | None = UNSET
     expires_at: Annotated[str, Meta(extra_json_schema=MOMENT)] | UnsetType | None = UNSET
+    pinned: Annotated[bool, Meta(description="Neither deleted nor expired while it is.")] | UnsetType | None = UNSET
+    legal_hold: (
+        Annotated[bool, Meta(description="Places or lifts a legal hold. Comes alone; the key must be made for `hold`.")]
+        | UnsetType
+        | None
+    ) = UNSET
 
 
 class NoMembers(_Request, frozen=True):
@@ -184,7 +190,11 @@ _NOT_BOTH_NAMES: Final[list[Schema]] = [
 ]
 # What models can't say of members that concern each other.
 RULES: Final[dict[str, Schema]] = {
-    "UpdateSnapshot": {"minProperties": 1, "not": {"required": ["expiresAt", "expiresIn"]}},
+    "UpdateSnapshot": {
+        "minProperties": 1,
+        "not": {"required": ["expiresAt", "expiresIn"]},
+        "anyOf": [{"not": {"required": ["legalHold"]}}, {"maxProperties": 1}],
+    },
     "OpenImport": {"oneOf": [{"required": [name]} for name in ("sizeBytes", "files", "manifest")]},
     "RestoreFilter": {"minProperties": 1, "allOf": _NOT_BOTH_NAMES},
     "EntitiesWanted": {"anyOf": [{"required": ["id"]}, {"required": ["idPattern"]}], "allOf": _NOT_BOTH_NAMES},

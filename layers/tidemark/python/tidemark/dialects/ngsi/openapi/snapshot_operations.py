@@ -127,8 +127,15 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "PATCH /v2/snapshots/{snapshotId}": Operation(
         id="updateSnapshot",
         tag=_SNAPSHOTS,
-        summary="Change the description, labels or expiry of a snapshot",
-        body=Body(bodies.UpdateSnapshot, {"described": {"description": "Before 2.1.0", "expiresAt": None}}),
+        summary="Change the description, labels, expiry, pin or legal hold of a snapshot",
+        body=Body(
+            bodies.UpdateSnapshot,
+            {
+                "described": {"description": "Before 2.1.0", "expiresAt": None},
+                "pinned": {"pinned": True},
+                "held": {"legalHold": True},
+            },
+        ),
         answers={204: Answer("It is changed.")},
         refusals=(409,),
     ),
