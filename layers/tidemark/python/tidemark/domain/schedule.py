@@ -11,12 +11,14 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
+from tidemark.domain.asked import Asked
 from tidemark.domain.interval import IntervalType, interval_of
+from tidemark.domain.retention import RetentionPolicy
 from tidemark.domain.schedule_expression import Expression, parse
 from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, Failure, SnapshotId, stamp
 from tidemark.domain.tenant import MAX_TENANT_CHARS, Tenant
 from tidemark.domain.zones import UTC_NAME
-from tidemark.errors import InvalidRequest
+from tidemark.errors import InvalidRequest, ScheduleNotFound
 
 ScheduleId = NewType("ScheduleId", str)
 SlotId = NewType("SlotId", str)
@@ -26,6 +28,9 @@ MIN_WINDOW_MINUTES: Final = 1
 MAX_WINDOW_MINUTES: Final = 1440
 # What EventBridge Scheduler puts a slot's moment in the place of.
 SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
+_ID_PREFIX: Final = "schedule_"
+ID_BYTES: Final = 8
+_ID: Final = re.compile(rf"{_ID_PREFIX}[0-9a-f]{{{2 * ID_BYTES}}}")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS: Final = ("tenant", "date", "interval")
 
@@ -47,6 +52,16 @@ class RunStatus(StrEnum):
     MISSED = "missed"
 
 
+class ScheduleStatus(StrEnum):
+    """Whether EventBridge Scheduler has the schedule as its record says. `SETTING`: it is being told; `REMOVING`: it is
+    being told that there is none any more, and the record goes last.
+    """
+
+    SETTING = "setting"
+    ACTIVE = "active"
+    REMOVING = "removing"
+
+
 @dataclass(frozen=True, slots=True)
 class LastRun:
     """What a schedule did last: for which slot, since when, and what came of it."""
@@ -65,8 +80,8 @@ class Schedule:
     `id` is unique in the stack, since it names a schedule of EventBridge Scheduler. `expression` is as that takes it,
     and `starts_at` is when it came into force: a whole minute at or after the request that set it, not `created_at`,
     once the expression was changed. A slot is delivered at most `window_minutes` after it; None: at once. `description`
-    is a template (see `render_description`). `interval_given` is None where the expression decides. `retention` is the
-    policy as it was asked for.
+    is a template (see `render_description`). `interval_given` is None where the expression decides; `retention` where
+    nothing is to be forgotten. `asked` is the request that made it, where that can be sent again.
     """
 
     tenant: Tenant
@@ -79,10 +94,12 @@ class Schedule:
     description: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     interval_given: IntervalType | None = None
-    retention: Mapping[str, object] | None = field(default=None, hash=False)
+    retention: RetentionPolicy | None = None
     overlap: Overlap = Overlap.SKIP
     paused: bool = False
+    status: ScheduleStatus = ScheduleStatus.SETTING
     last_run: LastRun | None = None
+    asked: Asked | None = None
     version: int = 0
 
     def timetable(self) -> Expression:
@@ -103,6 +120,26 @@ class Schedule:
     def newer(self, slot_at: datetime) -> bool:
         """Whether a slot is later than all that it has run; a delivery of another one is late or out of order."""
         return self.last_run is None or slot_at > self.last_run.slot_at
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedSchedule:
+    """Stands for a schedule whose catalog record is not what was stored. `id` is what the record's place says."""
+
+    id: ScheduleId
+    failure: Failure
+
+
+def new_schedule_id(random_bytes: bytes) -> ScheduleId:
+    """An id that is unique in the stack if the bytes are: `schedule_` and their hexadecimal digits."""
+    return ScheduleId(f"{_ID_PREFIX}{random_bytes.hex()}")
+
+
+def parse_schedule_id(text: str) -> ScheduleId:
+    """The id. Raises ScheduleNotFound: a malformed one names nothing."""
+    if _ID.fullmatch(text) is None:
+        raise ScheduleNotFound(f"no schedule {text[:100]!r}: an id looks like schedule_9f86d081884c7d65")
+    return ScheduleId(text)
 
 
 def slot_id(schedule: ScheduleId, slot_at: datetime) -> SlotId:

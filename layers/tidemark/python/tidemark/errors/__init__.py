@@ -62,6 +62,10 @@ class RestoreNotFound(NotFound):
     """No such restore in this tenant."""
 
 
+class ScheduleNotFound(NotFound):
+    """No such schedule in this tenant."""
+
+
 class EntityNotFound(NotFound):
     """No such entity in this tenant."""
 
