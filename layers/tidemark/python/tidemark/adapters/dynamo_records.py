@@ -53,7 +53,7 @@ class RecordRows:
         raise taken
 
     def replace[V: (Snapshot, Restore, ApiKey, Schedule)](self, kind: Kind[V], key: Row, record: V) -> V:
-        """Store a changed record, if the stored version is its own. Raises StaleRecord, or the kind's not-found error."""
+        """Store a changed record, if the stored version is its own. Raises StaleRecord, or that there is none."""
         wanted = dataclasses.replace(record, version=record.version + 1)
         condition = {
             "ConditionExpression": "#version = :version",

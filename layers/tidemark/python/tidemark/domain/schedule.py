@@ -12,9 +12,10 @@ from enum import StrEnum
 from typing import Final, NewType
 
 from tidemark.domain.asked import Asked
+from tidemark.domain.cron import Cron
 from tidemark.domain.interval import IntervalType, interval_of
 from tidemark.domain.retention import RetentionPolicy
-from tidemark.domain.schedule_expression import Expression, parse
+from tidemark.domain.schedule_expression import Expression, Once, Rate, parse
 from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, Failure, SnapshotId, stamp
 from tidemark.domain.tenant import MAX_TENANT_CHARS, Tenant
 from tidemark.domain.zones import UTC_NAME
@@ -112,6 +113,28 @@ class Schedule:
     def interval(self) -> IntervalType:
         """The type of the snapshots it makes. Raises InvalidRequest as `timetable` does."""
         return self.interval_given or interval_of(self.timetable().shortest_gap())
+
+    def next_run(self, now: datetime) -> datetime | None:
+        """The next slot that will be delivered; None while it is paused, and where none will ever come. Raises
+        InvalidRequest as `timetable` does.
+        """
+        return None if self.paused else self.timetable().next_slot(now)
+
+    def start_from(self, now: datetime) -> datetime | None:
+        """From when on EventBridge Scheduler is to run it, where that has to be said. None: at once, or the expression
+        says it all.
+
+        It takes no start that is more than five minutes ago. So a rate that has begun starts with its next slot, which
+        keeps its step, and a cron without a start.
+        """
+        timetable = self.timetable()
+        match timetable.rule:
+            case Rate():
+                return timetable.next_slot(now)
+            case Cron():
+                return self.starts_at if self.starts_at > now else None
+            case Once():
+                return None
 
     def due_by(self, slot_at: datetime) -> datetime:
         """The latest moment at which EventBridge Scheduler begins to deliver a slot, if all is well."""

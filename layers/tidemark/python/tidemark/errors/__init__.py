@@ -157,6 +157,10 @@ class KeyReused(Conflict):
     """Another request was made under the key that this one has."""
 
 
+class ScheduleQuotaReached(Conflict):
+    """There are as many schedules as there may be, of this tenant or in this account of AWS."""
+
+
 class RestoreNotCancellable(Conflict):
     """The restore has reached its cutover, or is over."""
 
@@ -305,6 +309,12 @@ class GatesClosed(Unavailable):
 
 class BudgetSpent(Unavailable):
     """The work takes longer than a request may; a state machine goes on with it."""
+
+
+class SchedulingRefused(Unavailable):
+    """EventBridge Scheduler does not do what the stack asks of it: its operator has to act."""
+
+    retryable = False
 
 
 class Throttled(Unavailable):
