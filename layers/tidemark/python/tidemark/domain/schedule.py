@@ -6,7 +6,7 @@ that was scheduled, so a slot's id is what a snapshot of it is made under: once.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
@@ -14,6 +14,7 @@ from typing import Final, NewType
 from tidemark.domain.asked import Asked
 from tidemark.domain.cron import Cron
 from tidemark.domain.interval import IntervalType, interval_of
+from tidemark.domain.periods import Period
 from tidemark.domain.retention import RetentionPolicy
 from tidemark.domain.schedule_expression import Expression, Once, Rate, parse
 from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, Failure, SnapshotId, stamp
@@ -114,6 +115,18 @@ class Schedule:
         """The type of the snapshots it makes. Raises InvalidRequest as `timetable` does."""
         return self.interval_given or interval_of(self.timetable().shortest_gap())
 
+    def checked(self) -> "Schedule":
+        """The schedule with its expression as EventBridge Scheduler takes it. Raises InvalidRequest where something is
+        wrong with it, naming that.
+        """
+        timetable = self.timetable()
+        check_window(self.window_minutes)
+        check_interval(self.interval_given)
+        check_description(self.description)
+        if self.retention is not None:
+            check_retention(self.retention, self.interval())
+        return replace(self, expression=timetable.text)
+
     def next_run(self, now: datetime) -> datetime | None:
         """The next slot that will be delivered; None while it is paused, and where none will ever come. Raises
         InvalidRequest as `timetable` does.
@@ -207,6 +220,19 @@ def check_interval(interval: IntervalType | None) -> None:
         raise InvalidRequest(
             "interval type MANUAL is for snapshots that are asked for: use HOURLY, DAILY, WEEKLY or MONTHLY"
         )
+
+
+def check_retention(policy: RetentionPolicy, interval: IntervalType) -> None:
+    """Raises InvalidRequest where a rule counts shorter periods than those that the schedule makes a snapshot of."""
+    if interval is IntervalType.MANUAL:
+        return
+    every = Period(interval.value)
+    for period in Period:
+        if policy.count(period) is not None and period.shorter_than(every):
+            raise InvalidRequest(
+                f"the rule '{period}' of the retention policy contradicts a schedule that makes {every} snapshots: "
+                f"there are no {period} ones to keep; use 'keepLast' or '{every}'"
+            )
 
 
 def check_description(template: str) -> None:
