@@ -62,6 +62,8 @@ FULL_SNAPSHOT = snapshot(
     labels={"release": "2.1.0", "env": "staging, 'two' \U0001f692", "empty": ""},
     expires_at=LATER + timedelta(days=30),
     asked=Asked("aa" * 32, "bb" * 32),
+    schedule_id="schedule_9f86d081884c7d65",
+    interval=IntervalType.WEEKLY,
 )
 FULL_RESTORE = restore(
     status=RestoreStatus.FAILED,
@@ -89,7 +91,13 @@ FULL_SCHEDULE = schedule(
     paused=True,
     status=ScheduleStatus.ACTIVE,
     last_run=LastRun(
-        LATER, LATER, RunStatus.FAILED, snapshot_id=SnapshotId("snapshot_2026-01-15T10-00-00Z"), failure=FAILURE
+        LATER,
+        LATER,
+        RunStatus.FAILED,
+        snapshot_id=SnapshotId("snapshot_2026-01-15T10-00-00Z"),
+        failure=FAILURE,
+        owner="execution-7",
+        seen_at=LATER,
     ),
     asked=Asked("ee" * 32, "ff" * 32),
 )

@@ -270,9 +270,10 @@ def test_delete_that_failed_is_finished_when_it_is_repeated(ports: Ports, aws: M
     _raise_in_call(aws, THROTTLED)
     with pytest.raises(Throttled):
         delete_schedule(ports, ACME, made.id)
-    for call in (get_schedule, lambda *at: update_schedule(*at, ScheduleChange(paused=True))):
-        with pytest.raises(ScheduleNotFound):
-            call(ports, ACME, made.id)
+    with pytest.raises(ScheduleNotFound):
+        get_schedule(ports, ACME, made.id)
+    with pytest.raises(ScheduleNotFound):
+        update_schedule(ports, ACME, made.id, ScheduleChange(paused=True))
     delete_schedule(ports, ACME, made.id)
     assert not _stored(ports)
     assert not aws.held

@@ -66,13 +66,18 @@ class ScheduleStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """What a schedule did last: for which slot, since when, and what came of it."""
+    """What a schedule did last: for which slot, since when, and what came of it.
+
+    `owner` is the execution that runs it, which alone may go on with the slot; it was last heard of at `seen_at`.
+    """
 
     slot_at: datetime
     started_at: datetime
     status: RunStatus
     snapshot_id: SnapshotId | None = None
     failure: Failure | None = None
+    owner: str = ""
+    seen_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ def list_schedules(ports: Ports, tenant: Tenant, *, limit: int, offset: int) -> 
     found = list(_found(ports, tenant))
     damaged = [one for one in found if isinstance(one, DamagedSchedule)]
     sound = [one for one in found if isinstance(one, Schedule)]
-    ordered = [*sorted(sound, key=lambda one: (one.created_at, one.id)), *damaged]
+    ordered: list[Schedule | DamagedSchedule] = [*sorted(sound, key=lambda one: (one.created_at, one.id)), *damaged]
     page = page_of(ordered, limit=limit, offset=offset)
     damage: tuple[Failure, ...] = tuple(one.failure for one in damaged)
     return Listing(page.items, page.total, damage)
