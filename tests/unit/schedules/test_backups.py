@@ -15,14 +15,16 @@ from tidemark.domain.live import LeaseKind
 from tidemark.domain.retention import RetentionPolicy, Verdict
 from tidemark.domain.schedule import LastRun, Overlap, RunStatus, Schedule, ScheduleId
 from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus, Trigger
+from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
-from tidemark.errors import InvalidRequest
+from tidemark.errors import InvalidRequest, SnapshotInUse
 from tidemark.ports import Ports
-from tidemark.usecases.apply_retention import preview_retention
+from tidemark.usecases.apply_retention import apply_retention, preview_retention
 from tidemark.usecases.backup_phases import CLAIM_FOR, SlotRun, SlotState, conclude_slot, run_slot
 from tidemark.usecases.create_schedule import ScheduleWanted, create_schedule
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_schedule import delete_schedule
+from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.update_schedule import ScheduleChange, update_schedule
 
 HOURLY = ScheduleWanted("rate(1 hour)", description="{interval} of {tenant}", labels={"by": "schedule"})
@@ -199,6 +201,16 @@ def test_run_that_asks_for_its_snapshot_is_not_taken_for_dead(ports: Ports) -> N
     assert _run(ports, schedule, schedule.starts_at + HOUR, "two").state is SlotState.OVER
 
 
+def test_run_that_waits_is_not_taken_for_dead(ports: Ports) -> None:
+    schedule = create_schedule(ports, TENANT, HOURLY)
+    create_snapshot(ports, TENANT, budget_s=-1)
+    _advance(ports, schedule.starts_at)
+    for _ in range(20):
+        assert _run(ports, schedule, schedule.starts_at).state is SlotState.WAITING
+        ports.clock.sleep(60)
+    assert _run(ports, schedule, schedule.starts_at + HOUR, "two").state is SlotState.OVER
+
+
 def test_slot_waits_while_somebody_elses_capture_goes_on(ports: Ports) -> None:
     schedule = create_schedule(ports, TENANT, HOURLY)
     other = create_snapshot(ports, TENANT, budget_s=-1)
@@ -261,6 +273,28 @@ def test_nothing_is_forgotten_when_the_new_manifest_is_damaged(ports: Ports) -> 
     assert not found.ok
 
 
+def test_nothing_is_forgotten_by_a_new_policy_until_a_good_snapshot_is_made(ports: Ports) -> None:
+    schedule = create_schedule(ports, TENANT, HOURLY)
+    for slot in range(3):
+        _backup(ports, schedule, schedule.starts_at + slot * HOUR, f"execution {slot}")
+    update_schedule(ports, TENANT, schedule.id, ScheduleChange(retention=RetentionPolicy(last=1)))
+    next_at = schedule.starts_at + 3 * HOUR
+    _advance(ports, next_at)
+    create_snapshot(ports, TENANT, budget_s=-1)
+    assert _run(ports, schedule, next_at, "three").state is SlotState.WAITING
+    failure = Failure("Throttled", "too long")
+    conclude_slot(ports, TENANT, schedule.id, next_at, owner="three", failure=failure)
+    assert len(_made(ports, schedule)) == 3
+
+
+def test_run_that_was_concluded_stays_what_it_was(ports: Ports) -> None:
+    schedule = create_schedule(ports, TENANT, HOURLY)
+    ended = _backup(ports, schedule, schedule.starts_at)
+    late = Failure("Throttled", "a step that was repeated")
+    again = conclude_slot(ports, TENANT, schedule.id, schedule.starts_at, owner="one", failure=late)
+    assert again == ended == _last(ports, schedule)
+
+
 # --- retention
 
 
@@ -293,6 +327,23 @@ def test_snapshot_in_use_is_not_forgotten(ports: Ports) -> None:
     ports.catalog.replace_snapshot(used.using("restore_x"))
     _backup(ports, schedule, schedule.starts_at + HOUR, "two")
     assert len(_made(ports, schedule)) == 2
+
+
+def test_snapshot_that_somebody_began_to_use_stays_and_others_go(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule = create_schedule(ports, TENANT, HOURLY)
+    for slot in range(4):
+        _backup(ports, schedule, schedule.starts_at + slot * HOUR, f"execution {slot}")
+    used = _made(ports, schedule)[2]
+
+    def racing(ports: Ports, tenant: Tenant, snapshot_id: str, *, recycle_bin_days: int) -> None:
+        if snapshot_id == used.id:
+            raise SnapshotInUse("a restore began to read it")
+        delete_snapshot(ports, tenant, snapshot_id, recycle_bin_days=recycle_bin_days)
+
+    monkeypatch.setattr("tidemark.usecases.apply_retention.delete_snapshot", racing)
+    forgotten = apply_retention(ports, replace(schedule, retention=RetentionPolicy(last=1)))
+    assert len(forgotten) == 2
+    assert used in _made(ports, schedule)
 
 
 def test_preview_says_what_would_go_and_why_and_changes_nothing(ports: Ports) -> None:

@@ -100,6 +100,8 @@ def conclude_slot(
     with suppress(ScheduleNotFound):
         schedule = ports.catalog.schedule(tenant, schedule_id)
         if _is_of(schedule.last_run, slot_at, owner):
+            if schedule.last_run is not None and schedule.last_run.status is not RunStatus.RUNNING:
+                return schedule.last_run
             found = failure or _check(ports, schedule)
             if found is None:
                 apply_retention(ports, schedule, recycle_bin_days=recycle_bin_days)
