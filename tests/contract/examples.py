@@ -8,6 +8,7 @@ from tidemark.domain.api_key import Action, ApiKey
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Cut, FencingToken, Gate, Generation, Item, ItemKey, ItemWrite, TenantState
 from tidemark.domain.restore import Restore, RestoreId
+from tidemark.domain.schedule import Schedule, new_schedule_id
 from tidemark.domain.snapshot import CaptureId, Snapshot, SnapshotId, restore_id, snapshot_id
 from tidemark.domain.tenant import Tenant
 from tidemark.ports import EntityTable
@@ -76,6 +77,16 @@ def restore(second: int = 0, sequence: int = 1, *, tenant: Tenant = ACME, **fiel
         from_generation=ONE,
         total=1000,
         **fields,
+    )
+
+
+def schedule(number: int = 0, *, tenant: Tenant = ACME, **fields: Any) -> Schedule:
+    return Schedule(
+        tenant=tenant,
+        id=new_schedule_id(bytes(7) + bytes([number])),
+        created_at=TEN_O_CLOCK,
+        starts_at=TEN_O_CLOCK.replace(second=0, microsecond=0) + timedelta(minutes=1),
+        **{"expression": "cron(30 0 * * ? *)"} | fields,
     )
 
 

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.contract.examples import ACME, OTHER, TEN_O_CLOCK, api_key, restore, snapshot
+from tests.contract.examples import ACME, OTHER, TEN_O_CLOCK, api_key, restore, schedule, snapshot
 from tidemark.domain.api_key import Action
 from tidemark.domain.asked import Asked
 from tidemark.domain.hold import Hold, HoldStatus
+from tidemark.domain.interval import IntervalType
 from tidemark.domain.live import Cut
 from tidemark.domain.restore import Phase, Restore, RestoreStatus, ShardDigest, StagedPart
+from tidemark.domain.retention import RetentionPolicy
+from tidemark.domain.schedule import LastRun, Overlap, RunStatus, Schedule, ScheduleStatus
 from tidemark.domain.snapshot import (
     CaptureId,
     Failure,
@@ -30,6 +33,7 @@ from tidemark.errors import (
     NotFound,
     RecordExists,
     RestoreNotFound,
+    ScheduleNotFound,
     SnapshotNotFound,
     StaleRecord,
 )
@@ -61,6 +65,8 @@ FULL_SNAPSHOT = snapshot(
     pinned=True,
     hold=Hold(HoldStatus.PLACING, locked=True, done=3, busy_until=LATER),
     asked=Asked("aa" * 32, "bb" * 32),
+    schedule_id="schedule_9f86d081884c7d65",
+    interval=IntervalType.WEEKLY,
 )
 FULL_RESTORE = restore(
     status=RestoreStatus.FAILED,
@@ -76,6 +82,28 @@ FULL_RESTORE = restore(
     swept=True,
     asked=Asked("cc" * 32, "dd" * 32),
 ).entering(Phase.STAGE, LATER)
+FULL_SCHEDULE = schedule(
+    expression="rate(12 hours)",
+    timezone="Europe/Paris",
+    window_minutes=15,
+    description="nightly {date} of {tenant} \U0001f319",
+    labels={"kind": "nightly, 'all'"},
+    interval_given=IntervalType.WEEKLY,
+    retention=RetentionPolicy(last=3, within=timedelta(days=9, hours=1), yearly=2),
+    overlap=Overlap.QUEUE,
+    paused=True,
+    status=ScheduleStatus.ACTIVE,
+    last_run=LastRun(
+        LATER,
+        LATER,
+        RunStatus.FAILED,
+        snapshot_id=SnapshotId("snapshot_2026-01-15T10-00-00Z"),
+        failure=FAILURE,
+        owner="execution-7",
+        seen_at=LATER,
+    ),
+    asked=Asked("ee" * 32, "ff" * 32),
+)
 FULL_KEY = api_key(expires_at=LATER, last_used_at=LATER)
 
 
@@ -101,6 +129,8 @@ class Kind:
                 return catalog.snapshot(record.tenant, record.id)
             case Restore():
                 return catalog.restore(record.tenant, record.id)
+            case Schedule():
+                return catalog.schedule(record.tenant, record.id)
             case _:
                 return catalog.key(record.id)
 
@@ -123,6 +153,13 @@ KINDS = [
         FULL_RESTORE,
         [restore(attempt=100 + number) for number in range(8)],
         RestoreNotFound,
+    ),
+    Kind(
+        "schedule",
+        schedule(),
+        FULL_SCHEDULE,
+        [schedule(description=f"rival {number}") for number in range(8)],
+        ScheduleNotFound,
     ),
     Kind(
         "key",
@@ -396,6 +433,41 @@ def test_tenants_are_those_that_were_noted_each_once(catalog: Catalog) -> None:
 
 
 # --- parts
+
+
+def test_schedules_of_one_tenant_are_listed_by_id(catalog: Catalog) -> None:
+    later, first = (catalog.add_schedule(schedule(number)) for number in (9, 1))
+    catalog.add_schedule(schedule(5, tenant=OTHER))
+    catalog.add_snapshot(snapshot())
+    catalog.add_restore(restore())
+    assert list(catalog.found_schedules(ACME)) == [first, later]
+
+
+@pytest.mark.parametrize("name", ["", "schedule_", "schedule_00", "schedule_000000000000000G", "snapshot_2026", "x\n"])
+def test_schedule_is_not_found_when_its_id_is_malformed(catalog: Catalog, name: str) -> None:
+    catalog.add_schedule(schedule())
+    with pytest.raises(ScheduleNotFound, match="schedule"):
+        catalog.schedule(ACME, name)
+
+
+def test_schedule_is_not_found_in_another_tenant(catalog: Catalog) -> None:
+    with pytest.raises(ScheduleNotFound):
+        catalog.schedule(OTHER, catalog.add_schedule(schedule()).id)
+
+
+def test_remove_schedule_forgets_it_and_can_be_repeated(catalog: Catalog) -> None:
+    stored = catalog.add_schedule(schedule())
+    for _ in range(2):
+        catalog.remove_schedule(stored)
+    assert not list(catalog.found_schedules(ACME))
+
+
+def test_remove_schedule_is_refused_when_it_changed_since(catalog: Catalog) -> None:
+    stored = catalog.add_schedule(schedule())
+    changed = catalog.replace_schedule(replace(stored, paused=True))
+    with pytest.raises(StaleRecord, match=stored.id):
+        catalog.remove_schedule(stored)
+    assert list(catalog.found_schedules(ACME)) == [changed]
 
 
 def _part(number: int, records: int = 1) -> StagedPart:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.contract.aws import MOTO, client_of, table_on
-from tests.contract.examples import ACME, OTHER, api_key, restore, snapshot
+from tests.contract.examples import ACME, OTHER, api_key, restore, schedule, snapshot
 from tests.driving import TENANT, content, key, live, put, run_restore
 from tests.fakes import memory_ports
 from tests.tally import TALLY
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.domain.live import Layout
 from tidemark.domain.restore import DamagedRestore, StagedPart
+from tidemark.domain.schedule import DamagedSchedule
 from tidemark.domain.snapshot import DamagedSnapshot
 from tidemark.errors import CatalogCorrupt, SnapshotNotFound
 from tidemark.ports import Ports
@@ -95,11 +96,13 @@ def test_every_kind_of_record_is_corrupt_when_its_row_is_damaged(shelf: Shelf) -
     for second in range(2):
         shelf.catalog.add_snapshot(snapshot(second))
         shelf.catalog.add_restore(restore(second))
+        shelf.catalog.add_schedule(schedule(second))
         shelf.catalog.add_key(api_key(f"key {second}"))
         shelf.catalog.record_part(ACME, restore().id, StagedPart(second, 1, ()))
     reads: dict[str, list[Callable[[], object]]] = {
         "SNAPSHOT#": [lambda: shelf.catalog.snapshot(ACME, snapshot().id), lambda: list(shelf.catalog.snapshots(ACME))],
         "RESTORE#": [lambda: shelf.catalog.restore(ACME, restore().id), lambda: list(shelf.catalog.restores(ACME))],
+        "SCHEDULE#": [lambda: shelf.catalog.schedule(ACME, schedule().id)],
         "KEY": [lambda: shelf.catalog.key(api_key("key 0").id)],
         "PART#": [lambda: shelf.catalog.parts(ACME, restore().id)],
     }
@@ -152,6 +155,18 @@ def test_other_snapshots_are_found_when_the_record_of_one_is_damaged(shelf: Shel
         assert (damaged.id, damaged.created_at) == (middle.id, middle.created_at.replace(microsecond=0))
         assert damaged.failure.code == "CatalogCorrupt"
         assert row["sk"]["S"] in damaged.failure.message
+
+
+def test_other_schedules_are_found_when_the_record_of_one_is_damaged(shelf: Shelf) -> None:
+    good, bad = (shelf.catalog.add_schedule(schedule(number)) for number in range(2))
+    row = shelf.rows("SCHEDULE#")[1]
+    shelf.store(row | {"record": {"S": "{}"}})
+    found, damaged = shelf.catalog.found_schedules(ACME)
+    assert found == good
+    assert isinstance(damaged, DamagedSchedule)
+    assert damaged.id == bad.id
+    assert damaged.failure.code == "CatalogCorrupt"
+    assert bad.id in damaged.failure.message
 
 
 @pytest.mark.parametrize("place", ["SNAPSHOT#", "SNAPSHOT#yesterday#000001", "SNAPSHOT#2026-01-15T10-00-00Z#one"])

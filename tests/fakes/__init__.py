@@ -5,6 +5,7 @@ from tests.fakes.entity_table import MemoryEntityTable
 from tests.fakes.links import MemoryLinks
 from tests.fakes.payloads import MemoryPayloads
 from tests.fakes.repeats import MemoryRepeats
+from tests.fakes.schedules import MemorySchedules
 from tests.fakes.system import ManualClock, SeededEntropy, Serial
 from tests.fakes.workflows import MemoryWorkflows, Started
 from tidemark.dialects.ngsi import restore_filter
@@ -17,6 +18,7 @@ __all__ = [
     "MemoryLinks",
     "MemoryPayloads",
     "MemoryRepeats",
+    "MemorySchedules",
     "MemoryWorkflows",
     "SeededEntropy",
     "Serial",
@@ -37,6 +39,7 @@ def memory_ports(seed: int = 0) -> Ports:
         clock=clock,
         entropy=SeededEntropy(seed),
         parallel=Serial(),
+        schedules=MemorySchedules(),
         select=restore_filter.compiled,
         repeats=MemoryRepeats(clock),
     )

@@ -7,12 +7,21 @@ from datetime import datetime
 
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.restore import DamagedRestore, Restore, StagedPart
+from tidemark.domain.schedule import DamagedSchedule, Schedule
 from tidemark.domain.snapshot import DamagedSnapshot, Snapshot
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import KeyNotFound, NotFound, RecordExists, RestoreNotFound, SnapshotNotFound, StaleRecord
+from tidemark.errors import (
+    KeyNotFound,
+    NotFound,
+    RecordExists,
+    RestoreNotFound,
+    ScheduleNotFound,
+    SnapshotNotFound,
+    StaleRecord,
+)
 
 
-class _Shelf[K, V: (Snapshot, Restore, ApiKey)]:
+class _Shelf[K, V: (Snapshot, Restore, ApiKey, Schedule)]:
     """The records of one kind, with their rules for writing."""
 
     def __init__(self, kind: str, absent: Callable[[str], NotFound]) -> None:
@@ -39,6 +48,14 @@ class _Shelf[K, V: (Snapshot, Restore, ApiKey)]:
         self.records[key] = wanted
         return wanted
 
+    def remove(self, key: K, record: V) -> None:
+        present = self.records.get(key)
+        if present is None:
+            return
+        if present.version != record.version:
+            raise StaleRecord(f"{self._kind} {record.id} has changed since it was read")
+        del self.records[key]
+
 
 class MemoryCatalog:
     """All records in dictionaries, behind one lock."""
@@ -47,6 +64,7 @@ class MemoryCatalog:
         self._lock = threading.RLock()
         self._snapshots = _Shelf[tuple[Tenant, str], Snapshot]("snapshot", SnapshotNotFound)
         self._restores = _Shelf[tuple[Tenant, str], Restore]("restore", RestoreNotFound)
+        self._schedules = _Shelf[tuple[Tenant, str], Schedule]("schedule", ScheduleNotFound)
         self._keys = _Shelf[str, ApiKey]("API key", KeyNotFound)
         self._tenants: set[Tenant] = set()
         self._done: dict[tuple[Tenant, str], dict[int, int]] = {}
@@ -94,13 +112,7 @@ class MemoryCatalog:
 
     def remove_snapshot(self, snapshot: Snapshot) -> None:
         with self._lock:
-            key = (snapshot.tenant, snapshot.id)
-            present = self._snapshots.records.get(key)
-            if present is None:
-                return
-            if present.version != snapshot.version:
-                raise StaleRecord(f"snapshot {snapshot.id} has changed since it was read")
-            del self._snapshots.records[key]
+            self._snapshots.remove((snapshot.tenant, snapshot.id), snapshot)
 
     def add_restore(self, restore: Restore) -> Restore:
         with self._lock:
@@ -121,6 +133,27 @@ class MemoryCatalog:
     def replace_restore(self, restore: Restore) -> Restore:
         with self._lock:
             return self._restores.replace((restore.tenant, restore.id), restore)
+
+    def add_schedule(self, schedule: Schedule) -> Schedule:
+        with self._lock:
+            return self._schedules.add((schedule.tenant, schedule.id), schedule)
+
+    def schedule(self, tenant: Tenant, schedule_id: str) -> Schedule:
+        with self._lock:
+            return self._schedules.get((tenant, schedule_id), schedule_id)
+
+    def found_schedules(self, tenant: Tenant) -> Iterator[Schedule | DamagedSchedule]:
+        with self._lock:
+            found = [schedule for (owner, _), schedule in self._schedules.records.items() if owner == tenant]
+        yield from sorted(found, key=lambda schedule: schedule.id)
+
+    def replace_schedule(self, schedule: Schedule) -> Schedule:
+        with self._lock:
+            return self._schedules.replace((schedule.tenant, schedule.id), schedule)
+
+    def remove_schedule(self, schedule: Schedule) -> None:
+        with self._lock:
+            self._schedules.remove((schedule.tenant, schedule.id), schedule)
 
     def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
         with self._lock:

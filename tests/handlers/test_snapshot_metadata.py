@@ -397,7 +397,7 @@ def test_list_counts_what_fits_when_a_page_is_asked_for(shelf: Ports) -> None:
         ({"status": ""}, "status must be one of creating, completed, failed, deleted, restoring"),
         ({"status": "Deleted"}, "it is 'Deleted'"),
         ({"status": "purging"}, "it is 'purging'"),
-        ({"trigger": "cron"}, "trigger must be one of manual, safety, copy, import; it is 'cron'"),
+        ({"trigger": "cron"}, "trigger must be one of manual, safety, copy, import, scheduled; it is 'cron'"),
         ({"label": ""}, NOT_A_KEY),
         ({"label": "a,"}, NOT_A_KEY),
         ({"label": "=x"}, NOT_A_KEY),

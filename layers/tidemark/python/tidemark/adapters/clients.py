@@ -15,6 +15,7 @@ from tidemark.adapters import dynamo_wire
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_scheduler.client import EventBridgeSchedulerClient
     from mypy_boto3_stepfunctions.client import SFNClient
 
 # Retries in standard mode wait with full jitter: at most 1, 2, 4 and 8 s.
@@ -62,9 +63,15 @@ def stepfunctions() -> "SFNClient":
     return cast("SFNClient", make("stepfunctions"))
 
 
+@cache
+def scheduler() -> "EventBridgeSchedulerClient":
+    """The client of EventBridge Scheduler."""
+    return cast("EventBridgeSchedulerClient", make("scheduler"))
+
+
 def forget() -> None:
     """Make new clients on next use: for a process whose region, credentials or endpoint have changed."""
-    for made in (dynamodb, s3, s3_links, stepfunctions, _session):
+    for made in (dynamodb, s3, s3_links, stepfunctions, scheduler, _session):
         made.cache_clear()
 
 

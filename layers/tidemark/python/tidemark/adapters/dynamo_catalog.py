@@ -1,30 +1,24 @@
-"""The catalog in DynamoDB: the records of snapshots, restores and API keys.
-
-A record is one JSON string, `record`, beside the two attributes that conditions and people look at. Keys:
+"""The catalog in DynamoDB: the records of snapshots, restores, schedules and API keys. Their keys:
 
 - snapshots: `TENANT#{tenant}` / `SNAPSHOT#{second}#{sequence}`, so that a query from the end gives the newest first
 - restores: `TENANT#{tenant}` / `RESTORE#{second}#{sequence}`
+- schedules: `TENANT#{tenant}` / `SCHEDULE#{id}`
 - results of staging: `TENANT#{tenant}#RESTORE#{restore id}` / `PART#{number}`: apart, so no list of restores reads them
 - API keys: `KEY#{id}` / `KEY`
 - tenants that have snapshots: `TENANTS` / `{tenant}`, which have no record
-
-`sha256` is of the row's keys and its record, so a record that was altered, or put in another one's place, is noticed.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-import msgspec
-from botocore.exceptions import ClientError
-
-from tidemark.adapters.aws_errors import CONDITION_FAILED, code_of, named
-from tidemark.adapters.dynamo_rows import Row, number, old_row, text
+from tidemark.adapters.aws_errors import named
+from tidemark.adapters.dynamo_records import Kind, RecordRows, decoded, sealed
+from tidemark.adapters.dynamo_rows import Row, number, text
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.restore import DamagedRestore, Restore, RestoreId, StagedPart
+from tidemark.domain.schedule import DamagedSchedule, Schedule, ScheduleId, parse_schedule_id
 from tidemark.domain.snapshot import (
     DamagedSnapshot,
     Failure,
@@ -35,21 +29,14 @@ from tidemark.domain.snapshot import (
     stamp,
 )
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import (
-    CatalogCorrupt,
-    KeyNotFound,
-    NotFound,
-    RecordExists,
-    RestoreNotFound,
-    SnapshotNotFound,
-    StaleRecord,
-)
+from tidemark.errors import CatalogCorrupt, KeyNotFound, RestoreNotFound, ScheduleNotFound, SnapshotNotFound
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _SNAPSHOT: Final = "SNAPSHOT#"
 _RESTORE: Final = "RESTORE#"
+_SCHEDULE: Final = "SCHEDULE#"
 _PART: Final = "PART#"
 _KEY: Final = "KEY"
 # Sorts behind the key of every snapshot.
@@ -58,17 +45,10 @@ _TENANTS: Final = "TENANTS"
 _RESTORE_ID: Final = re.compile(r"restore_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-([1-9]\d{0,5}))?")
 
 
-class _Kind[V: (Snapshot, Restore, ApiKey)](NamedTuple):
-    """What differs between the kinds of record."""
-
-    name: str
-    record: type[V]
-    absent: type[NotFound]
-
-
-_SNAPSHOTS: Final = _Kind("snapshot", Snapshot, SnapshotNotFound)
-_RESTORES: Final = _Kind("restore", Restore, RestoreNotFound)
-_KEYS: Final = _Kind("API key", ApiKey, KeyNotFound)
+_SNAPSHOTS: Final = Kind("snapshot", Snapshot, SnapshotNotFound)
+_RESTORES: Final = Kind("restore", Restore, RestoreNotFound)
+_SCHEDULES: Final = Kind("schedule", Schedule, ScheduleNotFound)
+_KEYS: Final = Kind("API key", ApiKey, KeyNotFound)
 
 
 class DynamoCatalog:
@@ -77,33 +57,34 @@ class DynamoCatalog:
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
         self._table = table
+        self._rows = RecordRows(client, table)
 
     def add_tenant(self, tenant: Tenant) -> None:
         with named(f"noting tenant {tenant}"):
             self._client.put_item(TableName=self._table, Item={"pk": text(_TENANTS), "sk": text(tenant)})
 
     def tenants(self) -> Iterator[Tenant]:
-        for row in self._query(_TENANTS):
+        for row in self._rows.query(_TENANTS):
             yield Tenant(row["sk"]["S"])
 
     def add_snapshot(self, snapshot: Snapshot) -> Snapshot:
-        return self._add(_SNAPSHOTS, _snapshot_key(snapshot.tenant, snapshot.id), snapshot)
+        return self._rows.add(_SNAPSHOTS, _snapshot_key(snapshot.tenant, snapshot.id), snapshot)
 
     def snapshot(self, tenant: Tenant, snapshot_id: str) -> Snapshot:
-        return self._get(_SNAPSHOTS, _snapshot_key(tenant, snapshot_id), snapshot_id)
+        return self._rows.get(_SNAPSHOTS, _snapshot_key(tenant, snapshot_id), snapshot_id)
 
     def snapshots(
         self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
     ) -> Iterator[Snapshot]:
         for row in self._rows_of_snapshots(tenant, since, before):
-            yield _decode(row, Snapshot)
+            yield decoded(row, Snapshot)
 
     def found_snapshots(
         self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
     ) -> Iterator[Snapshot | DamagedSnapshot]:
         for row in self._rows_of_snapshots(tenant, since, before):
             try:
-                found: Snapshot | DamagedSnapshot = _decode(row, Snapshot)
+                found: Snapshot | DamagedSnapshot = decoded(row, Snapshot)
             except CatalogCorrupt as error:
                 created_at, sequence = _place_of(row)
                 identity = None if created_at is None else snapshot_id(created_at, sequence)
@@ -111,33 +92,25 @@ class DynamoCatalog:
             yield found
 
     def replace_snapshot(self, snapshot: Snapshot) -> Snapshot:
-        return self._replace(_SNAPSHOTS, _snapshot_key(snapshot.tenant, snapshot.id), snapshot)
+        return self._rows.replace(_SNAPSHOTS, _snapshot_key(snapshot.tenant, snapshot.id), snapshot)
 
     def remove_snapshot(self, snapshot: Snapshot) -> None:
-        stale = StaleRecord(f"snapshot {snapshot.id} has changed since it was read")
-        with named(f"removing snapshot {snapshot.id}", {CONDITION_FAILED: stale}):
-            self._client.delete_item(
-                TableName=self._table,
-                Key=_snapshot_key(snapshot.tenant, snapshot.id),
-                ConditionExpression="attribute_not_exists(pk) OR #version = :version",
-                ExpressionAttributeNames={"#version": "version"},
-                ExpressionAttributeValues={":version": number(snapshot.version)},
-            )
+        self._rows.remove(_SNAPSHOTS, _snapshot_key(snapshot.tenant, snapshot.id), snapshot)
 
     def add_restore(self, restore: Restore) -> Restore:
-        return self._add(_RESTORES, _restore_key(restore.tenant, restore.id), restore)
+        return self._rows.add(_RESTORES, _restore_key(restore.tenant, restore.id), restore)
 
     def restore(self, tenant: Tenant, restore_id: str) -> Restore:
-        return self._get(_RESTORES, _restore_key(tenant, restore_id), restore_id)
+        return self._rows.get(_RESTORES, _restore_key(tenant, restore_id), restore_id)
 
     def restores(self, tenant: Tenant) -> Iterator[Restore]:
-        for row in self._query(f"TENANT#{tenant}", _RESTORE, newest_first=True):
-            yield _decode(row, Restore)
+        for row in self._rows.query(f"TENANT#{tenant}", _RESTORE, newest_first=True):
+            yield decoded(row, Restore)
 
     def found_restores(self, tenant: Tenant) -> Iterator[Restore | DamagedRestore]:
-        for row in self._query(f"TENANT#{tenant}", _RESTORE, newest_first=True):
+        for row in self._rows.query(f"TENANT#{tenant}", _RESTORE, newest_first=True):
             try:
-                found: Restore | DamagedRestore = _decode(row, Restore)
+                found: Restore | DamagedRestore = decoded(row, Restore)
             except CatalogCorrupt as error:
                 created_at, sequence = _place_of(row)
                 identity = None if created_at is None else RestoreId(restore_id(created_at, sequence))
@@ -145,18 +118,39 @@ class DynamoCatalog:
             yield found
 
     def replace_restore(self, restore: Restore) -> Restore:
-        return self._replace(_RESTORES, _restore_key(restore.tenant, restore.id), restore)
+        return self._rows.replace(_RESTORES, _restore_key(restore.tenant, restore.id), restore)
+
+    def add_schedule(self, schedule: Schedule) -> Schedule:
+        return self._rows.add(_SCHEDULES, _schedule_key(schedule.tenant, schedule.id), schedule)
+
+    def schedule(self, tenant: Tenant, schedule_id: str) -> Schedule:
+        return self._rows.get(_SCHEDULES, _schedule_key(tenant, schedule_id), schedule_id)
+
+    def found_schedules(self, tenant: Tenant) -> Iterator[Schedule | DamagedSchedule]:
+        for row in self._rows.query(f"TENANT#{tenant}", _SCHEDULE):
+            try:
+                found: Schedule | DamagedSchedule = decoded(row, Schedule)
+            except CatalogCorrupt as error:
+                identity = ScheduleId(row["sk"]["S"].removeprefix(_SCHEDULE))
+                found = DamagedSchedule(identity, Failure(error.code, error.message))
+            yield found
+
+    def replace_schedule(self, schedule: Schedule) -> Schedule:
+        return self._rows.replace(_SCHEDULES, _schedule_key(schedule.tenant, schedule.id), schedule)
+
+    def remove_schedule(self, schedule: Schedule) -> None:
+        self._rows.remove(_SCHEDULES, _schedule_key(schedule.tenant, schedule.id), schedule)
 
     def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
-        row = _sealed({"pk": text(_parts_of(tenant, restore_id)), "sk": text(f"{_PART}{part.part:06d}")}, part)
+        row = sealed({"pk": text(_parts_of(tenant, restore_id)), "sk": text(f"{_PART}{part.part:06d}")}, part)
         with named(f"noting part {part.part} of restore {restore_id}"):
             self._client.put_item(TableName=self._table, Item=row)
 
     def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
-        return [_decode(row, StagedPart) for row in self._query(_parts_of(tenant, restore_id), _PART)]
+        return [decoded(row, StagedPart) for row in self._rows.query(_parts_of(tenant, restore_id), _PART)]
 
     def remove_parts(self, tenant: Tenant, restore_id: str) -> None:
-        rows = self._query(_parts_of(tenant, restore_id), _PART)
+        rows = self._rows.query(_parts_of(tenant, restore_id), _PART)
         with named(f"forgetting the parts of restore {restore_id}"):
             for row in rows:
                 self._client.delete_item(TableName=self._table, Key={"pk": row["pk"], "sk": row["sk"]})
@@ -172,13 +166,13 @@ class DynamoCatalog:
             self._client.put_item(TableName=self._table, Item=row)
 
     def done(self, tenant: Tenant, transfer_id: str) -> int:
-        return sum(int(row["entities"]["N"]) for row in self._query(_transfer_of(tenant, transfer_id), _PART))
+        return sum(int(row["entities"]["N"]) for row in self._rows.query(_transfer_of(tenant, transfer_id), _PART))
 
     def add_key(self, key: ApiKey) -> ApiKey:
-        return self._add(_KEYS, _api_key_key(key.id), key)
+        return self._rows.add(_KEYS, _api_key_key(key.id), key)
 
     def key(self, key_id: str) -> ApiKey:
-        return self._get(_KEYS, _api_key_key(key_id), key_id)
+        return self._rows.get(_KEYS, _api_key_key(key_id), key_id)
 
     def keys(self) -> Iterator[ApiKey]:
         # Keys are few and are listed by operators alone, so they have no partition in common: the whole table is read.
@@ -191,10 +185,10 @@ class DynamoCatalog:
         with named("listing API keys"):
             for page in pages:
                 for row in page["Items"]:
-                    yield _decode(row, ApiKey)
+                    yield decoded(row, ApiKey)
 
     def replace_key(self, key: ApiKey) -> ApiKey:
-        return self._replace(_KEYS, _api_key_key(key.id), key)
+        return self._rows.replace(_KEYS, _api_key_key(key.id), key)
 
     def _rows_of_snapshots(self, tenant: Tenant, since: datetime | None, before: datetime | None) -> Iterator[Row]:
         if since is not None and before is not None and since >= before:
@@ -202,109 +196,7 @@ class DynamoCatalog:
             return
         first = f"{_SNAPSHOT}{_whole_second(since)}" if since else _SNAPSHOT
         end = f"{_SNAPSHOT}{_whole_second(before)}" if before else _PAST_SNAPSHOTS
-        yield from self._query(f"TENANT#{tenant}", between=(first, end), newest_first=True)
-
-    def _add[V: (Snapshot, Restore, ApiKey)](self, kind: _Kind[V], key: Row, record: V) -> V:
-        wanted = replace(record, version=record.version + 1)
-        taken = RecordExists(f"{kind.name} {record.id} is already registered")
-        try:
-            present = self._put(kind, key, wanted, {"ConditionExpression": "attribute_not_exists(pk)"})
-        except CatalogCorrupt as error:
-            # Whatever it was: it takes the place, and is not what was to be stored.
-            raise taken from error
-        if present in (None, wanted):
-            return wanted
-        raise taken
-
-    def _replace[V: (Snapshot, Restore, ApiKey)](self, kind: _Kind[V], key: Row, record: V) -> V:
-        wanted = replace(record, version=record.version + 1)
-        condition = {
-            "ConditionExpression": "#version = :version",
-            "ExpressionAttributeNames": {"#version": "version"},
-            "ExpressionAttributeValues": {":version": number(record.version)},
-        }
-        if self._put(kind, key, wanted, condition) in (None, wanted):
-            return wanted
-        raise StaleRecord(f"{kind.name} {record.id} has changed since it was read")
-
-    def _put[V: (Snapshot, Restore, ApiKey)](
-        self, kind: _Kind[V], key: Row, record: V, condition: dict[str, Any]
-    ) -> V | None:
-        """Store the record: None if the condition held, else what is stored. Raises the kind's not-found error."""
-        row = _sealed(key, record) | {"version": number(record.version)}
-        if not isinstance(record, ApiKey):
-            row["status"] = text(record.status)
-        with named(f"storing {kind.name} {record.id}"):
-            try:
-                self._client.put_item(
-                    TableName=self._table, Item=row, ReturnValuesOnConditionCheckFailure="ALL_OLD", **condition
-                )
-            except ClientError as error:
-                if code_of(error) != CONDITION_FAILED:
-                    raise
-                present = old_row(error)
-                if not present:
-                    raise kind.absent(f"no {kind.name} {record.id}") from error
-                # The same content: an earlier try was stored though its answer was lost.
-                return _decode(present, kind.record)
-        return None
-
-    def _get[V: (Snapshot, Restore, ApiKey)](self, kind: _Kind[V], key: Row, name: str) -> V:
-        with named(f"reading {kind.name} {name}"):
-            row = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
-        if row is None:
-            raise kind.absent(f"no {kind.name} {name}")
-        return _decode(row, kind.record)
-
-    def _query(
-        self, pk: str, sk_prefix: str = "", *, between: tuple[str, str] | None = None, newest_first: bool = False
-    ) -> Iterator[Row]:
-        """The rows of a partition: those whose sort key has the prefix, or lies between two, the bounds included."""
-        condition, values = "pk = :pk", {":pk": text(pk)}
-        if between is not None:
-            condition += " AND sk BETWEEN :first AND :last"
-            values |= {":first": text(between[0]), ":last": text(between[1])}
-        elif sk_prefix:
-            # A prefix of nothing is refused by DynamoDB.
-            condition += " AND begins_with(sk, :prefix)"
-            values[":prefix"] = text(sk_prefix)
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
-            ConsistentRead=True,
-            KeyConditionExpression=condition,
-            ExpressionAttributeValues=values,
-            ScanIndexForward=not newest_first,
-        )
-        with named(f"listing records of {pk}"):
-            for page in pages:
-                yield from page["Items"]
-
-
-def _sealed(key: Row, record: Snapshot | Restore | ApiKey | StagedPart) -> Row:
-    """The row of a record, with the checksum that `_decode` looks at."""
-    content = msgspec.json.encode(record).decode()
-    return key | {"record": text(content), "sha256": text(_checksum(key, content))}
-
-
-def _checksum(key: Row, content: str) -> str:
-    return hashlib.sha256(f"{key['pk']['S']}\n{key['sk']['S']}\n{content}".encode()).hexdigest()
-
-
-def _decode[V: (Snapshot, Restore, ApiKey, StagedPart)](row: Row, kind: type[V]) -> V:
-    """The record in a row. Raises CatalogCorrupt, naming the row, when it is not what was stored there."""
-    where = f"the catalog's record {row['pk']['S']} / {row['sk']['S']}"
-    try:
-        content = row["record"]["S"]
-        if _checksum(row, content) != row["sha256"]["S"]:
-            raise CatalogCorrupt(f"{where} is damaged: it has the wrong checksum")
-        record = msgspec.json.decode(content, type=kind)
-        # The result of a staging worker has no version.
-        version = getattr(record, "version", None)
-        if version is not None and number(version) != row["version"]:
-            raise CatalogCorrupt(f"{where} is damaged: its version is not that of its row")
-    except (KeyError, UnicodeEncodeError, msgspec.DecodeError) as error:
-        raise CatalogCorrupt(f"{where} cannot be read as a {kind.__name__}") from error
-    return record
+        yield from self._rows.query(f"TENANT#{tenant}", between=(first, end), newest_first=True)
 
 
 def _whole_second(moment: datetime) -> str:
@@ -332,6 +224,10 @@ def _restore_key(tenant: Tenant, restore_id: str) -> Row:
     if match is None or match[2] == "1":
         raise RestoreNotFound(f"no restore {restore_id[:100]!r}: an id looks like restore_2026-01-15T10-00-00Z")
     return {"pk": text(f"TENANT#{tenant}"), "sk": text(f"{_RESTORE}{match[1]}#{int(match[2] or 1):06d}")}
+
+
+def _schedule_key(tenant: Tenant, schedule_id: str) -> Row:
+    return {"pk": text(f"TENANT#{tenant}"), "sk": text(f"{_SCHEDULE}{parse_schedule_id(schedule_id)}")}
 
 
 def _parts_of(tenant: Tenant, restore_id: str) -> str:

@@ -6,17 +6,21 @@ that was scheduled, so a slot's id is what a snapshot of it is made under: once.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
+from tidemark.domain.asked import Asked
+from tidemark.domain.cron import Cron
 from tidemark.domain.interval import IntervalType, interval_of
-from tidemark.domain.schedule_expression import Expression, parse
+from tidemark.domain.periods import Period
+from tidemark.domain.retention import RetentionPolicy
+from tidemark.domain.schedule_expression import Expression, Once, Rate, parse
 from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, Failure, SnapshotId, stamp
 from tidemark.domain.tenant import MAX_TENANT_CHARS, Tenant
 from tidemark.domain.zones import UTC_NAME
-from tidemark.errors import InvalidRequest
+from tidemark.errors import InvalidRequest, ScheduleNotFound
 
 ScheduleId = NewType("ScheduleId", str)
 SlotId = NewType("SlotId", str)
@@ -26,6 +30,9 @@ MIN_WINDOW_MINUTES: Final = 1
 MAX_WINDOW_MINUTES: Final = 1440
 # What EventBridge Scheduler puts a slot's moment in the place of.
 SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
+_ID_PREFIX: Final = "schedule_"
+ID_BYTES: Final = 8
+_ID: Final = re.compile(rf"{_ID_PREFIX}[0-9a-f]{{{2 * ID_BYTES}}}")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS: Final = ("tenant", "date", "interval")
 
@@ -47,15 +54,30 @@ class RunStatus(StrEnum):
     MISSED = "missed"
 
 
+class ScheduleStatus(StrEnum):
+    """Whether EventBridge Scheduler has the schedule as its record says. `SETTING`: it is being told; `REMOVING`: it is
+    being told that there is none any more, and the record goes last.
+    """
+
+    SETTING = "setting"
+    ACTIVE = "active"
+    REMOVING = "removing"
+
+
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """What a schedule did last: for which slot, since when, and what came of it."""
+    """What a schedule did last: for which slot, since when, and what came of it.
+
+    `owner` is the execution that runs it, which alone may go on with the slot; it was last heard of at `seen_at`.
+    """
 
     slot_at: datetime
     started_at: datetime
     status: RunStatus
     snapshot_id: SnapshotId | None = None
     failure: Failure | None = None
+    owner: str = ""
+    seen_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +87,8 @@ class Schedule:
     `id` is unique in the stack, since it names a schedule of EventBridge Scheduler. `expression` is as that takes it,
     and `starts_at` is when it came into force: a whole minute at or after the request that set it, not `created_at`,
     once the expression was changed. A slot is delivered at most `window_minutes` after it; None: at once. `description`
-    is a template (see `render_description`). `interval_given` is None where the expression decides. `retention` is the
-    policy as it was asked for.
+    is a template (see `render_description`). `interval_given` is None where the expression decides; `retention` where
+    nothing is to be forgotten. `asked` is the request that made it, where that can be sent again.
     """
 
     tenant: Tenant
@@ -79,10 +101,12 @@ class Schedule:
     description: str = ""
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     interval_given: IntervalType | None = None
-    retention: Mapping[str, object] | None = field(default=None, hash=False)
+    retention: RetentionPolicy | None = None
     overlap: Overlap = Overlap.SKIP
     paused: bool = False
+    status: ScheduleStatus = ScheduleStatus.SETTING
     last_run: LastRun | None = None
+    asked: Asked | None = None
     version: int = 0
 
     def timetable(self) -> Expression:
@@ -96,6 +120,40 @@ class Schedule:
         """The type of the snapshots it makes. Raises InvalidRequest as `timetable` does."""
         return self.interval_given or interval_of(self.timetable().shortest_gap())
 
+    def checked(self) -> "Schedule":
+        """The schedule with its expression as EventBridge Scheduler takes it. Raises InvalidRequest where something is
+        wrong with it, naming that.
+        """
+        timetable = self.timetable()
+        check_window(self.window_minutes)
+        check_interval(self.interval_given)
+        check_description(self.description)
+        if self.retention is not None:
+            check_retention(self.retention, self.interval())
+        return replace(self, expression=timetable.text)
+
+    def next_run(self, now: datetime) -> datetime | None:
+        """The next slot that will be delivered; None while it is paused, and where none will ever come. Raises
+        InvalidRequest as `timetable` does.
+        """
+        return None if self.paused else self.timetable().next_slot(now)
+
+    def start_from(self, now: datetime) -> datetime | None:
+        """From when on EventBridge Scheduler is to run it, where that has to be said. None: at once, or the expression
+        says it all.
+
+        It takes no start that is more than five minutes ago. So a rate that has begun starts with its next slot, which
+        keeps its step, and a cron without a start.
+        """
+        timetable = self.timetable()
+        match timetable.rule:
+            case Rate():
+                return timetable.next_slot(now)
+            case Cron():
+                return self.starts_at if self.starts_at > now else None
+            case Once():
+                return None
+
     def due_by(self, slot_at: datetime) -> datetime:
         """The latest moment at which EventBridge Scheduler begins to deliver a slot, if all is well."""
         return slot_at + timedelta(minutes=1 + (self.window_minutes or 0))
@@ -103,6 +161,26 @@ class Schedule:
     def newer(self, slot_at: datetime) -> bool:
         """Whether a slot is later than all that it has run; a delivery of another one is late or out of order."""
         return self.last_run is None or slot_at > self.last_run.slot_at
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedSchedule:
+    """Stands for a schedule whose catalog record is not what was stored. `id` is what the record's place says."""
+
+    id: ScheduleId
+    failure: Failure
+
+
+def new_schedule_id(random_bytes: bytes) -> ScheduleId:
+    """An id that is unique in the stack if the bytes are: `schedule_` and their hexadecimal digits."""
+    return ScheduleId(f"{_ID_PREFIX}{random_bytes.hex()}")
+
+
+def parse_schedule_id(text: str) -> ScheduleId:
+    """The id. Raises ScheduleNotFound: a malformed one names nothing."""
+    if _ID.fullmatch(text) is None:
+        raise ScheduleNotFound(f"no schedule {text[:100]!r}: an id looks like schedule_9f86d081884c7d65")
+    return ScheduleId(text)
 
 
 def slot_id(schedule: ScheduleId, slot_at: datetime) -> SlotId:
@@ -147,6 +225,19 @@ def check_interval(interval: IntervalType | None) -> None:
         raise InvalidRequest(
             "interval type MANUAL is for snapshots that are asked for: use HOURLY, DAILY, WEEKLY or MONTHLY"
         )
+
+
+def check_retention(policy: RetentionPolicy, interval: IntervalType) -> None:
+    """Raises InvalidRequest where a rule counts shorter periods than those that the schedule makes a snapshot of."""
+    if interval is IntervalType.MANUAL:
+        return
+    every = Period(interval.value)
+    for period in Period:
+        if policy.count(period) is not None and period.shorter_than(every):
+            raise InvalidRequest(
+                f"the rule '{period}' of the retention policy contradicts a schedule that makes {every} snapshots: "
+                f"there are no {period} ones to keep; use 'keepLast' or '{every}'"
+            )
 
 
 def check_description(template: str) -> None:

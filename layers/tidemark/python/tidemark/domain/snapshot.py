@@ -9,6 +9,7 @@ from typing import Final, NewType
 
 from tidemark.domain.asked import Asked
 from tidemark.domain.hold import Hold
+from tidemark.domain.interval import IntervalType
 from tidemark.domain.live import Cut, FencingToken, Generation
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import SnapshotNotFound
@@ -51,6 +52,7 @@ class Trigger(StrEnum):
     SAFETY = "safety"
     COPY = "copy"
     IMPORT = "import"
+    SCHEDULED = "scheduled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,8 @@ class Snapshot:
     the records uncompressed.
 
     `digest` is the set digest of all its records (see `domain.digest`), None until it was read. `origin` is set where
-    the snapshot is a copy or an import; those have generation and cut 0, which are of no live data.
+    the snapshot is a copy or an import; those have generation and cut 0, which are of no live data. `schedule_id` is
+    the schedule that made it, if one did, and `interval` what that says of it.
     """
 
     tenant: Tenant
@@ -179,6 +182,8 @@ class Snapshot:
     digest: str | None = None
     origin: Origin | None = None
     export: Export | None = None
+    schedule_id: str | None = None
+    interval: IntervalType = IntervalType.MANUAL
     version: int = 0
 
     @property

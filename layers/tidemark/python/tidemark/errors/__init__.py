@@ -62,6 +62,10 @@ class RestoreNotFound(NotFound):
     """No such restore in this tenant."""
 
 
+class ScheduleNotFound(NotFound):
+    """No such schedule in this tenant."""
+
+
 class EntityNotFound(NotFound):
     """No such entity in this tenant."""
 
@@ -163,6 +167,10 @@ class RequestInProgress(Conflict):
 
 class KeyReused(Conflict):
     """Another request was made under the key that this one has."""
+
+
+class ScheduleQuotaReached(Conflict):
+    """There are as many schedules as there may be, of this tenant or in this account of AWS."""
 
 
 class RestoreNotCancellable(Conflict):
@@ -313,6 +321,12 @@ class GatesClosed(Unavailable):
 
 class BudgetSpent(Unavailable):
     """The work takes longer than a request may; a state machine goes on with it."""
+
+
+class SchedulingRefused(Unavailable):
+    """EventBridge Scheduler does not do what the stack asks of it: its operator has to act."""
+
+    retryable = False
 
 
 class Throttled(Unavailable):

@@ -15,6 +15,7 @@ from tidemark.errors import NotSupported
 from tidemark.ports.catalog import Catalog, Repeats
 from tidemark.ports.entity_table import ChangedPage, EntityTable, Loaded, Page
 from tidemark.ports.payloads import Links, PayloadStore, StoredObject, UploadedPart
+from tidemark.ports.schedules import Schedules, Unwired
 from tidemark.ports.system import Clock, Entropy, Parallel
 from tidemark.ports.workflows import Workflows
 
@@ -31,6 +32,7 @@ __all__ = [
     "PayloadStore",
     "Ports",
     "Repeats",
+    "Schedules",
     "StoredObject",
     "UploadedPart",
     "Workflows",
@@ -60,4 +62,5 @@ class Ports:
     repeats: Repeats
     layout: Layout = Layout()  # noqa: RUF009 - a frozen tuple
     placements: dict[Tenant, Placement] = field(default_factory=dict)
+    schedules: Schedules = field(default_factory=Unwired)
     select: Callable[[str], Selection] = _no_filters

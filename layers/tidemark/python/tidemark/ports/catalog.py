@@ -1,4 +1,4 @@
-"""The ports of records: snapshots, restores, keys, and the answers to requests that may be sent again."""
+"""The ports of records: snapshots, restores, schedules, keys, and the answers to requests that may be sent again."""
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -7,12 +7,13 @@ from typing import Any, Protocol
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.asked import Asked
 from tidemark.domain.restore import DamagedRestore, Restore, StagedPart
+from tidemark.domain.schedule import DamagedSchedule, Schedule
 from tidemark.domain.snapshot import DamagedSnapshot, Snapshot
 from tidemark.domain.tenant import Tenant
 
 
 class Catalog(Protocol):
-    """The records of snapshots, restores and API keys.
+    """The records of snapshots, restores, schedules and API keys.
 
     `add_*` is conditional on the record not existing (RecordExists); `replace_*` on the stored `version` being the
     given one (StaleRecord, or the kind's not-found error). Both return the record as stored, with its new version, and
@@ -75,6 +76,26 @@ class Catalog(Protocol):
 
     def replace_restore(self, restore: Restore) -> Restore:
         """Store a changed restore."""
+        ...
+
+    def add_schedule(self, schedule: Schedule) -> Schedule:
+        """Register a schedule."""
+        ...
+
+    def schedule(self, tenant: Tenant, schedule_id: str) -> Schedule:
+        """One schedule. Raises ScheduleNotFound."""
+        ...
+
+    def found_schedules(self, tenant: Tenant) -> Iterator[Schedule | DamagedSchedule]:
+        """All schedules of the tenant, by id, where a damaged record is no reason to see none of the others."""
+        ...
+
+    def replace_schedule(self, schedule: Schedule) -> Schedule:
+        """Store a changed schedule."""
+        ...
+
+    def remove_schedule(self, schedule: Schedule) -> None:
+        """Forget a schedule record, conditional on its version. Repeating it changes nothing."""
         ...
 
     def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:

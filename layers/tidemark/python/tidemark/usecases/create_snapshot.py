@@ -18,6 +18,8 @@ from tidemark.usecases import capture_phases
 from tidemark.usecases.contention import FIRST_EXECUTION, IN_REQUEST, acquire
 from tidemark.usecases.repeats import snapshot_asked_for
 
+# How long the request of a caller may live, which AWS Lambda enforces.
+INLINE_LIMIT_S: Final = 30
 _NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -30,35 +32,43 @@ def create_snapshot(
     lifetime: timedelta | None = None,
     asked: Asked | None = None,
     budget_s: float = 5.0,
-    inline_limit_s: int = 30,
+    inline_limit_s: int = INLINE_LIMIT_S,
 ) -> Snapshot:
-    """A snapshot of the tenant's entities as of a cut made now: `COMPLETED` when it fits `budget_s`, else `CREATING`,
-    with its execution started.
-
-    After its `lifetime`, the collector may put it into the recycle bin. What was `asked` for before, by a request that
-    died, is not made again: the snapshot is the one that it made. `inline_limit_s` is how long the request itself may
-    live. Raises CaptureInProgress, RestoreInProgress, KeyReused.
+    """A snapshot of the tenant's entities as of a cut made now. After its `lifetime`, the collector may put it into the
+    recycle bin. See `take`.
     """
-    if asked is not None:
-        made = snapshot_asked_for(ports, tenant, asked, inline_limit_s=inline_limit_s)
+    new = drafted(ports, tenant)
+    said = replace(
+        new,
+        description=description,
+        labels=dict(labels),
+        expires_at=None if lifetime is None else whole_second(new.created_at + lifetime),
+        asked=asked,
+    )
+    return take(ports, said, budget_s=budget_s, inline_limit_s=inline_limit_s)
+
+
+def drafted(ports: Ports, tenant: Tenant) -> Snapshot:
+    """The record of a snapshot that is to be taken now, to say more of it."""
+    now = ports.clock.now()
+    capture_id = CaptureId(ports.entropy.token_bytes(16).hex())
+    return Snapshot(tenant, snapshot_id(now), now, capture_id, FencingToken(0))
+
+
+def take(ports: Ports, draft: Snapshot, *, budget_s: float, inline_limit_s: int = INLINE_LIMIT_S) -> Snapshot:
+    """The snapshot of a draft: `COMPLETED` when it fits `budget_s`, else `CREATING`, with its execution started.
+
+    What was `asked` for before, by a request that died, is not made again: the snapshot is the one that it made.
+    `inline_limit_s` is how long the request itself may live. Raises CaptureInProgress, RestoreInProgress, KeyReused.
+    """
+    tenant, capture_id = draft.tenant, draft.capture_id
+    if draft.asked is not None:
+        made = snapshot_asked_for(ports, tenant, draft.asked, inline_limit_s=inline_limit_s)
         if made is not None:
             return made
     until_s = ports.clock.monotonic_s() + budget_s
-    capture_id = CaptureId(ports.entropy.token_bytes(16).hex())
-    now = ports.clock.now()
     # First of all: whatever is stored from here on, the collector and the scrub know whose to look at.
     ports.catalog.add_tenant(tenant)
-    draft = Snapshot(
-        tenant=tenant,
-        id=snapshot_id(now),
-        created_at=now,
-        capture_id=capture_id,
-        token=FencingToken(0),
-        description=description,
-        labels=dict(labels),
-        expires_at=None if lifetime is None else whole_second(now + lifetime),
-        asked=asked,
-    )
     snapshot, shards = _register(ports, draft, inline_limit_s=inline_limit_s)
     try:
         return _capture(ports, snapshot, shards, until_s)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tidemark.domain.restore import Restore
+from tidemark.domain.schedule import Schedule
 from tidemark.domain.snapshot import Snapshot
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import StaleRecord
@@ -33,5 +34,20 @@ def amend_restore(catalog: Catalog, tenant: Tenant, restore_id: str, change: Cal
             return before
         try:
             return catalog.replace_restore(after)
+        except StaleRecord:
+            continue
+
+
+def amend_schedule(
+    catalog: Catalog, tenant: Tenant, schedule_id: str, change: Callable[[Schedule], Schedule]
+) -> Schedule:
+    """The schedule after `change`, which may raise to leave it as it is. Raises ScheduleNotFound."""
+    while True:
+        before = catalog.schedule(tenant, schedule_id)
+        after = change(before)
+        if after == before:
+            return before
+        try:
+            return catalog.replace_schedule(after)
         except StaleRecord:
             continue

@@ -104,6 +104,11 @@ def description_in(said: Mapping[str, Any]) -> str:
     return _description(said.get("description", ""))
 
 
+def labels_in(said: Mapping[str, Any]) -> dict[str, str]:
+    """The member `labels` of a body; none where it has none. Raises InvalidRequest."""
+    return _labels(said.get("labels", {}))
+
+
 def _description(value: object) -> str:
     text = _text(value, "description")
     if len(text) > MAX_DESCRIPTION_CHARS:

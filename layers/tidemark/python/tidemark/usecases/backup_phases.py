@@ -1,0 +1,227 @@
+"""The phases of the backup of one slot: Run, until the snapshot is there, and Conclude.
+
+EventBridge Scheduler may deliver a slot late, twice, and after a later one. Each delivery is an execution; the first
+that claims the slot in the schedule's record makes its snapshot, and the others are over at once. Slots are claimed in
+their order: one that a later one has overtaken is not made. An execution that died between its steps leaves a claim
+that nobody renews; when `CLAIM_FOR` has passed, a later slot is run regardless.
+"""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from tidemark.domain.asked import Asked
+from tidemark.domain.schedule import LastRun, Overlap, RunStatus, Schedule, ScheduleStatus, render_description, slot_id
+from tidemark.domain.snapshot import Failure, Snapshot, SnapshotId, SnapshotStatus, Trigger
+from tidemark.domain.tenant import Tenant
+from tidemark.engine import verification
+from tidemark.errors import (
+    CaptureInProgress,
+    Corrupt,
+    DryRunInProgress,
+    RestoreInProgress,
+    ScheduleNotFound,
+    SnapshotNotFound,
+    StaleRecord,
+)
+from tidemark.ports import Ports
+from tidemark.usecases import verify_snapshot
+from tidemark.usecases.apply_retention import apply_retention
+from tidemark.usecases.create_snapshot import drafted, take
+from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS
+from tidemark.usecases.records import amend_schedule
+
+CLAIM_FOR: Final = timedelta(minutes=15)
+_RENEWED_AFTER: Final = timedelta(minutes=1)
+
+
+class SlotState(StrEnum):
+    """What the execution is to do next. `WAITING`: ask again, for something else goes on; `CREATING`: ask again, for
+    its snapshot is being made; `MADE`: conclude; `OVER`: nothing.
+    """
+
+    WAITING = "waiting"
+    CREATING = "creating"
+    MADE = "made"
+    OVER = "over"
+
+
+class SlotRun(NamedTuple):
+    """How far a slot is. `reason` says why there is nothing to do, or why it has to wait."""
+
+    state: SlotState
+    snapshot_id: SnapshotId | None = None
+    reason: str = ""
+
+
+def run_slot(
+    ports: Ports, tenant: Tenant, schedule_id: str, slot_at: datetime, *, owner: str, budget_s: float = 5.0
+) -> SlotRun:
+    """Claim the slot for the execution `owner`, and make its snapshot. Asked again by the same one, it goes on.
+
+    A schedule that was deleted or paused since the slot was due makes none. Raises what a capture does, other than that
+    the tenant is busy.
+    """
+    while True:
+        try:
+            schedule = ports.catalog.schedule(tenant, schedule_id)
+        except ScheduleNotFound:
+            return SlotRun(SlotState.OVER, reason="the schedule was deleted")
+        refused = _refusal(ports, schedule, slot_at, owner)
+        if refused is not None:
+            return refused
+        claimed = _claimed(schedule, slot_at, owner, ports.clock.now())
+        if claimed != schedule.last_run:
+            with suppress(StaleRecord):
+                schedule = ports.catalog.replace_schedule(replace(schedule, last_run=claimed))
+        if schedule.last_run == claimed:
+            return _make(ports, schedule, claimed, budget_s)
+
+
+def conclude_slot(
+    ports: Ports,
+    tenant: Tenant,
+    schedule_id: str,
+    slot_at: datetime,
+    *,
+    owner: str,
+    failure: Failure | None = None,
+    recycle_bin_days: int = RECYCLE_BIN_DAYS,
+) -> LastRun | None:
+    """Read the manifest of the slot's snapshot back, forget what the policy says, and note how the run ended; None
+    where the slot is another execution's by now.
+
+    Nothing is forgotten unless the new snapshot is good. `failure` is why there is none. It can be repeated.
+    """
+    with suppress(ScheduleNotFound):
+        schedule = ports.catalog.schedule(tenant, schedule_id)
+        if _is_of(schedule.last_run, slot_at, owner):
+            if schedule.last_run is not None and schedule.last_run.status is not RunStatus.RUNNING:
+                return schedule.last_run
+            found = failure or _check(ports, schedule)
+            if found is None:
+                apply_retention(ports, schedule, recycle_bin_days=recycle_bin_days)
+            return amend_schedule(ports.catalog, tenant, schedule_id, _ending(slot_at, owner, found)).last_run
+    return None
+
+
+def _refusal(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str) -> SlotRun | None:
+    """Why the slot can't be run by this execution, or not now."""
+    last = schedule.last_run
+    if _is_of(last, slot_at, owner):
+        return None
+    if schedule.status is ScheduleStatus.REMOVING or schedule.paused:
+        return SlotRun(SlotState.OVER, reason="the schedule was paused or deleted after the slot was due")
+    if last is not None and not schedule.newer(slot_at):
+        said = "delivered before" if slot_at == last.slot_at else "overtaken by a later one"
+        return SlotRun(SlotState.OVER, reason=f"the slot was {said}")
+    if last is None or not _goes_on(ports, schedule.tenant, last):
+        return None
+    if schedule.overlap is Overlap.SKIP:
+        return SlotRun(SlotState.OVER, reason="the schedule's last run goes on, and its overlap policy is to skip")
+    return SlotRun(SlotState.WAITING, reason="the schedule's last run goes on")
+
+
+def _goes_on(ports: Ports, tenant: Tenant, last: LastRun) -> bool:
+    """Whether the execution that claimed the last slot may still be at work."""
+    if last.status is not RunStatus.RUNNING:
+        return False
+    if ports.clock.now() - (last.seen_at or last.started_at) < CLAIM_FOR:
+        return True
+    if last.snapshot_id is None:
+        return False
+    with suppress(SnapshotNotFound):
+        return ports.catalog.snapshot(tenant, last.snapshot_id).status is SnapshotStatus.CREATING
+    return False
+
+
+def _claimed(schedule: Schedule, slot_at: datetime, owner: str, now: datetime) -> LastRun:
+    """The claim as it is to be: new, or renewed where it is some time old."""
+    last = schedule.last_run
+    if last is None or not _is_of(last, slot_at, owner):
+        return LastRun(slot_at, now, RunStatus.RUNNING, owner=owner, seen_at=now)
+    stale = last.seen_at is None or now - last.seen_at >= _RENEWED_AFTER
+    return replace(last, seen_at=now) if stale and last.status is RunStatus.RUNNING else last
+
+
+def _make(ports: Ports, schedule: Schedule, claimed: LastRun, budget_s: float) -> SlotRun:
+    """The slot's snapshot, made or looked after. It is asked for under the slot's id, so it is made once even where the
+    note of its id was lost.
+    """
+    if claimed.status is not RunStatus.RUNNING:
+        return SlotRun(SlotState.OVER, claimed.snapshot_id, "the slot was concluded before")
+    if claimed.snapshot_id is not None:
+        known = ports.catalog.snapshot(schedule.tenant, claimed.snapshot_id)
+        if known.status is not SnapshotStatus.CREATING:
+            return SlotRun(SlotState.MADE, known.id)
+    try:
+        snapshot = _create(ports, schedule, claimed, budget_s)
+    except (CaptureInProgress, DryRunInProgress, RestoreInProgress) as busy:
+        return SlotRun(SlotState.WAITING, claimed.snapshot_id, busy.message)
+
+    def note(present: Schedule) -> Schedule:
+        last = present.last_run
+        if last is None or not _is_of(last, claimed.slot_at, claimed.owner):
+            return present
+        return replace(present, last_run=replace(last, snapshot_id=snapshot.id))
+
+    with suppress(ScheduleNotFound):
+        amend_schedule(ports.catalog, schedule.tenant, schedule.id, note)
+    state = SlotState.CREATING if snapshot.status is SnapshotStatus.CREATING else SlotState.MADE
+    return SlotRun(state, snapshot.id)
+
+
+def _create(ports: Ports, schedule: Schedule, claimed: LastRun, budget_s: float) -> Snapshot:
+    interval = schedule.interval()
+    said = render_description(schedule.description, schedule.tenant, claimed.slot_at, schedule.timetable(), interval)
+    slot = hashlib.sha256(slot_id(schedule.id, claimed.slot_at).encode()).hexdigest()
+    draft = replace(
+        drafted(ports, schedule.tenant),
+        description=said,
+        labels=schedule.labels,
+        trigger=Trigger.SCHEDULED,
+        schedule_id=schedule.id,
+        interval=interval,
+        asked=Asked(slot, slot),
+    )
+    return take(ports, draft, budget_s=budget_s)
+
+
+def _check(ports: Ports, schedule: Schedule) -> Failure | None:
+    """What is wrong with the snapshot of the schedule's last run. A manifest that is damaged is noted on it."""
+    last = schedule.last_run
+    if last is None or last.snapshot_id is None:
+        return Failure("BackupFailed", "no snapshot was made")
+    try:
+        snapshot = ports.catalog.snapshot(schedule.tenant, last.snapshot_id)
+        if snapshot.status is not SnapshotStatus.COMPLETED:
+            return snapshot.failure or Failure("BackupFailed", f"snapshot {snapshot.id} is {snapshot.status}")
+        verification.check_manifest(ports.payloads, snapshot)
+    except Corrupt as error:
+        failure = Failure(error.code, error.message)
+        verify_snapshot.record(ports, schedule.tenant, last.snapshot_id, failure=failure)
+        return failure
+    except SnapshotNotFound as error:
+        return Failure(error.code, error.message)
+    return None
+
+
+def _ending(slot_at: datetime, owner: str, failure: Failure | None) -> Callable[[Schedule], Schedule]:
+    """The change that notes how a run ended."""
+
+    def end(schedule: Schedule) -> Schedule:
+        last = schedule.last_run
+        if last is None or not _is_of(last, slot_at, owner) or last.status is not RunStatus.RUNNING:
+            return schedule
+        status = RunStatus.COMPLETED if failure is None else RunStatus.FAILED
+        return replace(schedule, last_run=replace(last, status=status, failure=failure))
+
+    return end
+
+
+def _is_of(last: LastRun | None, slot_at: datetime, owner: str) -> bool:
+    return last is not None and last.slot_at == slot_at and last.owner == owner
