@@ -129,9 +129,12 @@ validate: $(SAM_STAMP) ## Check template.yaml with SAM's own linter
 	$(SAM) validate --lint
 
 # The layer's packages are resolved for the template's architecture, whatever this machine is: wheels only, no container.
+# Lambda can't write beside what it imports, so without compiled modules each cold start compiles them all. Bytecode is
+# the same on every processor, and is not held against times of files, which zip archives change.
 .PHONY: build
-build: $(SAM_STAMP) ## Build the deployable artifacts into .aws-sam
+build: $(SAM_STAMP) ## Build the deployable artifacts into .aws-sam, with compiled modules
 	$(SAM) build
+	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build
 
 .PHONY: key
 key: $(DEV_STAMP) ## Make, list or revoke API keys of a deployed stack (ARGS="make --help")

@@ -13,7 +13,7 @@ TEMPLATE = Path(__file__).parent / "fixtures" / "app" / "template.yaml"
 @pytest.fixture(scope="module")
 def stack() -> Iterator[LocalStack]:
     """The application in this process."""
-    with LocalStack.in_process(TEMPLATE, integration_timeout_s=2.5) as running:
+    with LocalStack.in_process(TEMPLATE) as running:
         yield running
 
 

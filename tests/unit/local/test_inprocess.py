@@ -23,8 +23,8 @@ def test_shows_function_its_own_environment_when_it_runs(stack: LocalStack) -> N
 
 
 def test_gives_each_function_its_own_copy_when_they_share_a_layer(stack: LocalStack) -> None:
-    stack.http("POST", "/shelf/copy")
-    stack.http("GET", "/echo", {"Authorization": "me"})
+    assert stack.http("POST", "/shelf/copy").status == 200
+    assert stack.http("GET", "/echo", {"Authorization": "me"}).status == 200
 
     assert "shelfmark" not in sys.modules
 

@@ -17,7 +17,7 @@ from tidemark.ports import Ports
 # it is over and goes on at once waits for these calls instead of being refused.
 SETTLING_S: Final = 3.0
 _PAUSE_S: Final = 0.05
-# The numbers of the attempts at a capture: what its request does itself, and the first execution.
+# The numbers of attempts: what a request does itself, and the first execution.
 IN_REQUEST: Final = 0
 FIRST_EXECUTION: Final = 1
 

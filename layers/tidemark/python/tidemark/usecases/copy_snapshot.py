@@ -5,7 +5,6 @@ The copy needs nothing of the live data of either tenant, so it takes no lease: 
 
 from dataclasses import replace
 from itertools import count
-from typing import Final
 
 from tidemark.domain.asked import Asked
 from tidemark.domain.live import Cut, FencingToken, Generation
@@ -23,12 +22,11 @@ from tidemark.domain.snapshot import (
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import RecordExists, TidemarkError
 from tidemark.ports import Ports
+from tidemark.usecases.contention import FIRST_EXECUTION
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.records import amend_snapshot
 from tidemark.usecases.repeats import transfer_asked_for
 from tidemark.usecases.transfer_phases.lifecycle import copyable, fail
-
-_FIRST_EXECUTION: Final = 1
 
 
 def copy_snapshot(
@@ -56,7 +54,7 @@ def copy_snapshot(
         kind="copy",
         trigger=Trigger.COPY,
         description=description or source.description,
-        origin=Origin("", ports.clock.now(), _FIRST_EXECUTION, source.tenant, source.id, 0, source.entity_count),
+        origin=Origin("", ports.clock.now(), FIRST_EXECUTION, source.tenant, source.id, 0, source.entity_count),
         asked=asked,
     )
     user = copy_user(target, copy.id)
@@ -111,5 +109,5 @@ def _started(ports: Ports, copy: Snapshot) -> Snapshot:
     if copy.origin is None:
         raise AssertionError(f"snapshot {copy.id} was registered without an origin")
     if copy.status is SnapshotStatus.CREATING:
-        ports.workflows.start_transfer(copy.tenant, copy.id, copy.origin.transfer_id, attempt=_FIRST_EXECUTION)
+        ports.workflows.start_transfer(copy.tenant, copy.id, copy.origin.transfer_id, attempt=FIRST_EXECUTION)
     return copy

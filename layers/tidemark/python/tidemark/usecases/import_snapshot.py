@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from tidemark.domain.asked import Asked
 from tidemark.domain.snapshot import Failure, Origin, Snapshot, SnapshotStatus, Trigger
@@ -19,13 +19,12 @@ from tidemark.errors import (
     TransferEnded,
 )
 from tidemark.ports import Ports, UploadedPart
+from tidemark.usecases.contention import FIRST_EXECUTION
 from tidemark.usecases.copy_snapshot import register
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.records import amend_snapshot
 from tidemark.usecases.repeats import transfer_asked_for
 from tidemark.usecases.transfer_phases.lifecycle import fail
-
-_FIRST_EXECUTION: Final = 1
 
 
 class ImportWanted(NamedTuple):
@@ -147,11 +146,11 @@ def start_import(ports: Ports, tenant: Tenant, identity: str) -> Snapshot:
         origin = _open(record).origin
         if origin is None or origin.attempt:
             return record
-        return replace(record, origin=replace(origin, attempt=_FIRST_EXECUTION, started_at=ports.clock.now()))
+        return replace(record, origin=replace(origin, attempt=FIRST_EXECUTION, started_at=ports.clock.now()))
 
     snapshot = amend_snapshot(ports.catalog, tenant, identity, begin)
-    if snapshot.origin is not None and snapshot.origin.attempt == _FIRST_EXECUTION:
-        ports.workflows.start_transfer(tenant, snapshot.id, snapshot.origin.transfer_id, attempt=_FIRST_EXECUTION)
+    if snapshot.origin is not None and snapshot.origin.attempt == FIRST_EXECUTION:
+        ports.workflows.start_transfer(tenant, snapshot.id, snapshot.origin.transfer_id, attempt=FIRST_EXECUTION)
     return snapshot
 
 
@@ -172,22 +171,16 @@ def _plan(ports: Ports, snapshot: Snapshot) -> ImportPlan:
 
 def _whole_parts(ports: Ports, snapshot: Snapshot, number: int, file: ImportFile) -> frozenset[int]:
     """The parts of a file that have arrived as they must be. Raises ImportIncomplete."""
-    key = plans.file_key(snapshot.tenant, snapshot.capture_id, number)
-    try:
-        found = ports.links.uploaded(key, file.upload_id)
-    except ObjectNotFound:
-        _check_uploaded(ports, key, file)
+    found = _parts_there(ports, snapshot, number, file)
+    if found is None:
         return frozenset(range(1, file.parts + 1))
     return frozenset(part.number for part in found if part.size_bytes == file.bytes_of(part.number))
 
 
 def _arrived(ports: Ports, snapshot: Snapshot, number: int, file: ImportFile) -> list[UploadedPart] | None:
     """The parts of a file, all of them; None when the upload is completed. Raises ImportIncomplete."""
-    key = plans.file_key(snapshot.tenant, snapshot.capture_id, number)
-    try:
-        parts = ports.links.uploaded(key, file.upload_id)
-    except ObjectNotFound:
-        _check_uploaded(ports, key, file)
+    parts = _parts_there(ports, snapshot, number, file)
+    if parts is None:
         return None
     sizes = {part.number: part.size_bytes for part in parts}
     for part in range(1, file.parts + 1):
@@ -200,6 +193,16 @@ def _arrived(ports: Ports, snapshot: Snapshot, number: int, file: ImportFile) ->
     if len(sizes) != file.parts:
         raise ImportIncomplete(f"file {file.name!r} has {len(sizes)} parts instead of {file.parts}; begin it again")
     return parts
+
+
+def _parts_there(ports: Ports, snapshot: Snapshot, number: int, file: ImportFile) -> list[UploadedPart] | None:
+    """The parts of a file that the store has; None when its upload is completed. Raises ImportIncomplete."""
+    key = plans.file_key(snapshot.tenant, snapshot.capture_id, number)
+    try:
+        return ports.links.uploaded(key, file.upload_id)
+    except ObjectNotFound:
+        _check_uploaded(ports, key, file)
+        return None
 
 
 def _check_uploaded(ports: Ports, key: str, file: ImportFile) -> None:

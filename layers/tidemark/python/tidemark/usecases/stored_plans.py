@@ -52,7 +52,7 @@ def note_shard(ports: Ports, plan_id: str, shard: int, counted: Counted) -> None
 def noted_shard(ports: Ports, plan_id: str, shard: int) -> Counted | None:
     """What was counted of a shard, if it was."""
     try:
-        return msgspec.json.decode(ports.payloads.get(_key(plan_id, f"{_SHARD}{shard:03}")), type=Counted)
+        return _get(ports, plan_id, f"{_SHARD}{shard:03}", Counted)
     except ObjectNotFound:
         return None
 
@@ -79,20 +79,19 @@ def fail(ports: Ports, plan_id: str, failure: Failure) -> None:
 def find(ports: Ports, plan_id: str) -> RestorePlan | UnderWay | None:
     """The plan, or how far its dry run is; None where an execution was never asked for it and it is not ready."""
     try:
-        return msgspec.json.decode(ports.payloads.get(_key(plan_id, _READY)), type=RestorePlan)
+        return _get(ports, plan_id, _READY, RestorePlan)
     except ObjectNotFound:
         prefix = _key(plan_id, "").removesuffix(".json")
         names = {one.key.removeprefix(prefix).removesuffix(".json") for one in ports.payloads.list(prefix)}
     if _READY in names:
         # It became so between the two.
-        return msgspec.json.decode(ports.payloads.get(_key(plan_id, _READY)), type=RestorePlan)
+        return _get(ports, plan_id, _READY, RestorePlan)
     if _ASKED not in names:
         return None
-    failure = ports.payloads.get(_key(plan_id, _FAILED)) if _FAILED in names else None
     return UnderWay(
-        dry_run=msgspec.json.decode(ports.payloads.get(_key(plan_id, _ASKED)), type=DryRun),
+        dry_run=_get(ports, plan_id, _ASKED, DryRun),
         counted=sum(name.startswith(_SHARD) for name in names),
-        failure=None if failure is None else msgspec.json.decode(failure, type=Failure),
+        failure=_get(ports, plan_id, _FAILED, Failure) if _FAILED in names else None,
     )
 
 
@@ -121,6 +120,10 @@ def read_plan(ports: Ports, tenant: Tenant, plan_id: str) -> RestorePlan:
     if found.failure is not None:
         raise PlanNotReady(f"plan {plan_id} could not be made; ask for another dry run")
     raise PlanNotReady(f"plan {plan_id} is still being made; wait until it is planned")
+
+
+def _get[T](ports: Ports, plan_id: str, name: str, kind: type[T]) -> T:
+    return msgspec.json.decode(ports.payloads.get(_key(plan_id, name)), type=kind)
 
 
 def _put(ports: Ports, plan_id: str, name: str, body: bytes) -> None:

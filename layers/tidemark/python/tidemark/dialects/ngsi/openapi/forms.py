@@ -136,7 +136,6 @@ ROOM: Final[dict[str, Any]] = {
     "type": "Room",
     "temperature": {"type": "Number", "value": 23, "metadata": {}},
 }
-ROOM_VALUES: Final[dict[str, Any]] = {"id": "Room1", "type": "Room", "temperature": 23}
 
 
 def array_of(schema: Schema) -> Schema:

@@ -39,7 +39,6 @@ IDENTIFIERS: Final = text(
 )
 PATTERN: Final = text(minLength=1, maxLength=MAX_PATTERN_CHARS, format="re2")
 QUERY: Final = text(minLength=1, maxLength=MAX_QUERY_CHARS, format="ngsi-query")
-NAMES: Final = text(minLength=1)
 MOMENT: Final = text(f"({INSTANT_PATTERN})")
 
 PATH: Final = text(_PATH)
