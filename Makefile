@@ -8,6 +8,7 @@ MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3.13
 PORT ?= 3000
+WORKERS ?= auto
 ARGS ?=
 ENTITIES ?= 300000
 MEMORY_ENTITIES ?=
@@ -83,8 +84,8 @@ sam-api: $(DEV_STAMP) $(SAM_STAMP) ## Serve the same stack through SAM CLI's own
 	@PORT=$(PORT) exec $(BIN)/python -m tests.local.sam_api $(ARGS)
 
 .PHONY: test
-test: $(DEV_STAMP) $(SAM_STAMP) $(NGSI_STAMP) ## Run all tests (ARGS="-k name" for some)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(DEV_STAMP) $(SAM_STAMP) $(NGSI_STAMP) ## Run all tests, in a process a core (ARGS="-k name" for some, WORKERS=0 for one process)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile $(ARGS)
 
 .PHONY: bench
 bench: $(DEV_STAMP) ## Measure speed, memory, bytes and requests beside other tools (ENTITIES=... MEMORY_ENTITIES=... DAILY_ENTITIES=...); takes ten minutes
