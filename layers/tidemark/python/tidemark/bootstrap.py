@@ -14,7 +14,7 @@ from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows
 from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
 from tidemark.domain.live import Layout
 from tidemark.domain.selection import Selection
-from tidemark.ports import Ports, Repeats
+from tidemark.ports import Announcements, Ports, Repeats, Untold
 from tidemark.settings import Settings, initialising
 
 _in_use: Final[list[Ports]] = []
@@ -86,6 +86,7 @@ def _wired(chosen: Settings) -> Ports:
         repeats=cast("Repeats", _OnFirstUse(lambda: _repeats(dynamodb, chosen.catalog_table))),
         layout=Layout(shards=chosen.shards, gates=chosen.gates),
         select=_compiled,
+        announcements=_announcements(chosen.event_bus) if chosen.event_bus else Untold(),
     )
 
 
@@ -93,6 +94,14 @@ def _compiled(text: str) -> Selection:
     from tidemark.dialects.ngsi import restore_filter  # noqa: PLC0415 - few workers meet a filter, and it takes time to load
 
     return restore_filter.compiled(text)
+
+
+def _announcements(bus: str) -> Announcements:
+    # One function alone tells anything.
+    from tidemark.adapters.eventbridge_events import EventBridgeEvents  # noqa: PLC0415
+    from tidemark.dialects.announcements import detail  # noqa: PLC0415
+
+    return EventBridgeEvents(clients.events(), bus, detail, clock=SystemClock(), entropy=SystemEntropy())
 
 
 def _repeats(client: Any, table: str) -> Repeats:  # noqa: ANN401 - a client of DynamoDB, made on first use

@@ -30,6 +30,7 @@ _INLINE_BUDGET: Final = "TIDEMARK_INLINE_BUDGET_S"
 _SCRUB_DAYS: Final = "TIDEMARK_SCRUB_DAYS"
 _RECYCLE_BIN_DAYS: Final = "TIDEMARK_RECYCLE_BIN_DAYS"
 _OBJECT_LOCK: Final = "TIDEMARK_OBJECT_LOCK"
+_EVENT_BUS: Final = "TIDEMARK_EVENT_BUS"
 
 
 class ObservedAs(NamedTuple):
@@ -50,7 +51,8 @@ class Settings:
     `shards` (a power of two) and `gates` are given to tenants when they first write; `inline_budget_s` is how long a
     request captures, verifies or makes a dry run before it hands over to a state machine; within `scrub_days` every
     stored pack is read back once; for `recycle_bin_days` a deleted snapshot can be brought back. `object_lock`: the
-    bucket has it, so legal holds are put on objects too.
+    bucket has it, so legal holds are put on objects too. `event_bus` is where others are told what happened; empty for
+    functions that tell nothing.
     """
 
     catalog_table: str
@@ -66,6 +68,7 @@ class Settings:
     scrub_days: int
     recycle_bin_days: int
     object_lock: bool
+    event_bus: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -87,6 +90,7 @@ class Settings:
             scrub_days=int(_number(environment, _SCRUB_DAYS, 30, largest=366)),
             recycle_bin_days=int(_number(environment, _RECYCLE_BIN_DAYS, 7, largest=3650)),
             object_lock=environment.get(_OBJECT_LOCK) == "enabled",
+            event_bus=environment.get(_EVENT_BUS, ""),
         )
 
     @classmethod
