@@ -3,24 +3,23 @@
 import threading
 from collections.abc import Callable, Sequence
 
-from tidemark.domain.announcements import Announcement
-from tidemark.ports import NotTaken
+from tidemark.ports import Event, NotTaken
 
 
 class MemoryAnnouncements:
-    """`told` lists what was put on it, in order. `refuse` gives for an announcement the code for which it isn't taken,
+    """`told` lists what was put on it, in order. `refuse` gives for an event the code for which it isn't taken,
     or nothing.
     """
 
     def __init__(self) -> None:
-        self.told: list[Announcement] = []
-        self.refuse: Callable[[Announcement], str] = lambda _: ""
+        self.told: list[Event] = []
+        self.refuse: Callable[[Event], str] = lambda _: ""
         self._lock = threading.Lock()
 
-    def put(self, announcements: Sequence[Announcement]) -> list[NotTaken]:
+    def put(self, events: Sequence[Event]) -> list[NotTaken]:
         refused: list[NotTaken] = []
         with self._lock:
-            for one in announcements:
+            for one in events:
                 reason = self.refuse(one)
                 if reason:
                     refused.append(NotTaken(one, reason))

@@ -18,7 +18,15 @@ from typing import Any, Self
 from moto import mock_aws
 
 from tests.endpoints import credentials
-from tests.local import moto_dynamodb, moto_lambda, moto_s3, moto_stepfunctions, resources_compute, resources_stores
+from tests.local import (
+    moto_dynamodb,
+    moto_lambda,
+    moto_s3,
+    moto_stepfunctions,
+    resources_compute,
+    resources_events,
+    resources_stores,
+)
 from tests.local.aws import REGION, Aws, region_in_environment
 from tests.local.aws_server import EXECUTE_STATE_MACHINES, AwsServer
 from tests.local.deployer import Deployer, Deployment
@@ -30,13 +38,20 @@ from tests.local.inprocess import InProcess
 from tests.local.logs import LogStore
 from tests.local.moto_distributed_map import MapFailure, map_failures
 from tests.local.rest_api import INTEGRATION_TIMEOUT_S, RestApi
+from tests.local.streams import Streams
 from tests.local.template import load_template
 from tests.local.workers import WorkerPool
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 STACK_NAME = "tidemark"
 _POLL_INTERVAL_S = 0.02
-_NEEDED = (moto_dynamodb, moto_s3, resources_compute, resources_stores)  # imported for what they register
+_NEEDED = (
+    moto_dynamodb,
+    moto_s3,
+    resources_compute,
+    resources_events,
+    resources_stores,
+)  # imported for what they register
 _running = threading.Lock()
 
 
@@ -71,6 +86,7 @@ class LocalStack:
         self.deployment: Deployment
         self.functions: Functions
         self.api: RestApi
+        self.streams: Streams
         self.url = ""
         """Where the REST API is served; empty in process."""
 
@@ -294,6 +310,8 @@ class LocalStack:
         self._cleanup.callback(self.functions.close)
         self._cleanup.callback(moto_stepfunctions.stop_all)
         moto_lambda.use(self.functions)
+        self.streams = Streams(self.deployment.streams, self.functions, self.aws)
+        self._cleanup.callback(self.streams.close)
         specs = list(self.deployment.apis.values())
         if len(specs) != 1:
             raise ValueError(f"the local stack serves one REST API, the template has {len(specs)}")

@@ -99,11 +99,9 @@ def _compiled(text: str) -> Selection:
 
 
 def _announcements(bus: str) -> Announcements:
-    # One function alone tells anything.
-    from tidemark.adapters.eventbridge_events import EventBridgeEvents  # noqa: PLC0415
-    from tidemark.dialects.announcements import detail  # noqa: PLC0415
+    from tidemark.adapters.eventbridge_events import EventBridgeEvents  # noqa: PLC0415 - one function alone tells anything
 
-    return EventBridgeEvents(clients.events(), bus, detail, clock=SystemClock(), entropy=SystemEntropy())
+    return EventBridgeEvents(clients.events(), bus, clock=SystemClock(), entropy=SystemEntropy())
 
 
 def _schedules(chosen: Settings) -> Schedules:

@@ -60,7 +60,7 @@ class Settings:
     request captures, verifies or makes a dry run before it hands over to a state machine; within `scrub_days` every
     stored pack is read back once; for `recycle_bin_days` a deleted snapshot can be brought back. `object_lock`: the
     bucket has it, so legal holds are put on objects too. A tenant may have `schedules_per_tenant`. Functions that set
-    none lack the names of what delivers schedules: theirs are empty. `event_bus` is where others are told what happened;
+    none lack the names of what delivers schedules: theirs are empty. On the `event_bus` others are told what happened;
     empty for functions that tell nothing.
     """
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from aws_lambda_powertools.metrics import MetricUnit
 
 from tidemark.adapters.dynamo_stream import changes
+from tidemark.dialects.announcements import detail
 from tidemark.domain.announcements import Announcement, Kind, omission
 from tidemark.domain.restore import Restore
 from tidemark.domain.schedule import RunStatus, Schedule
@@ -56,7 +57,7 @@ def announce_batch(ports: Ports, event: Event) -> dict[str, Any]:
     """
     found = changes(event)
     report_damage(found.damage)
-    said = announce(ports, found.transitions)
+    said = announce(ports, found.transitions, detail)
     for told in said.told:
         measure(metrics_of(told), **_properties(told))
         logger().info(f"announced: {told.kind}", extra=_properties(told))

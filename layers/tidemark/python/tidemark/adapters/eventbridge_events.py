@@ -1,18 +1,16 @@
-"""Announcements on a bus of EventBridge.
+"""Announcements as events on a bus of EventBridge.
 
 Sizes and errors: https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html and
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from tidemark.adapters.aws_errors import THROTTLING, named
 from tidemark.adapters.backoff import Backoff
-from tidemark.domain.announcements import Announcement
 from tidemark.errors import Throttled
-from tidemark.ports import Clock, Entropy
-from tidemark.ports.announcements import NotTaken
+from tidemark.ports import Clock, Entropy, Event, NotTaken
 
 if TYPE_CHECKING:
     from mypy_boto3_events.client import EventBridgeClient
@@ -27,50 +25,38 @@ _BUDGET_S: Final = 5.0
 # The bus may take these a moment later. Every other code tells of a fault in the entry or in the stack.
 _PASSING: Final = THROTTLING | {"InternalException", "InternalFailure", "ServiceUnavailable"}
 
-type _Entry = tuple[Announcement, "PutEventsRequestEntryTypeDef"]
+type _Entry = tuple[Event, "PutEventsRequestEntryTypeDef"]
 
 
 class EventBridgeEvents:
-    """See `tidemark.ports.Announcements`. `render` makes the detail of an event, which is JSON.
+    """See `tidemark.ports.Announcements`. Safe to share between threads, as its client is."""
 
-    Safe to share between threads, as its client is.
-    """
-
-    def __init__(
-        self,
-        client: "EventBridgeClient",
-        bus: str,
-        render: Callable[[Announcement], str],
-        *,
-        clock: Clock,
-        entropy: Entropy,
-    ) -> None:
+    def __init__(self, client: "EventBridgeClient", bus: str, *, clock: Clock, entropy: Entropy) -> None:
         self._client = client
         self._bus = bus
-        self._render = render
         self._clock = clock
         self._entropy = entropy
 
-    def put(self, announcements: Sequence[Announcement]) -> list[NotTaken]:
+    def put(self, events: Sequence[Event]) -> list[NotTaken]:
         refused: list[NotTaken] = []
-        for together in _requests([(told, self._entry(told)) for told in announcements]):
+        for together in _requests([(event, self._entry(event)) for event in events]):
             refused += self._put(together)
         return refused
 
-    def _entry(self, told: Announcement) -> "PutEventsRequestEntryTypeDef":
+    def _entry(self, event: Event) -> "PutEventsRequestEntryTypeDef":
         return {
             "EventBusName": self._bus,
             "Source": SOURCE,
-            "DetailType": told.kind.value,
-            "Detail": self._render(told),
-            "Time": told.at,
+            "DetailType": event.kind,
+            "Detail": event.detail,
+            "Time": event.at,
         }
 
     def _put(self, entries: Sequence[_Entry]) -> list[NotTaken]:
         """One request, and the entries that failed again until they are taken or time is up."""
         doing = f"putting {len(entries)} events on the bus {self._bus}"
         backoff = Backoff(self._clock, self._entropy, budget_s=_BUDGET_S)
-        order = {told.id: place for place, (told, _) in enumerate(entries)}
+        order = {event.id: place for place, (event, _) in enumerate(entries)}
         lasting: list[NotTaken] = []
         left = list(entries)
         while left:
@@ -78,16 +64,16 @@ class EventBridgeEvents:
                 answer = self._client.put_events(Entries=[entry for _, entry in left])
             codes = [found.get("ErrorCode", "") for found in answer["Entries"]]
             failed = [(one, code) for one, code in zip(left, codes, strict=True) if code]
-            lasting += [NotTaken(told, code) for (told, _), code in failed if code not in _PASSING]
+            lasting += [NotTaken(event, code) for (event, _), code in failed if code not in _PASSING]
             passing = [(one, code) for one, code in failed if code in _PASSING]
             if passing:
                 try:
                     backoff.pause(doing)
                 except Throttled:
-                    lasting += [NotTaken(told, code) for (told, _), code in passing]
+                    lasting += [NotTaken(event, code) for (event, _), code in passing]
                     break
             left = [one for one, _ in passing]
-        return sorted(lasting, key=lambda one: order[one.announcement.id])
+        return sorted(lasting, key=lambda one: order[one.event.id])
 
 
 def _requests(entries: Sequence[_Entry]) -> Iterator[list[_Entry]]:

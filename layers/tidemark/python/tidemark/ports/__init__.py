@@ -12,7 +12,7 @@ from tidemark.domain.live import Layout, Placement
 from tidemark.domain.selection import Selection
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import NotSupported
-from tidemark.ports.announcements import Announcements, NotTaken, Untold
+from tidemark.ports.announcements import Announcements, Event, NotTaken, Untold
 from tidemark.ports.catalog import Catalog, Repeats
 from tidemark.ports.entity_table import ChangedPage, EntityTable, Loaded, Page
 from tidemark.ports.payloads import Links, PayloadStore, StoredObject, UploadedPart
@@ -27,6 +27,7 @@ __all__ = [
     "Clock",
     "EntityTable",
     "Entropy",
+    "Event",
     "Links",
     "Loaded",
     "NotTaken",

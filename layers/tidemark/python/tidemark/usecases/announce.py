@@ -1,10 +1,10 @@
 """Announce on the event bus what became of snapshots, restores and backups."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tidemark.domain.announcements import Announcement, Transition, announcements
-from tidemark.ports import Ports
+from tidemark.ports import Event, Ports
 
 
 class Announced(NamedTuple):
@@ -17,17 +17,17 @@ class Announced(NamedTuple):
     reason: str = ""
 
 
-def announce(ports: Ports, transitions: Sequence[Transition]) -> Announced:
-    """Tell what the transitions mean to others, in their order.
+def announce(ports: Ports, transitions: Sequence[Transition], detail: Callable[[Announcement], str]) -> Announced:
+    """Tell what the transitions mean to others, in their order. `detail` says it as JSON.
 
     Those from the first on that was not told in full are to be delivered again, so some may be told twice, under the
     same ids. Raises what the bus does where it answers nothing at all.
     """
     due = [(transition.number, told) for transition in transitions for told in announcements(transition)]
-    refused = ports.announcements.put([told for _, told in due])
+    refused = ports.announcements.put([Event(told.id, told.kind.value, told.at, detail(told)) for _, told in due])
     if not refused:
         return Announced([told for _, told in due])
-    first = refused[0]
-    left = next(number for number, told in due if told.id == first.announcement.id)
-    before = next(index for index, (number, _) in enumerate(due) if number == left)
-    return Announced([told for _, told in due[:before]], left, f"{first.announcement.kind}: {first.reason}")
+    event, reason = refused[0]
+    left = next(number for number, told in due if told.id == event.id)
+    before = next(place for place, (number, _) in enumerate(due) if number == left)
+    return Announced([told for _, told in due[:before]], left, f"{event.kind}: {reason}")
