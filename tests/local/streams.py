@@ -135,7 +135,8 @@ def _as_lambda_has_it(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _passes(record: dict[str, Any], spec: StreamSpec) -> bool:
-    return not spec.filters or any(EventPattern.load(json.dumps(one)).matches_event(cast("Any", record)) for one in spec.filters)
+    event = cast("Any", record)
+    return not spec.filters or any(EventPattern.load(json.dumps(one)).matches_event(event) for one in spec.filters)
 
 
 def _add(shard: StreamShard, *images: Any) -> None:
