@@ -71,7 +71,7 @@ class Streams:
         assert shard is not None, f"{spec.table} has no stream, though it is to feed {spec.function}"
         written = [one.to_json() for one in shard.items[self._read[place] :]]
         self._read[place] += len(written)
-        records = [record for record in map(_as_lambda_has_it, written) if _passes(record, spec)]
+        records = [record for record in map(as_lambda_has_it, written) if _passes(record, spec)]
         for first in range(0, len(records), spec.batch_size):
             self._feed(spec, records[first : first + spec.batch_size])
         return len(records)
@@ -126,7 +126,8 @@ class Streams:
         sqs.send_message(QueueUrl=url, MessageBody=json.dumps(said))
 
 
-def _as_lambda_has_it(record: dict[str, Any]) -> dict[str, Any]:
+def as_lambda_has_it(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of moto's stream as Lambda hands it to a function."""
     change = record["dynamodb"]
     created = change["ApproximateCreationDateTime"]
     # moto's moments are UTC without saying so.
