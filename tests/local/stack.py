@@ -310,7 +310,7 @@ class LocalStack:
         self._cleanup.callback(self.functions.close)
         self._cleanup.callback(moto_stepfunctions.stop_all)
         moto_lambda.use(self.functions)
-        self.streams = Streams(self.deployment.streams, self.functions, self.aws)
+        self.streams = Streams(self.deployment.streams, self.functions.invoke, self.aws)
         self._cleanup.callback(self.streams.close)
         specs = list(self.deployment.apis.values())
         if len(specs) != 1:

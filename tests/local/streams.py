@@ -15,7 +15,7 @@ from moto.dynamodb.models.table import StreamShard
 from moto.events.models import EventPattern
 
 from tests.local.aws import ACCOUNT_ID, REGION, Aws
-from tests.local.functions import Functions
+from tests.local.functions import Invocation
 from tests.local.patching import replace
 from tests.local.spec import StreamSpec
 
@@ -26,11 +26,11 @@ _on_write: list[Callable[[], None]] = []
 
 
 class Streams:
-    """All streams that feed functions of a stack."""
+    """All streams that feed functions of a stack, which `invoke` runs by their names."""
 
-    def __init__(self, specs: Sequence[StreamSpec], functions: Functions, aws: Aws) -> None:
+    def __init__(self, specs: Sequence[StreamSpec], invoke: Callable[[str, bytes], Invocation], aws: Aws) -> None:
         self._specs = list(specs) if "dynamodb" not in aws.elsewhere else []
-        self._functions = functions
+        self._run = invoke
         self._aws = aws
         self._read = [0] * len(self._specs)
         self._feeding = threading.Lock()
@@ -97,7 +97,7 @@ class Streams:
     def _invoke(self, spec: StreamSpec, records: Sequence[dict[str, Any]]) -> int:
         """How many records, from the first on, are done with."""
         event = {"Records": [{**record, "eventSourceARN": spec.stream_arn} for record in records]}
-        invocation = self._functions.invoke(spec.function, json.dumps(event).encode())
+        invocation = self._run(spec.function, json.dumps(event).encode())
         if invocation.error is not None:
             return 0
         answer = json.loads(invocation.payload)
