@@ -1,4 +1,4 @@
-"""Streams of tables that feed functions: batches, filters, what is fed again, and that nothing goes on after the end."""
+"""Streams of tables that feed functions: batches, filters, what is fed again, and that nothing is once they are closed."""
 
 import json
 import threading
