@@ -1,17 +1,18 @@
 """The function that the catalog's stream feeds: what it tells the bus, counts, logs, and asks to be given again."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from functions.announce import handler as announce
+from tests.contract.examples import TEN_O_CLOCK, schedule
 from tests.fakes import MemoryAnnouncements
 from tests.handlers.rest import sample
 from tests.repo.sources import EVENTS
-from tests.unit.test_announced_details import SAMPLES, Left, example
-from tidemark import streams
-from tidemark.domain.announcements import Kind
+from tests.unit.test_announced_details import MISSED, SAMPLES, example
+from tidemark.domain.announcements import Announcement, Kind
 from tidemark.domain.schedule import RunStatus
 from tidemark.ports import Event, Ports
 from tidemark.streams import metrics_of
@@ -137,8 +138,7 @@ def test_each_kind_is_counted_under_its_name(kind: Kind, values: dict[str, float
 @pytest.mark.parametrize(
     ("status", "name"), [(RunStatus.MISSED, "BackupsMissed"), (RunStatus.SKIPPED, "BackupsSkipped")]
 )
-def test_slot_that_was_skipped_is_not_counted_as_missed(
-    monkeypatch: pytest.MonkeyPatch, status: RunStatus, name: str
-) -> None:
-    monkeypatch.setattr(streams, "omission", lambda _: Left(status=status))
-    assert list(metrics_of(example(Kind.BACKUP_MISSED))) == [name]
+def test_slot_that_was_skipped_is_not_counted_as_missed(status: RunStatus, name: str) -> None:
+    left_out = replace(MISSED, status=status)
+    told = Announcement(Kind.BACKUP_MISSED, schedule(last_missed=left_out), TEN_O_CLOCK)
+    assert list(metrics_of(told)) == [name]

@@ -2,8 +2,8 @@
 
 import json
 import re
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from typing import Any, Final
 
@@ -13,12 +13,11 @@ from openapi_schema_validator import OAS31Validator
 from tests.contract.examples import TEN_O_CLOCK, restore, schedule, snapshot
 from tests.repo.sources import EVENTS
 from tidemark.adapters.eventbridge_events import SOURCE
-from tidemark.dialects import announcements
 from tidemark.dialects.announcements import MAX_REASON_CHARS, detail, schema
 from tidemark.domain.announcements import Announcement, Kind, Record
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.restore import Changes, Phase, RestoreId, RestoreStatus
-from tidemark.domain.schedule import LastRun, RunStatus
+from tidemark.domain.schedule import LastRun, Missed, RunStatus
 from tidemark.domain.snapshot import (
     MAX_LABEL_VALUE_CHARS,
     MAX_LABELS,
@@ -67,13 +66,7 @@ HALF_BACK = replace(
 SLOT_AT: Final = TEN_O_CLOCK.replace(microsecond=0)
 
 
-@dataclass(frozen=True)
-class Left:
-    """A slot that was not run."""
-
-    slot_at: datetime = SLOT_AT
-    status: RunStatus = RunStatus.MISSED
-    reason: str = "nobody delivered it within an hour"
+MISSED: Final = Missed(SLOT_AT, RunStatus.MISSED, "nobody delivered it within an hour", SLOT_AT + timedelta(minutes=61))
 
 
 # The file of each kind's sample, what it tells of, and how long after ten that was committed.
@@ -137,13 +130,8 @@ SAMPLES: Final[dict[Kind, tuple[str, Record, int]]] = {
         ),
         41,
     ),
-    Kind.BACKUP_MISSED: ("announcements/backup_missed", replace(NIGHTLY, version=5), 3_660),
+    Kind.BACKUP_MISSED: ("announcements/backup_missed", replace(NIGHTLY, last_missed=MISSED, version=5), 3_660),
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_was_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(announcements, "omission", lambda _: Left())
 
 
 def example(kind: Kind) -> Announcement:
@@ -197,9 +185,9 @@ def test_schema_tells_the_kinds_apart() -> None:
     assert not described().is_valid({**wrong, "detail-type": "Snapshot Wanted"})
 
 
-def test_slot_that_was_skipped_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(announcements, "omission", lambda _: Left(status=RunStatus.SKIPPED, reason="the last one runs"))
-    told = rendered(example(Kind.BACKUP_MISSED))
+def test_slot_that_was_skipped_says_so() -> None:
+    skipped = replace(NIGHTLY, last_missed=replace(MISSED, status=RunStatus.SKIPPED, reason="the last one runs"))
+    told = rendered(Announcement(Kind.BACKUP_MISSED, skipped, TEN_O_CLOCK))
     assert (told["status"], told["error"]) == (
         "skipped",
         {"code": "BackupSkipped", "description": "the last one runs"},

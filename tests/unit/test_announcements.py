@@ -1,17 +1,17 @@
 """What is announced of a change of a record, and what is not: by the record before and after it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.contract.examples import TEN_O_CLOCK, restore, schedule, snapshot
 from tests.fakes import MemoryAnnouncements, memory_ports
-from tidemark.domain.announcements import Announcement, Kind, Record, Transition, announcements, omission
+from tidemark.domain.announcements import Announcement, Kind, Record, Transition, announcements
 from tidemark.domain.restore import Phase, Restore, RestoreStatus
-from tidemark.domain.schedule import LastRun, RunStatus, Schedule
+from tidemark.domain.schedule import LastRun, Missed, RunStatus, Schedule
 from tidemark.domain.snapshot import Failure, ManifestRef, Snapshot, SnapshotStatus, Verification
 from tidemark.ports import Event
 from tidemark.usecases.announce import announce
@@ -37,13 +37,7 @@ RAN = replace(RUNNING, last_run=LastRun(TEN_O_CLOCK, TEN_O_CLOCK, RunStatus.COMP
 BROKEN = replace(RUNNING, last_run=LastRun(TEN_O_CLOCK, TEN_O_CLOCK, RunStatus.FAILED, failure=WHY, owner="execution"))
 
 
-@dataclass(frozen=True)
-class Left:
-    """A slot that was not run."""
-
-    slot_at: datetime = TEN_O_CLOCK
-    status: RunStatus = RunStatus.MISSED
-    reason: str = "nobody delivered it"
+LEFT = Missed(TEN_O_CLOCK, RunStatus.MISSED, "nobody delivered it", TEN_O_CLOCK)
 
 
 def over(status: RestoreStatus, begun: Restore = BEGUN) -> Restore:
@@ -117,22 +111,18 @@ def test_one_change_may_mean_several_things() -> None:
     ]
 
 
-def test_slot_that_was_left_out_is_announced_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    noted: dict[int, Left] = {}
-    monkeypatch.setattr("tidemark.domain.announcements.omission", lambda one: noted.get(one.version))
-    second = replace(IDLE, version=2)
-    noted[2] = Left()
-    assert kinds(IDLE, second) == ["Backup Missed"]
-    noted[1] = Left(reason="nobody could deliver it")
-    assert kinds(IDLE, second) == []
-    noted[1] = Left(slot_at=TEN_O_CLOCK - timedelta(hours=1))
-    assert kinds(IDLE, second) == ["Backup Missed"]
-    noted[1] = Left(status=RunStatus.SKIPPED)
-    assert kinds(IDLE, second) == ["Backup Missed"]
-
-
-def test_schedule_of_which_no_slot_was_left_out_says_so() -> None:
-    assert omission(RAN) is None
+@pytest.mark.parametrize(
+    ("before", "told"),
+    [
+        (None, ["Backup Missed"]),
+        (LEFT, []),
+        (replace(LEFT, reason="nobody could deliver it"), []),
+        (replace(LEFT, slot_at=TEN_O_CLOCK - timedelta(hours=1)), ["Backup Missed"]),
+        (replace(LEFT, status=RunStatus.SKIPPED), ["Backup Missed"]),
+    ],
+)
+def test_slot_that_was_left_out_is_announced_once(before: Missed | None, told: list[str]) -> None:
+    assert kinds(replace(IDLE, last_missed=before), replace(IDLE, last_missed=LEFT)) == told
 
 
 # --- Ids

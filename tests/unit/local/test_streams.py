@@ -1,4 +1,4 @@
-"""Streams of tables that feed functions: batches, filters, what is fed again, and that nothing is once they are closed."""
+"""Streams of tables that feed functions: batches, filters, what is fed again, and that none is fed after the end."""
 
 import json
 import threading

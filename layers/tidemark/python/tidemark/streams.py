@@ -12,7 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from tidemark.adapters.dynamo_stream import changes
 from tidemark.dialects.announcements import detail
-from tidemark.domain.announcements import Announcement, Kind, omission
+from tidemark.domain.announcements import Announcement, Kind
 from tidemark.domain.restore import Restore
 from tidemark.domain.schedule import RunStatus, Schedule
 from tidemark.domain.snapshot import Snapshot
@@ -87,8 +87,8 @@ def metrics_of(told: Announcement) -> dict[str, tuple[float, MetricUnit]]:
 
 def _counted(told: Announcement) -> str:
     """A slot that the overlap policy skipped is no fault, so no alarm may hear of it."""
-    left_out = omission(told.record) if isinstance(told.record, Schedule) else None
-    if told.kind is Kind.BACKUP_MISSED and left_out is not None and left_out.status is RunStatus.SKIPPED:
+    missed = told.record.last_missed if isinstance(told.record, Schedule) else None
+    if told.kind is Kind.BACKUP_MISSED and missed is not None and missed.status is RunStatus.SKIPPED:
         return _SKIPPED
     return _COUNTED[told.kind]
 

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tidemark.dialects.wire import or_unset
-from tidemark.domain.announcements import Announcement, Kind, Record, omission
+from tidemark.domain.announcements import Announcement, Kind, Record
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.restore import Mode, Restore, RestoreStatus
 from tidemark.domain.schedule import LastRun, RunStatus, Schedule
@@ -229,7 +229,7 @@ def _restore(record: Restore, common: dict[str, Any]) -> RestoreDetail:
 
 
 def _backup(kind: Kind, record: Schedule, common: dict[str, Any]) -> BackupDetail:
-    about = record.last_run if kind is Kind.BACKUP_FAILED else omission(record)
+    about = record.last_run if kind is Kind.BACKUP_FAILED else record.last_missed
     if about is None:
         raise AssertionError("a backup is announced of a schedule that has a slot to tell of")
     if isinstance(about, LastRun):

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 from tidemark.domain.restore import Phase, Restore, RestoreStatus
-from tidemark.domain.schedule import LastRun, RunStatus, Schedule
+from tidemark.domain.schedule import LastRun, Missed, RunStatus, Schedule
 from tidemark.domain.snapshot import Snapshot, SnapshotStatus
 
 type Record = Snapshot | Restore | Schedule
@@ -35,17 +35,6 @@ class Kind(StrEnum):
     RESTORE_ROLLED_BACK = "Restore RolledBack"
     BACKUP_FAILED = "Backup Failed"
     BACKUP_MISSED = "Backup Missed"
-
-
-class Omission(Protocol):
-    """Which slot of a schedule was not run, and why: `RunStatus.SKIPPED` by the overlap policy, or `MISSED`."""
-
-    @property
-    def slot_at(self) -> datetime: ...
-    @property
-    def status(self) -> RunStatus: ...
-    @property
-    def reason(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +82,6 @@ def announcements(transition: Transition) -> list[Announcement]:
     return [Announcement(kind, after, transition.at) for kind in kinds]
 
 
-def omission(schedule: Schedule) -> Omission | None:
-    """The last slot of the schedule that was not run, if there was one."""
-    found: Omission | None = getattr(schedule, "last_missed", None)
-    return found
-
-
 def _of_snapshot(before: Snapshot | None, after: Snapshot) -> Iterator[Kind]:
     """One that comes back out of the recycle bin is neither completed nor failed anew, and one whose time there is over
     was told to be deleted before.
@@ -137,11 +120,11 @@ def _of_schedule(before: Schedule | None, after: Schedule) -> Iterator[Kind]:
         and _slot(last) != _slot(before.last_run if before else None)
     ):
         yield Kind.BACKUP_FAILED
-    left_out = omission(after)
-    if left_out is not None and _slot(left_out) != _slot(omission(before) if before else None):
+    missed = after.last_missed
+    if missed is not None and _slot(missed) != _slot(before.last_missed if before else None):
         yield Kind.BACKUP_MISSED
 
 
-def _slot(of: LastRun | Omission | None) -> tuple[datetime, RunStatus] | None:
+def _slot(of: LastRun | Missed | None) -> tuple[datetime, RunStatus] | None:
     """Which slot it is about, and what became of that: the rest may be noted later."""
     return None if of is None else (of.slot_at, of.status)
