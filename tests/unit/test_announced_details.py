@@ -37,12 +37,14 @@ DAMAGE: Final = Failure("PackCorrupt", "smartcity/packs/0f3a/3-0.pack has the wr
 # EventBridge's bound of a whole request, of which an event has to leave room for others.
 MOST_BYTES: Final = 200 * 1024
 
+SLOT_AT: Final = TEN_O_CLOCK.replace(microsecond=0)
 NIGHTLY = schedule(1, tenant=CITY, version=4)
 BEGUN = snapshot(
     tenant=CITY,
     trigger=Trigger.SCHEDULED,
     interval=IntervalType.DAILY,
     schedule_id=NIGHTLY.id,
+    slot_at=SLOT_AT,
     labels={"env": "prod", "release": "2.1.0"},
     description="written by somebody",
 )
@@ -61,9 +63,6 @@ BACK = restore(300, tenant=CITY, version=1)
 HALF_BACK = replace(
     BACK.entering(Phase.PRESERVE, TEN_O_CLOCK), safety_snapshot_id=SnapshotId("snapshot_2026-01-15T10-05-20Z")
 )
-
-
-SLOT_AT: Final = TEN_O_CLOCK.replace(microsecond=0)
 
 
 MISSED: Final = Missed(SLOT_AT, RunStatus.MISSED, "nobody delivered it within an hour", SLOT_AT + timedelta(minutes=61))

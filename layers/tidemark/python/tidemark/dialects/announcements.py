@@ -56,6 +56,7 @@ class SnapshotDetail(Detail, frozen=True, kw_only=True):
     trigger: Trigger
     interval: IntervalType
     schedule_id: str | UnsetType = UNSET
+    slot_at: Moment | UnsetType = UNSET
     restore_id: str | UnsetType = UNSET
     labels: dict[str, str] | UnsetType = UNSET
     created_at: Moment
@@ -183,6 +184,7 @@ def _snapshot(record: Snapshot, common: dict[str, Any]) -> SnapshotDetail:
         trigger=record.trigger,
         interval=record.interval,
         schedule_id=or_unset(record.schedule_id),
+        slot_at=_maybe(record.slot_at),
         restore_id=or_unset(record.restore_id),
         labels=dict(sorted(record.labels.items())) or UNSET,
         created_at=_moment(record.created_at),
