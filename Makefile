@@ -123,6 +123,10 @@ contracts: $(DEV_STAMP) ## Check which part may import which
 openapi: $(DEV_STAMP) ## Write the API's description anew from the routes' entries and models
 	PYTHONPATH=layers/tidemark/python $(BIN)/python -m tidemark.dialects.ngsi.openapi functions/ngsi/describe_api/openapi.json
 
+.PHONY: announcements
+announcements: $(DEV_STAMP) ## Write the schema of the announced events anew from their models
+	PYTHONPATH=layers/tidemark/python $(BIN)/python -m tidemark.dialects.announcements events/announcements/schema.json
+
 # --- Deployment -------------------------------------------------------------------------------------------------------
 
 .PHONY: validate

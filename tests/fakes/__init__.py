@@ -1,5 +1,6 @@
 """The ports in memory. They pass the same contract tests as the adapters, so what holds on them holds on AWS."""
 
+from tests.fakes.announcements import MemoryAnnouncements
 from tests.fakes.catalog import MemoryCatalog
 from tests.fakes.entity_table import MemoryEntityTable
 from tests.fakes.links import MemoryLinks
@@ -13,6 +14,7 @@ from tidemark.ports import Ports
 
 __all__ = [
     "ManualClock",
+    "MemoryAnnouncements",
     "MemoryCatalog",
     "MemoryEntityTable",
     "MemoryLinks",
@@ -40,6 +42,7 @@ def memory_ports(seed: int = 0) -> Ports:
         entropy=SeededEntropy(seed),
         parallel=Serial(),
         schedules=MemorySchedules(),
+        announcements=MemoryAnnouncements(),
         select=restore_filter.compiled,
         repeats=MemoryRepeats(clock),
     )

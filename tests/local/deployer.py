@@ -16,7 +16,7 @@ import botocore.model
 
 from tests.local.aws import ACCOUNT_ID, PARTITION, REGION, Aws
 from tests.local.intrinsics import Resolver
-from tests.local.spec import ApiSpec, FunctionSpec
+from tests.local.spec import ApiSpec, FunctionSpec, StreamSpec
 from tests.local.template import Template
 
 _NOTHING = object()
@@ -69,6 +69,7 @@ class Deployment:
     outputs: dict[str, str] = field(default_factory=dict)
     functions: dict[str, FunctionSpec] = field(default_factory=dict)
     apis: dict[str, ApiSpec] = field(default_factory=dict)
+    streams: list[StreamSpec] = field(default_factory=list)
     recorded: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Properties of the resources that nothing local acts on, by logical id."""
     tables: list[str] = field(default_factory=list)

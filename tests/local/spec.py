@@ -1,6 +1,6 @@
 """What the deployer tells the servers of functions and of the REST API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,3 +37,20 @@ class ApiSpec:
     stage: str
     stage_settings: Mapping[str, Any] = field(default_factory=dict)
     """Throttling, logging and tracing: kept, without local effect."""
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """A stream of a table that feeds a function."""
+
+    stream_arn: str
+    table: str
+    function: str
+    batch_size: int
+    filters: Sequence[Mapping[str, Any]]
+    """Patterns of EventBridge, of which a record must fit one; without any, all are fed."""
+    reports_failures: bool
+    bisects: bool
+    retries: int
+    """How often a batch is tried again; -1: for as long as the stream holds it."""
+    dead_letters_arn: str | None

@@ -25,6 +25,7 @@ from tests.local import (
     moto_s3,
     moto_stepfunctions,
     resources_compute,
+    resources_events,
     resources_stores,
 )
 from tests.local.aws import REGION, Aws, region_in_environment
@@ -38,6 +39,7 @@ from tests.local.inprocess import InProcess
 from tests.local.logs import LogStore
 from tests.local.moto_distributed_map import MapFailure, map_failures
 from tests.local.rest_api import INTEGRATION_TIMEOUT_S, RestApi
+from tests.local.streams import Streams
 from tests.local.template import load_template
 from tests.local.workers import WorkerPool
 
@@ -45,7 +47,7 @@ TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 STACK_NAME = "tidemark"
 _POLL_INTERVAL_S = 0.02
 # Imported for what they register or patch.
-_NEEDED = (moto_dynamodb, moto_nested_executions, moto_s3, resources_compute, resources_stores)
+_NEEDED = (moto_dynamodb, moto_nested_executions, moto_s3, resources_compute, resources_events, resources_stores)
 _running = threading.Lock()
 
 
@@ -80,6 +82,7 @@ class LocalStack:
         self.deployment: Deployment
         self.functions: Functions
         self.api: RestApi
+        self.streams: Streams
         self.url = ""
         """Where the REST API is served; empty in process."""
 
@@ -303,6 +306,8 @@ class LocalStack:
         self._cleanup.callback(self.functions.close)
         self._cleanup.callback(moto_stepfunctions.stop_all)
         moto_lambda.use(self.functions)
+        self.streams = Streams(self.deployment.streams, self.functions.invoke, self.aws)
+        self._cleanup.callback(self.streams.close)
         specs = list(self.deployment.apis.values())
         if len(specs) != 1:
             raise ValueError(f"the local stack serves one REST API, the template has {len(specs)}")

@@ -126,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             wait_scale=options.wait_scale,
             logs=screen(),
         ) as stack:
+            stack.streams.start()
             key = seed_key(stack)
             write_environment(environment_of(stack, stack.url, key), options.env_file)
             print(_banner(stack, key, options.env_file, time.monotonic() - started), flush=True)

@@ -82,6 +82,19 @@ def noted() -> Iterator[set[Need]]:
         yield needs
 
 
+def taken_by_streams(stack: LocalStack) -> set[Need]:
+    """What Lambda itself does by the rights of the functions that streams feed."""
+    names = {spec.name: logical_id for logical_id, spec in stack.deployment.functions.items()}
+    reading = ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
+    needs: set[Need] = set()
+    for stream in stack.deployment.streams:
+        function = names[stream.function]
+        needs |= {Need(function, f"dynamodb:{action}", stream.stream_arn) for action in reading}
+        if stream.dead_letters_arn is not None:
+            needs.add(Need(function, "sqs:SendMessage", stream.dead_letters_arn))
+    return needs
+
+
 def granted(stack: LocalStack) -> dict[str, list[dict[str, Any]]]:
     """The policy statements of every function's own role."""
     iam = stack.client("iam")
@@ -126,21 +139,12 @@ def _needs(function: str, service: str, operation: str, params: dict[str, Any]) 
                 resource = f"arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{table}{f'/index/{index}' if index else ''}"
                 yield Need(function, f"dynamodb:{action}", resource, keys)
         case "s3":
-            bucket = f"arn:aws:s3:::{params['Bucket']}"
-            match operation:
-                case "ListObjectsV2":
-                    yield Need(function, "s3:ListBucket", bucket)
-                case "CopyObject":
-                    yield Need(function, "s3:GetObject", f"{bucket}/{params['CopySource']['Key']}")
-                    yield Need(function, "s3:PutObject", f"{bucket}/{params['Key']}")
-                case "ListParts":
-                    yield Need(function, "s3:ListMultipartUploadParts", f"{bucket}/{params['Key']}")
-                case "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload":
-                    yield Need(function, "s3:PutObject", f"{bucket}/{params['Key']}")
-                case "HeadObject":
-                    yield Need(function, "s3:GetObject", f"{bucket}/{params['Key']}")
-                case _:
-                    yield Need(function, f"s3:{operation}", f"{bucket}/{params['Key']}")
+            for action, place in _on_objects(operation, params):
+                yield Need(function, f"s3:{action}", f"arn:aws:s3:::{place}")
+        case "events":
+            for entry in params["Entries"]:
+                bus = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:event-bus/{entry['EventBusName']}"
+                yield Need(function, f"events:{operation}", bus)
         case "stepfunctions":
             resource = params.get("stateMachineArn") or params["executionArn"]
             yield Need(function, f"states:{operation}", resource)
@@ -151,6 +155,25 @@ def _needs(function: str, service: str, operation: str, params: dict[str, Any]) 
                 yield Need(function, "iam:PassRole", params["Target"]["RoleArn"], passed_to=f"{service}.amazonaws.com")
         case _:
             yield Need(function, f"{service}:{operation}", "*")
+
+
+def _on_objects(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(action, bucket or object) of each right. Parts of an upload take the right to put the whole."""
+    bucket = params["Bucket"]
+    match operation:
+        case "ListObjectsV2":
+            yield "ListBucket", bucket
+        case "CopyObject":
+            yield "GetObject", f"{bucket}/{params['CopySource']['Key']}"
+            yield "PutObject", f"{bucket}/{params['Key']}"
+        case "ListParts":
+            yield "ListMultipartUploadParts", f"{bucket}/{params['Key']}"
+        case "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload":
+            yield "PutObject", f"{bucket}/{params['Key']}"
+        case "HeadObject":
+            yield "GetObject", f"{bucket}/{params['Key']}"
+        case _:
+            yield operation, f"{bucket}/{params['Key']}"
 
 
 def _on_tables(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, str, str | None, frozenset[str]]]:

@@ -17,7 +17,7 @@ from tests.local.keys import headers_of, ports_of, seed_key
 from tests.local.spec import FunctionSpec
 from tests.local.stack import LocalStack
 from tests.workflow.conftest import SMALL
-from tests.workflow.rights import Need, granted, is_allowed, noted
+from tests.workflow.rights import Need, granted, is_allowed, noted, taken_by_streams
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Item, ItemKey
@@ -423,7 +423,8 @@ def needs(stack: LocalStack) -> set[Need]:
         story.recycle(first)
         story.delete(first)
         story.collect(first)
-    return found
+        stack.streams.deliver()
+    return found | taken_by_streams(stack)
 
 
 def test_every_function_may_do_what_it_does(stack: LocalStack, needs: set[Need]) -> None:

@@ -15,7 +15,7 @@ from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
 from tidemark.domain.live import Layout
 from tidemark.domain.selection import Selection
 from tidemark.errors import InvalidRequest
-from tidemark.ports import Ports, Repeats, Schedules
+from tidemark.ports import Announcements, Ports, Repeats, Schedules, Untold
 from tidemark.ports.schedules import Unwired
 from tidemark.settings import SettingInvalid, Settings, initialising
 
@@ -108,6 +108,7 @@ def _wired(chosen: Settings) -> Ports:
         layout=Layout(shards=chosen.shards, gates=chosen.gates),
         schedules=cast("Schedules", _OnFirstUse(lambda: _schedules(chosen))) if chosen.schedule_group else Unwired(),
         select=_compiled,
+        announcements=_announcements(chosen.event_bus) if chosen.event_bus else Untold(),
     )
 
 
@@ -115,6 +116,12 @@ def _compiled(text: str) -> Selection:
     from tidemark.dialects.ngsi import restore_filter  # noqa: PLC0415 - few workers meet a filter, and it takes time to load
 
     return restore_filter.compiled(text)
+
+
+def _announcements(bus: str) -> Announcements:
+    from tidemark.adapters.eventbridge_events import EventBridgeEvents  # noqa: PLC0415 - one function alone tells anything
+
+    return EventBridgeEvents(clients.events(), bus, clock=SystemClock(), entropy=SystemEntropy())
 
 
 def _schedules(chosen: Settings) -> Schedules:

@@ -38,6 +38,7 @@ _INLINE_BUDGET: Final = "TIDEMARK_INLINE_BUDGET_S"
 _SCRUB_DAYS: Final = "TIDEMARK_SCRUB_DAYS"
 _RECYCLE_BIN_DAYS: Final = "TIDEMARK_RECYCLE_BIN_DAYS"
 _OBJECT_LOCK: Final = "TIDEMARK_OBJECT_LOCK"
+_EVENT_BUS: Final = "TIDEMARK_EVENT_BUS"
 _SCHEDULES: Final = "TIDEMARK_SCHEDULES_PER_TENANT"
 _BACKUP_SCHEDULE: Final = "TIDEMARK_BACKUP_SCHEDULE"
 _BACKUP_TIMEZONE: Final = "TIDEMARK_BACKUP_TIMEZONE"
@@ -66,6 +67,7 @@ class Settings:
     bucket has it, so legal holds are put on objects too. A tenant may have `schedules_per_tenant`. Functions that set
     none lack the names of what delivers schedules: theirs are empty. `backup_schedule` is the expression of the
     schedule of all tenants, "" where there is none, and `backup_retention` its rules with what each keeps.
+    On the `event_bus` others are told what happened; "" for functions that tell nothing.
     """
 
     catalog_table: str
@@ -81,6 +83,7 @@ class Settings:
     scrub_days: int
     recycle_bin_days: int
     object_lock: bool
+    event_bus: str
     schedules_per_tenant: int
     schedule_group: str
     backup_machine_arn: str
@@ -112,6 +115,7 @@ class Settings:
             scrub_days=int(_number(environment, _SCRUB_DAYS, 30, largest=366)),
             recycle_bin_days=int(_number(environment, _RECYCLE_BIN_DAYS, 7, largest=3650)),
             object_lock=environment.get(_OBJECT_LOCK) == "enabled",
+            event_bus=environment.get(_EVENT_BUS, ""),
             schedules_per_tenant=int(_number(environment, _SCHEDULES, 10, largest=1000)),
             **delivery,
             backup_schedule=environment.get(_BACKUP_SCHEDULE, "").removeprefix("disabled"),

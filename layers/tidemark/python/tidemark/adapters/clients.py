@@ -14,6 +14,7 @@ from tidemark.adapters import dynamo_wire
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_scheduler.client import EventBridgeSchedulerClient
     from mypy_boto3_stepfunctions.client import SFNClient
@@ -69,9 +70,15 @@ def scheduler() -> "EventBridgeSchedulerClient":
     return cast("EventBridgeSchedulerClient", make("scheduler"))
 
 
+@cache
+def events() -> "EventBridgeClient":
+    """The client of EventBridge's buses."""
+    return cast("EventBridgeClient", make("events"))
+
+
 def forget() -> None:
     """Make new clients on next use: for a process whose region, credentials or endpoint have changed."""
-    for made in (dynamodb, s3, s3_links, stepfunctions, scheduler, _session):
+    for made in (dynamodb, s3, s3_links, stepfunctions, scheduler, events, _session):
         made.cache_clear()
 
 

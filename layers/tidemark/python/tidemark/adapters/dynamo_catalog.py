@@ -202,6 +202,16 @@ class DynamoCatalog:
         yield from self._rows.query(f"TENANT#{tenant}", between=(first, end), newest_first=True)
 
 
+def record_in(row: Row) -> Snapshot | Restore | Schedule | None:
+    """The record in a row of the table; None for rows of other kinds, by their place. Raises CatalogCorrupt."""
+    place = row["sk"]["S"]
+    if place.startswith(_SNAPSHOT):
+        return decoded(row, Snapshot)
+    if place.startswith(_RESTORE):
+        return decoded(row, Restore)
+    return decoded(row, Schedule) if place.startswith(_SCHEDULE) else None
+
+
 def _whole_second(moment: datetime) -> str:
     """The first whole second that is not before the moment. As a bound of keys, it sorts before all of that second."""
     return stamp(moment if moment.microsecond == 0 else moment.replace(microsecond=0) + timedelta(seconds=1))

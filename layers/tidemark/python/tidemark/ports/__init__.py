@@ -12,6 +12,7 @@ from tidemark.domain.live import Layout, Placement
 from tidemark.domain.selection import Selection
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import NotSupported
+from tidemark.ports.announcements import Announcements, Event, NotTaken, Untold
 from tidemark.ports.catalog import Catalog, Repeats
 from tidemark.ports.entity_table import ChangedPage, EntityTable, Loaded, Page
 from tidemark.ports.payloads import Links, PayloadStore, StoredObject, UploadedPart
@@ -20,13 +21,16 @@ from tidemark.ports.system import Clock, Entropy, Parallel
 from tidemark.ports.workflows import Workflows
 
 __all__ = [
+    "Announcements",
     "Catalog",
     "ChangedPage",
     "Clock",
     "EntityTable",
     "Entropy",
+    "Event",
     "Links",
     "Loaded",
+    "NotTaken",
     "Page",
     "Parallel",
     "PayloadStore",
@@ -34,6 +38,7 @@ __all__ = [
     "Repeats",
     "Schedules",
     "StoredObject",
+    "Untold",
     "UploadedPart",
     "Workflows",
 ]
@@ -63,4 +68,5 @@ class Ports:
     layout: Layout = Layout()  # noqa: RUF009 - a frozen tuple
     placements: dict[Tenant, Placement] = field(default_factory=dict)
     schedules: Schedules = field(default_factory=Unwired)
+    announcements: Announcements = field(default_factory=Untold)
     select: Callable[[str], Selection] = _no_filters

@@ -1,0 +1,43 @@
+"""The stream of the catalog's table, as Lambda hands it to a function: which record changed, from what to what.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from tidemark.adapters.dynamo_catalog import record_in
+from tidemark.domain.announcements import Transition
+from tidemark.errors import CatalogCorrupt
+
+
+class Changes(NamedTuple):
+    """The transitions in the order in which they were committed, and a sentence for each record that is damaged: what
+    became of that one can't be told.
+    """
+
+    transitions: list[Transition]
+    damage: list[str]
+
+
+def changes(event: Mapping[str, Any]) -> Changes:
+    """What a batch of the stream says about snapshots, restores and schedules. Other rows of the table say nothing.
+
+    Nor do rows that were removed. The stream must carry both images of a row.
+    """
+    found, damage = list[Transition](), list[str]()
+    for record in event["Records"]:
+        change = record["dynamodb"]
+        if "NewImage" not in change:
+            continue
+        at = datetime.fromtimestamp(float(change["ApproximateCreationDateTime"]), UTC)
+        try:
+            before, after = (
+                record_in(change[image]) if change.get(image) else None for image in ("OldImage", "NewImage")
+            )
+        except CatalogCorrupt as error:
+            damage.append(error.message)
+        else:
+            found.append(Transition(change["SequenceNumber"], at, before, after))
+    return Changes(found, damage)

@@ -1,0 +1,107 @@
+"""The entry of the function that the stream of the catalog's table feeds: batches in, metrics and what is left out.
+
+Lambda delivers a batch again from the first record on that the answer names; what lies before it counts as done.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from tidemark.adapters.dynamo_stream import changes
+from tidemark.dialects.announcements import detail
+from tidemark.domain.announcements import Announcement, Kind
+from tidemark.domain.restore import Restore
+from tidemark.domain.schedule import RunStatus, Schedule
+from tidemark.domain.snapshot import Snapshot
+from tidemark.ports import Ports
+from tidemark.telemetry import (
+    BYTES,
+    COUNT,
+    MILLISECONDS,
+    RESTORE_ID,
+    SCHEDULE_ID,
+    SNAPSHOT_ID,
+    TENANT,
+    Field,
+    logger,
+    measure,
+    report_damage,
+)
+from tidemark.usecases.announce import announce
+
+type Event = Mapping[str, Any]
+
+_COUNTED: Final = {
+    Kind.SNAPSHOT_COMPLETED: "SnapshotsCompleted",
+    Kind.SNAPSHOT_FAILED: "SnapshotsFailed",
+    Kind.SNAPSHOT_DELETED: "SnapshotsDeleted",
+    Kind.VERIFICATION_FAILED: "VerificationsFailed",
+    Kind.RESTORE_STARTED: "RestoresStarted",
+    Kind.RESTORE_CUT_OVER: "RestoresCutOver",
+    Kind.RESTORE_COMPLETED: "RestoresCompleted",
+    Kind.RESTORE_ROLLED_BACK: "RestoresRolledBack",
+    Kind.BACKUP_FAILED: "BackupsFailed",
+    Kind.BACKUP_MISSED: "BackupsMissed",
+}
+_SKIPPED: Final = "BackupsSkipped"
+
+
+def announce_batch(ports: Ports, event: Event) -> dict[str, Any]:
+    """Announce what a batch of the stream says; the answer names the record from which on it is to be delivered again.
+
+    A damaged record is reported and passed over: no repeat would make it whole. Raises what the event bus does where it
+    answers nothing: then the whole batch is delivered again.
+    """
+    found = changes(event)
+    report_damage(found.damage)
+    said = announce(ports, found.transitions, detail)
+    for told in said.told:
+        measure(metrics_of(told), **_properties(told))
+        logger().info(f"announced: {told.kind}", extra=_properties(told))
+    if said.left is None:
+        return {"batchItemFailures": []}
+    logger().error(f"the event bus does not take everything ({said.reason}); it will be told again")
+    return {"batchItemFailures": [{"itemIdentifier": said.left}]}
+
+
+def metrics_of(told: Announcement) -> dict[str, tuple[float, MetricUnit]]:
+    """The metrics that an announcement is counted in. One that is told again is counted again."""
+    values: dict[str, tuple[float, MetricUnit]] = {_counted(told): (1, COUNT)}
+    match told.kind, told.record:
+        case Kind.SNAPSHOT_COMPLETED, Snapshot() as snapshot:
+            began_at = snapshot.origin.started_at if snapshot.origin else snapshot.created_at
+            values["SnapshotDuration"] = (_milliseconds(told, snapshot.completed_at, began_at), MILLISECONDS)
+            values["SnapshotEntities"] = (snapshot.entity_count, COUNT)
+            values["SnapshotBytes"] = (snapshot.stored_bytes, BYTES)
+            values["SnapshotNewBytes"] = (snapshot.new_bytes, BYTES)
+        case Kind.RESTORE_COMPLETED, Restore() as restore:
+            values["RestoreDuration"] = (_milliseconds(told, restore.finished_at, restore.created_at), MILLISECONDS)
+            values["RestoreEntities"] = (restore.total, COUNT)
+        case _:
+            pass
+    return values
+
+
+def _counted(told: Announcement) -> str:
+    """A slot that the overlap policy skipped is no fault, so no alarm may hear of it."""
+    missed = told.record.last_missed if isinstance(told.record, Schedule) else None
+    if told.kind is Kind.BACKUP_MISSED and missed is not None and missed.status is RunStatus.SKIPPED:
+        return _SKIPPED
+    return _COUNTED[told.kind]
+
+
+def _milliseconds(told: Announcement, ended_at: datetime | None, began_at: datetime) -> float:
+    return round(((ended_at or told.at) - began_at).total_seconds() * 1000)
+
+
+def _properties(told: Announcement) -> dict[str, Field]:
+    match told.record:
+        case Snapshot(id=name):
+            return {TENANT: told.record.tenant, SNAPSHOT_ID: name}
+        case Restore(id=name, snapshot_id=of):
+            return {TENANT: told.record.tenant, RESTORE_ID: name, SNAPSHOT_ID: of}
+        case Schedule(id=name):
+            return {TENANT: told.record.tenant, SCHEDULE_ID: name}

@@ -1,0 +1,144 @@
+"""The function that the catalog's stream feeds: what it tells the bus, counts, logs, and asks to be given again."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from functions.announce import handler as announce
+from tests.contract.examples import TEN_O_CLOCK, schedule
+from tests.fakes import MemoryAnnouncements
+from tests.handlers.rest import sample
+from tests.repo.sources import EVENTS
+from tests.unit.test_announced_details import MISSED, SAMPLES, example
+from tidemark.domain.announcements import Announcement, Kind
+from tidemark.domain.schedule import RunStatus
+from tidemark.ports import Event, Ports
+from tidemark.streams import metrics_of
+
+
+@pytest.fixture
+def bus(ports: Ports) -> MemoryAnnouncements:
+    assert isinstance(ports.announcements, MemoryAnnouncements)
+    return ports.announcements
+
+
+def batch() -> dict[str, Any]:
+    """A completed snapshot, and a restore that has begun."""
+    return sample("announce", "announce")
+
+
+def number(event: dict[str, Any], place: int) -> str:
+    return str(event["Records"][place]["dynamodb"]["SequenceNumber"])
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def counted(lines: list[dict[str, Any]]) -> dict[str, float]:
+    """The metrics among log lines, by their names."""
+    names = [
+        metric["Name"] for line in lines if "_aws" in line for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]
+    ]
+    return {name: sum(line[name][0] for line in lines if "_aws" in line and name in line) for name in names}
+
+
+def test_what_the_stream_says_is_announced(bus: MemoryAnnouncements) -> None:
+    assert announce.handler(batch(), None) == {"batchItemFailures": []}
+    assert [event.kind for event in bus.told] == ["Snapshot Completed", "Restore Started"]
+    shown = json.loads((EVENTS / "announcements" / "snapshot_completed.json").read_text(encoding="utf-8"))["detail"]
+    said = json.loads(bus.told[0].detail)
+    assert said == shown | {"at": "2026-01-15T10:00:03.000Z"}
+
+
+def test_batch_that_comes_again_is_announced_under_the_same_ids(bus: MemoryAnnouncements) -> None:
+    for _ in range(2):
+        announce.handler(batch(), None)
+    first, second, *again = bus.told
+    assert again == [first, second]
+    assert first.id != second.id
+
+
+def test_what_is_announced_is_counted_with_the_tenant_as_no_dimension(
+    bus: MemoryAnnouncements, capsys: pytest.CaptureFixture[str]
+) -> None:
+    announce.handler(batch(), None)
+    lines = printed(capsys)
+    assert counted(lines) == {
+        "SnapshotsCompleted": 1,
+        "SnapshotDuration": 3000,
+        "SnapshotEntities": 1250,
+        "SnapshotBytes": 310_000,
+        "SnapshotNewBytes": 4096,
+        "RestoresStarted": 1,
+    }
+    for line in lines:
+        assert line["tenant"] == "smartcity"
+        if "_aws" in line:
+            assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+    assert [line["message"] for line in lines if "message" in line] == [
+        "announced: Snapshot Completed",
+        "announced: Restore Started",
+    ]
+
+
+def test_what_the_bus_refuses_is_given_again_and_not_counted(
+    bus: MemoryAnnouncements, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bus.refuse = lambda event: "InternalFailure" if event.kind == "Restore Started" else ""
+    event = batch()
+    assert announce.handler(event, None) == {"batchItemFailures": [{"itemIdentifier": number(event, 1)}]}
+    lines = printed(capsys)
+    assert "RestoresStarted" not in counted(lines)
+    assert "SnapshotsCompleted" in counted(lines)
+    [said] = [line["message"] for line in lines if line.get("level") == "ERROR"]
+    assert "Restore Started: InternalFailure" in said
+
+
+def test_damaged_record_is_reported_and_holds_up_nothing(
+    bus: MemoryAnnouncements, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = batch()
+    event["Records"][0]["dynamodb"]["NewImage"]["record"]["S"] += " "
+    assert announce.handler(event, None) == {"batchItemFailures": []}
+    assert [told.kind for told in bus.told] == ["Restore Started"]
+    lines = printed(capsys)
+    assert counted(lines)["VerificationFailed"] == 1
+    assert any(line.get("message", "").startswith("damaged: ") for line in lines)
+
+
+def test_bus_that_does_not_answer_fails_the_whole_batch(bus: MemoryAnnouncements) -> None:
+    def silent(_: Event) -> str:
+        raise TimeoutError
+
+    bus.refuse = silent
+    with pytest.raises(TimeoutError):
+        announce.handler(batch(), None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (Kind.SNAPSHOT_FAILED, {"SnapshotsFailed": 1}),
+        (Kind.SNAPSHOT_DELETED, {"SnapshotsDeleted": 1}),
+        (Kind.VERIFICATION_FAILED, {"VerificationsFailed": 1}),
+        (Kind.RESTORE_CUT_OVER, {"RestoresCutOver": 1}),
+        (Kind.RESTORE_COMPLETED, {"RestoresCompleted": 1, "RestoreDuration": 60_000, "RestoreEntities": 1000}),
+        (Kind.RESTORE_ROLLED_BACK, {"RestoresRolledBack": 1}),
+        (Kind.BACKUP_FAILED, {"BackupsFailed": 1}),
+    ],
+)
+def test_each_kind_is_counted_under_its_name(kind: Kind, values: dict[str, float]) -> None:
+    assert kind in SAMPLES
+    assert {name: value for name, (value, _) in metrics_of(example(kind)).items()} == values
+
+
+@pytest.mark.parametrize(
+    ("status", "name"), [(RunStatus.MISSED, "BackupsMissed"), (RunStatus.SKIPPED, "BackupsSkipped")]
+)
+def test_slot_that_was_skipped_is_not_counted_as_missed(status: RunStatus, name: str) -> None:
+    left_out = replace(MISSED, status=status)
+    told = Announcement(Kind.BACKUP_MISSED, schedule(last_missed=left_out), TEN_O_CLOCK)
+    assert list(metrics_of(told)) == [name]
