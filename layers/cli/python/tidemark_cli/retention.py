@@ -10,6 +10,7 @@ from rich.console import Group, RenderableType
 from tidemark_cli import shown
 from tidemark_cli.api import path
 from tidemark_cli.session import Session, operation
+from tidemark_cli.snapshots import OffsetOption, note_more
 
 _PANEL: Final = "Retention: a snapshot stays if one rule or more keeps it"
 _COLUMNS: Final = ("snapshot", "interval", "decision", "why", "description")
@@ -72,9 +73,9 @@ def preview(
     weekly: WeeklyOption = None,
     monthly: MonthlyOption = None,
     yearly: YearlyOption = None,
-    only: Annotated[
-        Verdict | None, typer.Option("--only", help="List these alone; the counts are of all.")
-    ] = None,
+    only: Annotated[Verdict | None, typer.Option("--only", help="List these alone; the counts are of all.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, max=1000, help="How many at most (default: all).")] = None,
+    offset: OffsetOption = 0,
 ) -> None:
     """Show which snapshots of a schedule stay, which are forgotten, and why, and change nothing.
 
@@ -82,9 +83,14 @@ def preview(
     """
     tried = policy(keep_last, keep_within, hourly, daily, weekly, monthly, yearly)
     answer = session.api.post(
-        path("schedules", schedule, "retention", "preview"), {"retention": tried} if tried else {}, safe=True
+        path("schedules", schedule, "retention", "preview"),
+        {"retention": tried} if tried else {},
+        {"limit": limit, "offset": offset or None},
+        safe=True,
     )
     session.tell(answer, lambda told: _decided(told, only))
+    told = answer.json()
+    note_more(session, str(sum(told["counts"].values())), offset, len(told["decisions"]))
 
 
 def policy(

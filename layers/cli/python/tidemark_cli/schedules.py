@@ -241,7 +241,7 @@ def delete(
         if not typer.confirm(question, err=True):
             raise Failed(ExitCode.FAILED, "nothing was deleted")
     session.tell(session.api.delete(where), lambda _: None)
-    session.note(f"Deleted {schedule}. Its snapshots: tidemark snapshots list --trigger scheduled")
+    session.note(f"Deleted {schedule}. Its snapshots: tidemark snapshots list --schedule {schedule}")
 
 
 def _change(session: Session, schedule: str, change: Mapping[str, Any], note: str) -> None:

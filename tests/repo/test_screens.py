@@ -1,0 +1,56 @@
+"""The screens of README.md are what the command line shows."""
+
+import re
+
+import pytest
+
+from tests.cli.in_memory import InMemory
+from tests.fakes import memory_ports
+from tests.repo import screens
+from tests.repo.screens import screens_in
+from tests.repo.sources import README
+from tidemark_cli.failures import Unreachable
+
+MAX_WIDTH = 120
+
+
+def test_readme_shows_every_screen_as_it_is() -> None:
+    assert screens_in(README.read_text(encoding="utf-8")) == screens.screens(), (
+        "play them anew: PYTHONPATH=layers/tidemark/python:layers/cli/python:. python -m tests.repo.screens "
+        "--update README.md"
+    )
+
+
+def test_screens_are_the_same_each_time() -> None:
+    first = screens.screens()
+    screens.screens.cache_clear()
+    assert screens.screens() == first
+
+
+def test_screens_show_what_they_are_there_for() -> None:
+    shown = screens.screens()
+    assert re.search(r"^updated +Room +Room1 +temperature +21.5 +70.7$", shown["diff"], re.MULTILINE)
+    phases = re.findall(r"^  (\w+) \d", shown["restore"], re.MULTILINE)
+    assert phases == ["Plan", "Stage", "Verify", "Cutover", "Preserve", "Retire"]
+    assert "[y/N]: y\n" in shown["restore"]
+    decisions = re.findall(r"^snapshot_\S+ +hourly +(keep|forget) ", shown["preview"], re.MULTILINE)
+    assert set(decisions) == {"keep", "forget"}
+    assert "pinned" in shown["preview"]
+
+
+def test_screens_fit_on_a_page() -> None:
+    lines = [line for screen in screens.screens().values() for line in screen.splitlines()]
+    assert [line for line in lines if len(line) > MAX_WIDTH or line != line.rstrip()] == []
+
+
+def test_rewrites_only_the_screens_when_a_document_is_updated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(screens, "screens", lambda: {"a": "$ ls\nx\n"})
+    document = "# T\n<!-- screen: a -->\n\n```console\nold\n```\nText\n```console\n$ id\n```\n"
+    expected = document.replace("old\n", "$ ls\nx\n")
+    assert screens.updated(document) == expected
+    assert screens_in(expected) == {"a": "$ ls\nx\n"}
+
+
+def test_what_is_no_route_is_not_answered() -> None:
+    with pytest.raises(Unreachable, match="no route GET /v3"):
+        InMemory(memory_ports()).send("GET", "http://tidemark.example/v3", {}, None)
