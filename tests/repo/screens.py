@@ -116,9 +116,7 @@ def _migration() -> dict[str, str]:
     terminal = Terminal()
     _report(terminal, Room1=21.5, Room2=22, Room3=19.5, Room4=20.5)
     screens = {
-        "create": terminal.shows(
-            'tidemark snapshots create --description "Before the migration" --label release=2.1.0'
-        )
+        "create": terminal.shows('tidemark snapshots create --description "Before the migration" --label release=2.1.0')
     }
     [before] = terminal.ports.catalog.snapshots(_TENANT)
     _report(terminal, Room1=70.7, Room2=71.6, Room3=67.1, Room5=0)

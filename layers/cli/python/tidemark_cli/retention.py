@@ -74,7 +74,9 @@ def preview(
     monthly: MonthlyOption = None,
     yearly: YearlyOption = None,
     only: Annotated[Verdict | None, typer.Option("--only", help="List these alone; the counts are of all.")] = None,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, max=1000, help="How many at most (default: all).")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, max=1000, help="How many at most (default: all).")
+    ] = None,
     offset: OffsetOption = 0,
 ) -> None:
     """Show which snapshots of a schedule stay, which are forgotten, and why, and change nothing.

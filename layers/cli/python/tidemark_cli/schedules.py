@@ -214,16 +214,12 @@ def update(
 
 def pause(session: Session, schedule: ScheduleArgument) -> None:
     """Let a schedule start nothing until it is resumed. What is due meanwhile is left out, and nothing is forgotten."""
-    _change(
-        session, schedule, {"paused": True}, f"Paused {schedule}. To go on: tidemark schedules resume {schedule}"
-    )
+    _change(session, schedule, {"paused": True}, f"Paused {schedule}. To go on: tidemark schedules resume {schedule}")
 
 
 def resume(session: Session, schedule: ScheduleArgument) -> None:
     """Let a paused schedule go on with its next run."""
-    _change(
-        session, schedule, {"paused": False}, f"{schedule} goes on. When: tidemark schedules show {schedule}"
-    )
+    _change(session, schedule, {"paused": False}, f"{schedule} goes on. When: tidemark schedules show {schedule}")
 
 
 def delete(
