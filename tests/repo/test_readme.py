@@ -106,7 +106,7 @@ def test_readme_states_the_limits_that_the_code_has() -> None:
     together = MAX_TRANSACTION_ACTIONS - Layout().gates
     expected = {
         "an entity": f"{MAX_ENTITY_BYTES:,} bytes of JSON, nested {MAX_NESTING} deep",
-        "a request body": f"{wire.MAX_BODY_BYTES >> 20} MB; {small_kb} KB for snapshots and restores",
+        "a request body": f"{wire.MAX_BODY_BYTES >> 20} MB; {small_kb} KB for snapshots, restores and schedules",
         "a batch": f"{MAX_ENTITIES:,} entities; one transaction up to {together}, beyond that split",
         "a page of a list": f"{MAX_LIMIT:,}; {DEFAULT_LIMIT} unless asked for",
         "ids, types and attribute names": f"1 to {MAX_IDENTIFIER_CHARS} ASCII characters",

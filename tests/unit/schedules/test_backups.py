@@ -48,7 +48,7 @@ def _advance(ports: Ports, until: datetime) -> None:
 
 
 def _run(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str = "one") -> SlotRun:
-    return run_slot(ports, TENANT, schedule.id, slot_at, owner=owner, budget_s=60)
+    return run_slot(ports, TENANT, schedule.id, slot_at, owner=owner, begun_at=ports.clock.now(), budget_s=60)
 
 
 def _backup(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str = "one") -> LastRun | None:
@@ -146,7 +146,8 @@ def test_slot_of_a_schedule_that_is_paused_or_deleted_makes_nothing(ports: Ports
     assert _backup(ports, schedule, schedule.starts_at) is None
     delete_schedule(ports, TENANT, schedule.id)
     assert _backup(ports, schedule, schedule.starts_at + HOUR) is None
-    assert run_slot(ports, TENANT, ScheduleId("schedule_" + "0" * 16), schedule.starts_at, owner="x").reason
+    unknown = replace(schedule, id=ScheduleId("schedule_" + "f" * 16))
+    assert "deleted" in _run(ports, unknown, schedule.starts_at).reason
 
 
 # --- runs that overlap
@@ -156,7 +157,8 @@ def _begun(ports: Ports, overlap: Overlap) -> tuple[Schedule, SlotRun]:
     """A schedule whose first slot goes on in the state machine, since it did not fit the request."""
     schedule = create_schedule(ports, TENANT, replace(HOURLY, overlap=overlap))
     _advance(ports, schedule.starts_at)
-    begun = run_slot(ports, TENANT, schedule.id, schedule.starts_at, owner="one", budget_s=-1)
+    now = ports.clock.now()
+    begun = run_slot(ports, TENANT, schedule.id, schedule.starts_at, owner="one", begun_at=now, budget_s=-1)
     assert begun.state is SlotState.CREATING
     return schedule, begun
 

@@ -14,7 +14,8 @@ from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows
 from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
 from tidemark.domain.live import Layout
 from tidemark.domain.selection import Selection
-from tidemark.ports import Ports, Repeats
+from tidemark.ports import Ports, Repeats, Schedules
+from tidemark.ports.schedules import Unwired
 from tidemark.settings import Settings, initialising
 
 _in_use: Final[list[Ports]] = []
@@ -85,6 +86,7 @@ def _wired(chosen: Settings) -> Ports:
         parallel=parallel,
         repeats=cast("Repeats", _OnFirstUse(lambda: _repeats(dynamodb, chosen.catalog_table))),
         layout=Layout(shards=chosen.shards, gates=chosen.gates),
+        schedules=cast("Schedules", _OnFirstUse(lambda: _schedules(chosen))) if chosen.schedule_group else Unwired(),
         select=_compiled,
     )
 
@@ -93,6 +95,18 @@ def _compiled(text: str) -> Selection:
     from tidemark.dialects.ngsi import restore_filter  # noqa: PLC0415 - few workers meet a filter, and it takes time to load
 
     return restore_filter.compiled(text)
+
+
+def _schedules(chosen: Settings) -> Schedules:
+    from tidemark.adapters.eventbridge_schedules import Delivery, EventBridgeSchedules  # noqa: PLC0415 - few set any
+
+    delivery = Delivery(
+        group=chosen.schedule_group,
+        machine_arn=chosen.backup_machine_arn,
+        role_arn=chosen.backup_role_arn,
+        dead_letters_arn=chosen.backup_dead_letters_arn,
+    )
+    return EventBridgeSchedules(clients.scheduler(), delivery)
 
 
 def _repeats(client: Any, table: str) -> Repeats:  # noqa: ANN401 - a client of DynamoDB, made on first use

@@ -24,12 +24,20 @@ _OUTPUTS: Final = {
     "verify_machine_arn": "VerifyStateMachineArn",
     "transfer_machine_arn": "TransferStateMachineArn",
 }
+# What EventBridge Scheduler is told; only the functions that set schedules know it, and then all of it.
+_DELIVERY: Final = {
+    "schedule_group": "TIDEMARK_SCHEDULE_GROUP",
+    "backup_machine_arn": "TIDEMARK_BACKUP_STATE_MACHINE_ARN",
+    "backup_role_arn": "TIDEMARK_BACKUP_ROLE_ARN",
+    "backup_dead_letters_arn": "TIDEMARK_BACKUP_DEAD_LETTERS_ARN",
+}
 _SHARDS: Final = "TIDEMARK_SHARDS"
 _GATES: Final = "TIDEMARK_GATES"
 _INLINE_BUDGET: Final = "TIDEMARK_INLINE_BUDGET_S"
 _SCRUB_DAYS: Final = "TIDEMARK_SCRUB_DAYS"
 _RECYCLE_BIN_DAYS: Final = "TIDEMARK_RECYCLE_BIN_DAYS"
 _OBJECT_LOCK: Final = "TIDEMARK_OBJECT_LOCK"
+_SCHEDULES: Final = "TIDEMARK_SCHEDULES_PER_TENANT"
 
 
 class ObservedAs(NamedTuple):
@@ -50,7 +58,8 @@ class Settings:
     `shards` (a power of two) and `gates` are given to tenants when they first write; `inline_budget_s` is how long a
     request captures, verifies or makes a dry run before it hands over to a state machine; within `scrub_days` every
     stored pack is read back once; for `recycle_bin_days` a deleted snapshot can be brought back. `object_lock`: the
-    bucket has it, so legal holds are put on objects too.
+    bucket has it, so legal holds are put on objects too. A tenant may have `schedules_per_tenant`. Functions that set
+    none lack the names of what delivers schedules: theirs are empty.
     """
 
     catalog_table: str
@@ -66,12 +75,19 @@ class Settings:
     scrub_days: int
     recycle_bin_days: int
     object_lock: bool
+    schedules_per_tenant: int
+    schedule_group: str
+    backup_machine_arn: str
+    backup_role_arn: str
+    backup_dead_letters_arn: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
         """The settings of this function. Raises SettingInvalid, naming every variable that is missing, or a bad one."""
         environment = os.environ if environment is None else environment
-        missing = [name for name in _REQUIRED.values() if not environment.get(name)]
+        delivery = {field: environment.get(name, "") for field, name in _DELIVERY.items()}
+        required = [*_REQUIRED.values(), *(_DELIVERY.values() if any(delivery.values()) else ())]
+        missing = [name for name in required if not environment.get(name)]
         if missing:
             raise SettingInvalid(
                 f"the environment lacks {', '.join(missing)}: template.yaml sets them for every function"
@@ -87,6 +103,8 @@ class Settings:
             scrub_days=int(_number(environment, _SCRUB_DAYS, 30, largest=366)),
             recycle_bin_days=int(_number(environment, _RECYCLE_BIN_DAYS, 7, largest=3650)),
             object_lock=environment.get(_OBJECT_LOCK) == "enabled",
+            schedules_per_tenant=int(_number(environment, _SCHEDULES, 10, largest=1000)),
+            **delivery,
         )
 
     @classmethod

@@ -41,6 +41,7 @@ from tidemark.telemetry import (
     MILLISECONDS,
     RESTORE_ID,
     ROUTE,
+    SCHEDULE_ID,
     SNAPSHOT_ID,
     STATUS,
     TENANT,
@@ -58,7 +59,11 @@ MAX_ANSWER_BYTES: Final = 6 * 1024 * 1024 - 16_384
 _CORRELATION: Final = re.compile(r"[A-Za-z0-9._:;=/+ -]{1,128}")
 # A path may hold what policies give a meaning to, such as * and ${; one character of any kind stands for each of those.
 _UNSAFE_IN_ARN: Final = re.compile(r"[^A-Za-z0-9/_.:%~@,=-]")
-_LOGGED_PARAMETERS: Final = {"{snapshotId}": SNAPSHOT_ID, "{restoreId}": RESTORE_ID}
+_LOGGED_PARAMETERS: Final = {
+    "{snapshotId}": SNAPSHOT_ID,
+    "{restoreId}": RESTORE_ID,
+    "{scheduleId}": SCHEDULE_ID,
+}
 
 type Route = Callable[[Ports, Request], Response]
 type Event = Mapping[str, Any]

@@ -323,6 +323,12 @@ class BudgetSpent(Unavailable):
     """The work takes longer than a request may; a state machine goes on with it."""
 
 
+class BackupOverdue(Unavailable):
+    """A backup waited for something else for so long that it was given up."""
+
+    retryable = False
+
+
 class SchedulingRefused(Unavailable):
     """EventBridge Scheduler does not do what the stack asks of it: its operator has to act."""
 

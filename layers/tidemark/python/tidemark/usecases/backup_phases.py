@@ -20,6 +20,7 @@ from tidemark.domain.snapshot import Failure, Snapshot, SnapshotId, SnapshotStat
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import verification
 from tidemark.errors import (
+    BackupOverdue,
     CaptureInProgress,
     Corrupt,
     DryRunInProgress,
@@ -37,6 +38,9 @@ from tidemark.usecases.records import amend_schedule
 
 CLAIM_FOR: Final = timedelta(minutes=15)
 _RENEWED_AFTER: Final = timedelta(minutes=1)
+GIVEN_UP_AFTER: Final = timedelta(hours=12)
+_SHORTEST_WAIT_S: Final = 5
+_LONGEST_WAIT_S: Final = 60
 
 
 class SlotState(StrEnum):
@@ -51,35 +55,40 @@ class SlotState(StrEnum):
 
 
 class SlotRun(NamedTuple):
-    """How far a slot is. `reason` says why there is nothing to do, or why it has to wait."""
+    """How far a slot is. `reason` says why there is nothing to do, or why it has to wait; `wait_s` is after how many
+    seconds to ask again.
+    """
 
     state: SlotState
     snapshot_id: SnapshotId | None = None
     reason: str = ""
+    wait_s: int = 0
 
 
 def run_slot(
-    ports: Ports, tenant: Tenant, schedule_id: str, slot_at: datetime, *, owner: str, budget_s: float = 5.0
+    ports: Ports,
+    tenant: Tenant,
+    schedule_id: str,
+    slot_at: datetime,
+    *,
+    owner: str,
+    begun_at: datetime,
+    budget_s: float = 5.0,
 ) -> SlotRun:
     """Claim the slot for the execution `owner`, and make its snapshot. Asked again by the same one, it goes on.
 
     A schedule that was deleted or paused since the slot was due makes none. Raises what a capture does, other than that
-    the tenant is busy.
+    the tenant is busy; and BackupOverdue where the execution, which began at `begun_at`, has waited for half a day.
     """
-    while True:
-        try:
-            schedule = ports.catalog.schedule(tenant, schedule_id)
-        except ScheduleNotFound:
-            return SlotRun(SlotState.OVER, reason="the schedule was deleted")
-        refused = _refusal(ports, schedule, slot_at, owner)
-        if refused is not None:
-            return refused
-        claimed = _claimed(schedule, slot_at, owner, ports.clock.now())
-        if claimed != schedule.last_run:
-            with suppress(StaleRecord):
-                schedule = ports.catalog.replace_schedule(replace(schedule, last_run=claimed))
-        if schedule.last_run == claimed:
-            return _make(ports, schedule, claimed, budget_s)
+    run = _run(ports, tenant, schedule_id, slot_at, owner, budget_s)
+    if run.state not in {SlotState.WAITING, SlotState.CREATING}:
+        return run
+    waited = ports.clock.now() - begun_at
+    if waited >= GIVEN_UP_AFTER:
+        why = run.reason or f"snapshot {run.snapshot_id} is still being made"
+        raise BackupOverdue(f"the slot was given up after {GIVEN_UP_AFTER // timedelta(hours=1)} hours: {why}")
+    # A tenth more each time: what is quick is seen soon, and what takes hours costs few requests.
+    return run._replace(wait_s=min(max(_SHORTEST_WAIT_S, int(waited.total_seconds()) // 10), _LONGEST_WAIT_S))
 
 
 def conclude_slot(
@@ -107,6 +116,25 @@ def conclude_slot(
                 apply_retention(ports, schedule, recycle_bin_days=recycle_bin_days)
             return amend_schedule(ports.catalog, tenant, schedule_id, _ending(slot_at, owner, found)).last_run
     return None
+
+
+def _run(
+    ports: Ports, tenant: Tenant, schedule_id: str, slot_at: datetime, owner: str, budget_s: float
+) -> SlotRun:
+    while True:
+        try:
+            schedule = ports.catalog.schedule(tenant, schedule_id)
+        except ScheduleNotFound:
+            return SlotRun(SlotState.OVER, reason="the schedule was deleted")
+        refused = _refusal(ports, schedule, slot_at, owner)
+        if refused is not None:
+            return refused
+        claimed = _claimed(schedule, slot_at, owner, ports.clock.now())
+        if claimed != schedule.last_run:
+            with suppress(StaleRecord):
+                schedule = ports.catalog.replace_schedule(replace(schedule, last_run=claimed))
+        if schedule.last_run == claimed:
+            return _make(ports, schedule, claimed, budget_s)
 
 
 def _refusal(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str) -> SlotRun | None:

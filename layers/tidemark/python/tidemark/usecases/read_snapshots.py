@@ -5,6 +5,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from tidemark.domain.interval import IntervalType
 from tidemark.domain.snapshot import DamagedSnapshot, Failure, Snapshot, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import SnapshotNotFound
@@ -24,6 +25,8 @@ class SnapshotsWanted(NamedTuple):
     standing: str | None = None
     labels: Mapping[str, str | None] = _NO_LABELS
     trigger: Trigger | None = None
+    schedule_id: str | None = None
+    interval: IntervalType | None = None
     since: datetime | None = None
     before: datetime | None = None
 
@@ -36,6 +39,8 @@ class SnapshotsWanted(NamedTuple):
         return (
             seen
             and self.trigger in {None, snapshot.trigger}
+            and self.schedule_id in {None, snapshot.schedule_id}
+            and self.interval in {None, snapshot.interval}
             and all(
                 key in snapshot.labels and value in {None, snapshot.labels[key]} for key, value in self.labels.items()
             )
@@ -44,7 +49,8 @@ class SnapshotsWanted(NamedTuple):
     @property
     def fits_damaged(self) -> bool:
         """Whether one is wanted of which nothing is known but that it failed its checksum."""
-        return self.standing in {None, SnapshotStatus.FAILED} and not self.labels and self.trigger is None
+        asked = (self.trigger, self.schedule_id, self.interval)
+        return self.standing in {None, SnapshotStatus.FAILED} and not self.labels and asked == (None, None, None)
 
 
 NOT_DELETED: Final = SnapshotsWanted()

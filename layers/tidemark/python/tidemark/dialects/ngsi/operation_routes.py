@@ -36,7 +36,7 @@ from tidemark.usecases.entities import Live
 ORION_VERSION: Final = "3.10.1"
 _ENTRY_POINTS: Final = {
     f"{name}_url": f"/v2/{name}"
-    for name in ("entities", "types", "subscriptions", "registrations", "snapshots", "restores")
+    for name in ("entities", "types", "subscriptions", "registrations", "snapshots", "restores", "schedules")
 }
 
 

@@ -3,14 +3,22 @@
 `domain.retention` says what the rules mean.
 """
 
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from tidemark.dialects.ngsi.parameters import json_type
-from tidemark.dialects.ngsi.snapshots import seconds
-from tidemark.dialects.ngsi.times import parse_lifetime
+from tidemark.dialects.ngsi.snapshots import Seconds, SnapshotName, seconds
+from tidemark.dialects.ngsi.times import DURATION_PATTERN, parse_lifetime
+from tidemark.dialects.wire import or_unset
+from tidemark.domain.interval import IntervalType
 from tidemark.domain.periods import Period
-from tidemark.domain.retention import MAX_COUNT, Decision, RetentionPolicy, Rule, duration_text
+from tidemark.domain.retention import MAX_COUNT, Decision, RetentionPolicy, Rule, Verdict, duration_text
+from tidemark.domain.snapshot import SnapshotId
 from tidemark.errors import InvalidRequest
+from tidemark.usecases.preview_retention import Shown
 
 _EXAMPLE: Final = '{"daily": 7}'
 _WITHIN: Final = "keepWithin"
@@ -26,6 +34,50 @@ _RULES: Final = {
     Rule.USE: "inUse",
     Rule.LAST_COMPLETED: "lastCompleted",
 }
+_Kept = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
+
+
+class RetentionBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """What to keep of a schedule's snapshots: the last so many, those of so long before the newest, and the newest of so
+    many hours, days, weeks, months and years. Rules add up; a policy has one at least.
+    """
+
+    keep_last: _Kept | UnsetType = UNSET
+    keep_within: (
+        Annotated[
+            str,
+            Meta(
+                description="An ISO 8601 duration in weeks, days, hours, minutes and seconds: a minute to 3650 days.",
+                pattern=f"^{DURATION_PATTERN}$",
+                examples=["P2D"],
+                extra_json_schema={"format": "lifetime"},
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    hourly: _Kept | UnsetType = UNSET
+    daily: _Kept | UnsetType = UNSET
+    weekly: _Kept | UnsetType = UNSET
+    monthly: _Kept | UnsetType = UNSET
+    yearly: _Kept | UnsetType = UNSET
+
+
+class ReasonBody(msgspec.Struct, frozen=True):
+    """Why: a word for programs and a sentence for people."""
+
+    rule: Annotated[str, Meta(extra_json_schema={"enum": sorted(_RULES.get(rule, rule.value) for rule in Rule)})]
+    text: str
+
+
+class DecisionBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What becomes of a snapshot. `leave`: the policy does not concern it."""
+
+    id: SnapshotName
+    created_at: Seconds
+    description: str
+    interval: IntervalType
+    decision: Verdict
+    reasons: list[ReasonBody]
 
 
 def parse_policy(value: object, name: str = "retention", *, every: Period | None = None) -> RetentionPolicy:
@@ -50,28 +102,32 @@ def parse_policy(value: object, name: str = "retention", *, every: Period | None
     return RetentionPolicy(within=within, **counts)
 
 
-def policy_document(policy: RetentionPolicy) -> dict[str, Any]:
+def policy_body(policy: RetentionPolicy) -> RetentionBody:
     """The policy as requests and answers have it: what `parse_policy` reads."""
-    counts = {"keepLast": policy.last, **{period.value: policy.count(period) for period in Period}}
-    within = None if policy.within is None else duration_text(policy.within)
-    said = {**counts, _WITHIN: within}
-    return {member: said[member] for member in MEMBERS if said[member] is not None}
+    return RetentionBody(
+        keep_last=or_unset(policy.last),
+        keep_within=UNSET if policy.within is None else duration_text(policy.within),
+        hourly=or_unset(policy.hourly),
+        daily=or_unset(policy.daily),
+        weekly=or_unset(policy.weekly),
+        monthly=or_unset(policy.monthly),
+        yearly=or_unset(policy.yearly),
+    )
 
 
-def rows(decisions: tuple[Decision, ...]) -> list[dict[str, Any]]:
-    """A row for each snapshot, in the given order: `id`, `createdAt`, `decision` (`keep`, `forget` or `leave`) and
-    `reasons`, each of these a `rule` for machines and a `text` for people.
-    """
+def rows(decisions: Iterable[Decision], shown: Mapping[SnapshotId, Shown]) -> list[DecisionBody]:
+    """A row for each snapshot, in the given order. `shown` says what each is called."""
     return [
-        {
-            "id": decision.candidate.id,
-            "createdAt": seconds(decision.candidate.created_at),
-            "decision": decision.verdict.value,
-            "reasons": [
-                {"rule": _RULES.get(reason.rule, reason.rule.value), "text": reason.sentence}
-                for reason in decision.reasons
+        DecisionBody(
+            id=decision.candidate.id,
+            created_at=seconds(decision.candidate.created_at),
+            description=shown[decision.candidate.id].description,
+            interval=shown[decision.candidate.id].interval,
+            decision=decision.verdict,
+            reasons=[
+                ReasonBody(_RULES.get(reason.rule, reason.rule.value), reason.sentence) for reason in decision.reasons
             ],
-        }
+        )
         for decision in decisions
     ]
 

@@ -38,18 +38,25 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     "/v2/snapshots/{snapshotId}/diff": ("GET",),
     "/v2/restores": ("GET",),
     "/v2/restores/{restoreId}": ("GET", "DELETE"),
+    "/v2/schedules": ("GET", "POST"),
+    "/v2/schedules/{scheduleId}": ("GET", "PATCH", "DELETE"),
+    "/v2/schedules/{scheduleId}/retention/preview": ("POST",),
 }
 
 OPEN: Final = frozenset({"GET /health", "GET /openapi.json", "GET /docs"})
 """What takes no key and knows no tenant."""
 READING_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_READING_ROUTES: Final = frozenset({"/v2/op/query", "/v2/schedules/{scheduleId}/retention/preview"})
+"""What only reads, though its method does not say so."""
 
 
 def refusal(method: str, route: str) -> TidemarkError:
     """Why a request that no function serves is refused: its path does not exist, or not with this method."""
     allowed = METHODS.get(route)
     if allowed is None:
-        return RouteNotFound("no such path; begin with /v2/entities, /v2/types, /v2/op, /v2/snapshots or /v2/restores")
+        return RouteNotFound(
+            "no such path; begin with /v2/entities, /v2/types, /v2/op, /v2/snapshots, /v2/restores or /v2/schedules"
+        )
     return MethodNotAllowed(f"{route} does not accept {method}; it accepts {', '.join(allowed)}", allow=allowed)
 
 
@@ -58,8 +65,8 @@ def action(method: str, route: str) -> Action:
     if route.endswith("/import"):
         # Its GET gives out addresses under which files of a snapshot are stored.
         return Action.SNAPSHOT
-    if method in READING_METHODS or route == "/v2/op/query" or route not in METHODS:
+    if method in READING_METHODS or route in _READING_ROUTES or route not in METHODS:
         return Action.READ
     if route.endswith("/restore") or route.startswith("/v2/restores"):
         return Action.RESTORE
-    return Action.SNAPSHOT if route.startswith("/v2/snapshots") else Action.WRITE
+    return Action.SNAPSHOT if route.startswith(("/v2/snapshots", "/v2/schedules")) else Action.WRITE

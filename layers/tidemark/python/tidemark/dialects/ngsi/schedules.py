@@ -13,12 +13,22 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tidemark.dialects.ngsi.errors import FailureBody, stored_failure
 from tidemark.dialects.ngsi.parameters import json_type, members
-from tidemark.dialects.ngsi.retention import parse_policy, policy_document
+from tidemark.dialects.ngsi.retention import RetentionBody, parse_policy, policy_body
 from tidemark.dialects.ngsi.snapshot_metadata import description_in, labels_in
-from tidemark.dialects.ngsi.snapshots import Seconds, SnapshotName, seconds
+from tidemark.dialects.ngsi.snapshots import ScheduleName, Seconds, SnapshotName, seconds
+from tidemark.dialects.wire import Request
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.retention import RetentionPolicy
-from tidemark.domain.schedule import DamagedSchedule, LastRun, Overlap, RunStatus, Schedule, ScheduleStatus
+from tidemark.domain.schedule import (
+    DamagedSchedule,
+    LastRun,
+    Overlap,
+    RunStatus,
+    Schedule,
+    ScheduleId,
+    ScheduleStatus,
+    parse_schedule_id,
+)
 from tidemark.errors import InvalidRequest
 from tidemark.usecases.create_schedule import ScheduleWanted
 from tidemark.usecases.update_schedule import ScheduleChange
@@ -37,7 +47,6 @@ _MEMBERS: Final = (
 )
 # What null takes away.
 _OPTIONAL: Final = ("windowMinutes", "interval", "retention")
-ScheduleName = Annotated[str, Meta(pattern="^schedule_[0-9a-f]{16}$", examples=["schedule_9f86d081884c7d65"])]
 
 
 class LastRunBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -63,7 +72,7 @@ class ScheduleBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     description: str
     labels: dict[str, str]
     interval: IntervalType | UnsetType = UNSET
-    retention: dict[str, Any] | UnsetType = UNSET
+    retention: RetentionBody | UnsetType = UNSET
     overlap: Overlap
     paused: bool
     created_at: Seconds
@@ -79,6 +88,11 @@ class DamagedScheduleBody(msgspec.Struct, frozen=True, kw_only=True, rename="cam
     id: ScheduleName
     status: Literal["failed"] = "failed"
     error: FailureBody
+
+
+def named(request: Request) -> ScheduleId:
+    """The schedule in the path. Raises ScheduleNotFound at once where no schedule can have such an id."""
+    return parse_schedule_id(request.path_parameter("scheduleId"))
 
 
 def parse_create(document: object) -> ScheduleWanted:
@@ -100,12 +114,6 @@ def parse_update(document: object) -> ScheduleChange:
     return ScheduleChange(**_parsed(said))
 
 
-def parse_preview(document: object) -> RetentionPolicy | None:
-    """The policy that a preview is to try; None: the schedule's own. Raises InvalidRequest."""
-    said = members(document, ("retention",))
-    return parse_policy(said["retention"]) if "retention" in said else None
-
-
 def render(schedule: Schedule, now: datetime) -> ScheduleBody:
     """A schedule as it stands at that moment."""
     interval, next_run, error = _due(schedule, now)
@@ -119,7 +127,7 @@ def render(schedule: Schedule, now: datetime) -> ScheduleBody:
         description=schedule.description,
         labels=dict(schedule.labels),
         interval=interval,
-        retention=UNSET if schedule.retention is None else policy_document(schedule.retention),
+        retention=UNSET if schedule.retention is None else policy_body(schedule.retention),
         overlap=schedule.overlap,
         paused=schedule.paused,
         created_at=seconds(schedule.created_at),

@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 from tidemark.dialects.ngsi.parameters import json_type, members
 from tidemark.dialects.ngsi.times import moment, parse_instant, parse_lifetime
 from tidemark.dialects.wire import Request
+from tidemark.domain.interval import IntervalType
+from tidemark.domain.schedule import parse_schedule_id
 from tidemark.domain.snapshot import (
     MAX_DESCRIPTION_CHARS,
     MAX_LABEL_KEY_CHARS,
@@ -18,7 +20,7 @@ from tidemark.domain.snapshot import (
     STANDINGS,
     Trigger,
 )
-from tidemark.errors import InvalidRequest
+from tidemark.errors import InvalidRequest, ScheduleNotFound
 from tidemark.usecases.read_snapshots import SnapshotsWanted
 from tidemark.usecases.update_snapshot import UNSAID, SnapshotChange, Unsaid
 
@@ -30,6 +32,7 @@ _LABEL_KEY: Final = re.compile(LABEL_KEY)
 _CREATE_MEMBERS: Final = ("description", "expiresIn", "labels")
 _UPDATE_MEMBERS: Final = ("description", "expiresAt", "expiresIn", "labels", "legalHold", "pinned")
 _TRIGGERS: Final = tuple(trigger.value for trigger in Trigger)
+_INTERVALS: Final = tuple(interval.value for interval in IntervalType)
 
 
 class CreateWanted(NamedTuple):
@@ -85,8 +88,11 @@ def parse_update(document: object) -> SnapshotChange | HoldChange:
 
 
 def parse_wanted(request: Request) -> SnapshotsWanted:
-    """The query parameters `status`, `label`, `trigger`, `from` and `to`. Raises InvalidRequest naming a wrong one."""
-    trigger = _one_of(request, "trigger", _TRIGGERS)
+    """The query parameters `status`, `label`, `trigger`, `schedule`, `interval`, `from` and `to`.
+
+    Raises InvalidRequest naming a wrong one.
+    """
+    trigger, interval = _one_of(request, "trigger", _TRIGGERS), _one_of(request, "interval", _INTERVALS)
     query, since, before = request.query, moment(request, "from"), moment(request, "to")
     if since is not None and before is not None and since >= before:
         raise InvalidRequest("the parameter from must be earlier than the parameter to, which is not included")
@@ -94,6 +100,8 @@ def parse_wanted(request: Request) -> SnapshotsWanted:
         standing=_one_of(request, "status", STANDINGS),
         labels=_labels_wanted(query["label"]) if "label" in query else {},
         trigger=None if trigger is None else Trigger(trigger),
+        schedule_id=_schedule_wanted(query["schedule"]) if "schedule" in query else None,
+        interval=None if interval is None else IntervalType(interval),
         since=since,
         before=before,
     )
@@ -151,6 +159,16 @@ def _labels_wanted(text: str) -> dict[str, str | None]:
             raise InvalidRequest(f"the parameter label asks for two values of {key!r}; a snapshot has one of each")
         wanted[key] = new
     return wanted
+
+
+def _schedule_wanted(text: str) -> str:
+    """One that is gone is no mistake: its snapshots still name it."""
+    try:
+        return parse_schedule_id(text)
+    except ScheduleNotFound:
+        raise InvalidRequest(
+            f"the parameter schedule must be an id such as schedule_9f86d081884c7d65; it is {text[:40]!r}"
+        ) from None
 
 
 def _check_label_key(key: str) -> None:

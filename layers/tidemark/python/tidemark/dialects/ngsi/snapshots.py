@@ -13,6 +13,7 @@ from tidemark.dialects.ngsi.errors import FailureBody, stored_failure
 from tidemark.dialects.ngsi.parameters import json_type, members
 from tidemark.dialects.ngsi.snapshot_metadata import description_in
 from tidemark.dialects.wire import Request, or_unset
+from tidemark.domain.interval import IntervalType
 from tidemark.domain.restore import Changes, Restore, RestoreStatus
 from tidemark.domain.snapshot import (
     STANDINGS,
@@ -36,6 +37,7 @@ _STAMP: Final = _SECOND.replace(":", "-") + "Z(-[1-9][0-9]{0,5})?"
 # What answers are made of, as the API's description has it. Answers are not checked against it when they are made.
 SnapshotName = Annotated[str, Meta(pattern=f"^snapshot_{_STAMP}$", examples=["snapshot_2026-01-15T10-00-00Z"])]
 RestoreName = Annotated[str, Meta(pattern=f"^restore_{_STAMP}$", examples=["restore_2026-01-15T10-05-00Z"])]
+ScheduleName = Annotated[str, Meta(pattern="^schedule_[0-9a-f]{16}$", examples=["schedule_9f86d081884c7d65"])]
 Seconds = Annotated[str, Meta(pattern=f"^{_SECOND}Z$", examples=["2026-01-15T10:00:00Z"])]
 Digest = Annotated[
     str, Meta(pattern="^[0-9a-f]{64}$", description="The SHA-256 of its entities: equal where they are.")
@@ -59,6 +61,12 @@ class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
     legal_hold: (
         Annotated[bool, Meta(description="There if it is under one: neither deleted, nor does it expire.")] | UnsetType
     ) = UNSET
+
+
+    schedule_id: (
+        Annotated[ScheduleName, Meta(description="The schedule that made it, which may be gone since.")] | UnsetType
+    ) = UNSET
+    interval: Annotated[IntervalType, Meta(description="How often that makes one.")] | UnsetType = UNSET
 
 
 class RecycledSnapshot(SnapshotSummary, frozen=True, kw_only=True):
@@ -108,6 +116,7 @@ class VerificationBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
 class SnapshotDetail(SnapshotSummary, frozen=True, kw_only=True):
     """A snapshot with what an operator wants to know. Members that have no value yet are left out."""
 
+    interval: Annotated[IntervalType, Meta(description="Of the schedule that made it; `manual` where none did.")]
     trigger: Trigger
     consistency: Literal["point-in-time"] = "point-in-time"
     size_bytes: Annotated[int, Meta(ge=0, description="What all of its packs hold.")]
@@ -176,7 +185,7 @@ def parse_copy(document: object) -> CopyWanted:
 
 
 def summary(snapshot: Snapshot) -> SnapshotSummary:
-    """A snapshot as it is created and listed. Labels, expiry, pin and legal hold are there if it has any."""
+    """A snapshot as it is created and listed. Labels, expiry, pin, legal hold and schedule are there if it has any."""
     return SnapshotSummary(**_summary(snapshot))
 
 
@@ -197,7 +206,7 @@ def listed(snapshot: Snapshot | DamagedSnapshot) -> SnapshotSummary | DamagedSna
 def detail(snapshot: Snapshot, progress: TransferProgress | None = None) -> SnapshotDetail:
     """A snapshot with what an operator wants to know. Members that have no value yet are left out."""
     return SnapshotDetail(
-        **_summary(snapshot),
+        **_summary(snapshot) | {"interval": snapshot.interval},
         trigger=snapshot.trigger,
         size_bytes=snapshot.stored_bytes,
         new_bytes=snapshot.new_bytes,
@@ -226,6 +235,8 @@ def _summary(snapshot: Snapshot) -> dict[str, Any]:
         "expires_at": UNSET if snapshot.expires_at is None else seconds(snapshot.expires_at),
         "pinned": snapshot.pinned or UNSET,
         "legal_hold": (snapshot.hold is not None and snapshot.hold.placed) or UNSET,
+        "schedule_id": or_unset(snapshot.schedule_id),
+        "interval": UNSET if snapshot.schedule_id is None else snapshot.interval,
     }
 
 

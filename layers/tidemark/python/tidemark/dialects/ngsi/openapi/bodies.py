@@ -15,10 +15,13 @@ from tidemark.dialects.ngsi.openapi.forms import ATTRIBUTE_NAME, ref
 from tidemark.dialects.ngsi.openapi.operation import Schema
 from tidemark.dialects.ngsi.openapi.parameters import IDENTIFIER, IDENTIFIERS, MOMENT, PATH, PATTERN, QUERY
 from tidemark.dialects.ngsi.restore_filter import MAX_ATTRIBUTES
+from tidemark.dialects.ngsi.retention import RetentionBody
 from tidemark.dialects.ngsi.selection import MAX_DESCRIPTIONS
 from tidemark.dialects.ngsi.snapshot_metadata import CONTROL_CHARS, LABEL_KEY
 from tidemark.dialects.ngsi.times import DURATION_PATTERN
 from tidemark.domain.restore import Mode
+from tidemark.domain.schedule import MAX_WINDOW_MINUTES, MIN_WINDOW_MINUTES, Overlap
+from tidemark.domain.schedule_expression import MAX_EXPRESSION_CHARS
 from tidemark.domain.snapshot import MAX_DESCRIPTION_CHARS, MAX_LABEL_VALUE_CHARS, MAX_LABELS
 from tidemark.engine.transfer.plans import MAX_FILE_BYTES, MAX_FILES
 
@@ -38,6 +41,40 @@ Lifetime = Annotated[
         examples=["P30D"],
         extra_json_schema={"format": "lifetime"},
     ),
+]
+ScheduleExpression = Annotated[
+    str,
+    Meta(
+        description="As EventBridge Scheduler has it: `rate(...)`, `cron(...)` or `at(...)`.",
+        max_length=MAX_EXPRESSION_CHARS,
+        pattern="^(rate|cron|at)[(].+[)]$",
+        examples=["cron(0 2 * * ? *)"],
+        extra_json_schema={"format": "schedule-expression"},
+    ),
+]
+Timezone = Annotated[
+    str,
+    Meta(description="An IANA name.", examples=["Europe/Paris"], extra_json_schema={"format": "timezone"}),
+]
+WindowMinutes = Annotated[
+    int,
+    Meta(description="Within which a backup begins.", ge=MIN_WINDOW_MINUTES, le=MAX_WINDOW_MINUTES),
+]
+DescriptionTemplate = Annotated[
+    str,
+    Meta(
+        description="What snapshots are called. Placeholders are `{tenant}`, `{date}` and `{interval}`.",
+        max_length=MAX_DESCRIPTION_CHARS,
+        pattern=f"^([^{{}}{CONTROL_CHARS}]|[{{](tenant|date|interval)[}}])*$",
+        examples=["{interval} backup of {date}"],
+    ),
+]
+IntervalWanted = Annotated[
+    Literal["hourly", "daily", "weekly", "monthly"],
+    Meta(description="The type of the snapshots. What the expression says, unless given."),
+]
+OverlapWanted = Annotated[
+    Overlap, Meta(description="What becomes of a backup that is due while the last one goes on: `skip` unless given.")
 ]
 Identifier = Annotated[str, Meta(extra_json_schema=IDENTIFIER)]
 Pattern = Annotated[str, Meta(extra_json_schema=PATTERN)]
@@ -152,6 +189,40 @@ class RestoreSnapshot(_Request, frozen=True):
     ) = UNSET
 
 
+class CreateSchedule(_Request, frozen=True):
+    """When backups are made, what they are called, and what is kept of them."""
+
+    expression: ScheduleExpression
+    timezone: Timezone | UnsetType = UNSET
+    window_minutes: WindowMinutes | UnsetType | None = UNSET
+    description: DescriptionTemplate | UnsetType = UNSET
+    labels: Labels | UnsetType = UNSET
+    interval: IntervalWanted | UnsetType | None = UNSET
+    retention: RetentionBody | UnsetType | None = UNSET
+    overlap: OverlapWanted | UnsetType = UNSET
+    paused: bool | UnsetType = UNSET
+
+
+class UpdateSchedule(_Request, frozen=True):
+    """What to change of a schedule; null takes away."""
+
+    expression: ScheduleExpression | UnsetType = UNSET
+    timezone: Timezone | UnsetType = UNSET
+    window_minutes: WindowMinutes | UnsetType | None = UNSET
+    description: DescriptionTemplate | UnsetType = UNSET
+    labels: Labels | UnsetType = UNSET
+    interval: IntervalWanted | UnsetType | None = UNSET
+    retention: RetentionBody | UnsetType | None = UNSET
+    overlap: OverlapWanted | UnsetType = UNSET
+    paused: bool | UnsetType = UNSET
+
+
+class PreviewRetention(_Request, frozen=True):
+    """Another policy to try than the schedule's own."""
+
+    retention: RetentionBody | UnsetType = UNSET
+
+
 class BatchUpdate(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """One action on many entities."""
 
@@ -195,6 +266,8 @@ RULES: Final[dict[str, Schema]] = {
         "not": {"required": ["expiresAt", "expiresIn"]},
         "anyOf": [{"not": {"required": ["legalHold"]}}, {"maxProperties": 1}],
     },
+    "UpdateSchedule": {"minProperties": 1},
+    "RetentionBody": {"minProperties": 1},
     "OpenImport": {"oneOf": [{"required": [name]} for name in ("sizeBytes", "files", "manifest")]},
     "RestoreFilter": {"minProperties": 1, "allOf": _NOT_BOTH_NAMES},
     "EntitiesWanted": {"anyOf": [{"required": ["id"]}, {"required": ["idPattern"]}], "allOf": _NOT_BOTH_NAMES},

@@ -16,6 +16,7 @@ from tidemark.dialects.ngsi.openapi import (
     entity_operations,
     other_operations,
     restore_operations,
+    schedule_operations,
     snapshot_operations,
     transfer_operations,
 )
@@ -28,12 +29,19 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     **snapshot_operations.OPERATIONS,
     **transfer_operations.OPERATIONS,
     **restore_operations.OPERATIONS,
+    **schedule_operations.OPERATIONS,
     **entity_operations.OPERATIONS,
     **other_operations.OPERATIONS,
 }
 """By method and path, as in the functions' own tables of routes."""
 
-_REFERRED: Final = (*snapshot_operations.MODELS, *restore_operations.MODELS, *other_operations.MODELS, ErrorBody)
+_REFERRED: Final = (
+    *snapshot_operations.MODELS,
+    *restore_operations.MODELS,
+    *schedule_operations.MODELS,
+    *other_operations.MODELS,
+    ErrorBody,
+)
 _SCHEMA: Final = "#/components/schemas/{name}"
 _SECURITY: Final[dict[str, Schema]] = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key: `Authorization: Bearer tm_...`."},

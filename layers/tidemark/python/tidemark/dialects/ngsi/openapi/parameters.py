@@ -20,6 +20,7 @@ _SCOPE: Final = f"({_PATH}|({_STEP})?/#)"
 _PATHS: Final = f"{_SCOPE}( *, *{_SCOPE}){{0,{MAX_SCOPES - 1}}}"
 _STAMP: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}-[0-9]{2}-[0-9]{2}Z(-[1-9][0-9]{0,5})?"
 SNAPSHOT, _RESTORE, _PLAN = f"snapshot_{_STAMP}", f"restore_{_STAMP}", "plan_[0-9a-f]{32}"
+SCHEDULE: Final = "schedule_[0-9a-f]{16}"
 _FREE: Final = "^[^<>\"'=;()]+$"
 
 
@@ -142,6 +143,7 @@ IN_PATH: Final = {
         Parameter("SnapshotId", "snapshotId", "path", text(SNAPSHOT), "A snapshot.", "snapshot_2026-01-15T10-00-00Z"),
         Parameter("RestoreId", "restoreId", "path", text(_RESTORE), "A restore.", "restore_2026-01-15T10-05-00Z"),
         Parameter("PlanId", "planId", "path", text(_PLAN), "A plan.", "plan_0123456789abcdef0123456789abcdef"),
+        Parameter("ScheduleId", "scheduleId", "path", text(SCHEDULE), "A schedule.", "schedule_9f86d081884c7d65"),
         Parameter("EntityId", "entityId", "path", IDENTIFIER, "An entity's id, percent-encoded.", "Room1"),
         Parameter("AttrName", "attrName", "path", IDENTIFIER, "An attribute's name.", "temperature"),
         Parameter("TypeName", "typeName", "path", IDENTIFIER, "An entity type.", "Room"),

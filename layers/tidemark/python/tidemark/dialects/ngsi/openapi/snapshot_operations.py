@@ -15,6 +15,7 @@ from tidemark.dialects.ngsi.openapi.parameters import (
     METADATA,
     PAGE,
     READ_PATHS,
+    SCHEDULE,
     SELECTION,
     SHOWN,
     SINCE,
@@ -34,6 +35,7 @@ from tidemark.dialects.ngsi.snapshots import (
     SnapshotSummary,
 )
 from tidemark.domain.change import Change
+from tidemark.domain.interval import IntervalType
 from tidemark.domain.snapshot import STANDINGS, Trigger
 
 _SNAPSHOTS: Final = "Snapshots"
@@ -63,6 +65,22 @@ _CHOSEN: Final = (
         {"type": "string", "enum": [trigger.value for trigger in Trigger]},
         "Why it was taken.",
         "manual",
+    ),
+    Parameter(
+        "Schedule",
+        "schedule",
+        "query",
+        text(SCHEDULE),
+        "Those that this schedule made, which may be gone since.",
+        "schedule_9f86d081884c7d65",
+    ),
+    Parameter(
+        "Interval",
+        "interval",
+        "query",
+        {"type": "string", "enum": [interval.value for interval in IntervalType]},
+        "How often those are made; `manual` are those that no schedule made, or one that did so once.",
+        "daily",
     ),
     SINCE,
     BEFORE,
