@@ -132,9 +132,9 @@ def test_list_tells_what_schedules_did_and_when_they_are_due() -> None:
     script = Scripted([answer(200, [KNOWN, paused], fiware_total_count="5")])
     said = CommandLine(script)("schedules", "list", "--limit", "2", "--offset", "1")
     rows = [" ".join(line.split()) for line in said.out.splitlines()]
+    first = f"{SCHEDULE} rate(1 hour) Europe/Paris 2026-01-15 10:30:00Z completed 2026-01-15 11:30:00Z"
     assert rows[1:] == [
-        f"{SCHEDULE} rate(1 hour) Europe/Paris active 2026-01-15T10:30:00Z completed 2026-01-15T11:30:00Z "
-        "keepLast=3, daily=7 {interval} of {tenant}",
+        f"{first} keepLast=3 daily=7",
         "schedule_2 rate(1 hour) Europe/Paris paused everything",
     ]
     assert "2 of 5; for more: --offset 3" in said.err
@@ -152,10 +152,25 @@ def test_list_goes_on_when_the_record_of_a_schedule_is_damaged() -> None:
     assert command("schedules", "list", "--json").json() == [KNOWN, damaged]
 
 
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({}, "2026-01-15 11:30:00Z"),
+        ({"paused": True}, "paused"),
+        ({"status": "setting"}, "setting"),
+        ({"nextRun": None}, "never"),
+    ],
+)
+def test_list_tells_why_a_schedule_is_not_due(members: dict[str, Any], told: str) -> None:
+    one = {name: value for name, value in (KNOWN | members).items() if value is not None}
+    [row] = CommandLine(Scripted([answer(200, [one])]))("schedules", "list").out.splitlines()[1:]
+    assert row.partition("completed")[2].split("keepLast")[0].strip() == told
+
+
 def test_slot_that_was_missed_is_told() -> None:
     missed = {**KNOWN, "lastRun": {"slotAt": "2026-01-15T10:30:00Z", "reason": "nobody"}, "lastStatus": "missed"}
     command = CommandLine(Scripted([answer(200, [missed]), answer(200, missed)]))
-    assert "2026-01-15T10:30:00Z missed" in command("schedules", "list").out
+    assert "2026-01-15 10:30:00Z missed" in command("schedules", "list").out
     shown = dict(line.split(maxsplit=1) for line in command("schedules", "show", SCHEDULE).out.splitlines())
     assert (shown["lastRun.reason"].strip(), shown["lastStatus"].strip()) == ("nobody", "missed")
 
@@ -257,10 +272,10 @@ def test_preview_tells_the_decision_on_each_snapshot_and_why() -> None:
     assert said.code == 0, said
     lines = [" ".join(line.split()) for line in said.out.splitlines()]
     assert lines == [
-        "snapshot interval decision why description",
-        "snapshot_2 hourly keep 1st of 2 hourly: 2026-01-15T11 in Europe/Paris; the last completed snapshot "
-        "hourly of smartcity",
-        "snapshot_1 hourly forget hourly keeps 2, and 2026-01-15T10 in Europe/Paris is the 3rd",
+        "snapshot decision why",
+        "snapshot_2 keep 1st of 2 hourly: 2026-01-15T11 in Europe/Paris",
+        "the last completed snapshot",
+        "snapshot_1 forget hourly keeps 2, and 2026-01-15T10 in Europe/Paris is the 3rd",
         "1 kept, 1,200 to be forgotten, 0 left alone, by hourly=2.",
     ]
     assert "2 of 1201; for more: --offset 2" in said.err

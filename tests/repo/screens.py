@@ -6,11 +6,13 @@ seeded, so that they are the same each time, until the code says something else.
 """
 
 import argparse
+import json
 import re
 import shlex
 import sys
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
@@ -19,16 +21,14 @@ from typer.testing import CliRunner
 from tests.cli.in_memory import InMemory
 from tests.driving import run_restore
 from tests.fakes import ManualClock, MemoryWorkflows, memory_ports
-from tests.handlers.entities_client import EntitiesClient
-from tidemark import bootstrap
 from tidemark.domain.tenant import Tenant
 from tidemark.usecases.backup_phases import SlotState, conclude_slot, run_slot
 from tidemark_cli.app import app
 from tidemark_cli.session import Surroundings
 
-_COLUMNS: Final = 110
+_COLUMNS: Final = 100
 _PHASE_S: Final = 2.0
-_HOUR: Final = timedelta(hours=1)
+_URL: Final = "https://tidemark.example"
 _TENANT: Final = Tenant("smartcity")
 _BLOCK: Final = re.compile(
     r"(?P<head><!-- screen: (?P<name>\S+) -->\s*```console\n)(?P<screen>.*?)(?P<tail>^```$)",
@@ -60,7 +60,7 @@ class Terminal:
             shlex.split(line.replace("\\\n", ""))[1:],
             input=typed,
             env={
-                "TIDEMARK_URL": "http://tidemark.example",
+                "TIDEMARK_URL": _URL,
                 "TIDEMARK_API_KEY": "tm_key",
                 "TIDEMARK_TENANT": _TENANT,
                 "COLUMNS": str(_COLUMNS),
@@ -73,6 +73,15 @@ class Terminal:
             raise RuntimeError(f"{line} ended with {told.exit_code}: {told.output}")
         lines = [f"$ {line}", *told.output.splitlines()]
         return "".join(f"{one.rstrip()}\n" for one in lines)
+
+    def asks(self, method: str, path: str, document: object = None) -> None:
+        """What the city itself asks of the API, beside the terminal."""
+        headers, body = {"Fiware-Service": str(_TENANT)}, None
+        if document is not None:
+            headers["Content-Type"], body = "application/json", json.dumps(document).encode()
+        answer = InMemory(self.ports).send(method, f"{_URL}{path}", headers, body)
+        if answer.status != HTTPStatus.NO_CONTENT:
+            raise RuntimeError(f"{method} {path} was answered {answer.status}: {answer.text}")
 
     def _sleep(self, seconds: float) -> None:
         """While the command waits, the restores that were begun are carried out."""
@@ -88,8 +97,7 @@ def _report(terminal: Terminal, **temperatures: float) -> None:
         {"id": name, "type": "Room", "temperature": {"type": "Number", "value": value}}
         for name, value in temperatures.items()
     ]
-    with bootstrap.use(terminal.ports):
-        EntitiesClient(_TENANT).create(*entities)
+    terminal.asks("POST", "/v2/op/update", {"actionType": "append", "entities": entities})
 
 
 def _slots(terminal: Terminal, schedule_id: str, count: int) -> None:
@@ -98,10 +106,10 @@ def _slots(terminal: Terminal, schedule_id: str, count: int) -> None:
         slot_at = _next_slot(terminal, schedule_id)
         terminal.clock.advance((slot_at - terminal.clock.now()).total_seconds())
         _report(terminal, Room1=18 + number % 7)
-        run = run_slot(terminal.ports, _TENANT, schedule_id, slot_at, owner=str(slot_at))
+        run = run_slot(terminal.ports, _TENANT, schedule_id, slot_at, owner=str(number), begun_at=slot_at)
         if run.state is not SlotState.MADE:
             raise RuntimeError(f"the slot {slot_at} made no snapshot: {run}")
-        conclude_slot(terminal.ports, _TENANT, schedule_id, slot_at, owner=str(slot_at))
+        conclude_slot(terminal.ports, _TENANT, schedule_id, slot_at, owner=str(number))
 
 
 def _next_slot(terminal: Terminal, schedule_id: str) -> datetime:
@@ -120,8 +128,7 @@ def _migration() -> dict[str, str]:
     }
     [before] = terminal.ports.catalog.snapshots(_TENANT)
     _report(terminal, Room1=70.7, Room2=71.6, Room3=67.1, Room5=0)
-    with bootstrap.use(terminal.ports):
-        EntitiesClient(_TENANT).call("DELETE /v2/entities/Room4?type=Room")
+    terminal.asks("DELETE", "/v2/entities/Room4")
     screens["diff"] = terminal.shows(f"tidemark snapshots diff {before.id} live")
     screens["restore"] = terminal.shows(f"tidemark snapshots restore {before.id}", typed="y\n")
     screens["list"] = terminal.shows("tidemark snapshots list")

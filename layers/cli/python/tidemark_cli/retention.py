@@ -1,6 +1,5 @@
 """`tidemark retention preview`, and the options that are a retention policy wherever one is said."""
 
-from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -13,7 +12,8 @@ from tidemark_cli.session import Session, operation
 from tidemark_cli.snapshots import OffsetOption, note_more
 
 _PANEL: Final = "Retention: a snapshot stays if one rule or more keeps it"
-_COLUMNS: Final = ("snapshot", "interval", "decision", "why", "description")
+# An id says when the snapshot was made.
+_COLUMNS: Final = ("snapshot", "decision", "why")
 
 ScheduleArgument = Annotated[str, typer.Argument(metavar="SCHEDULE", help="Id of the schedule.")]
 KeepLastOption = Annotated[
@@ -118,17 +118,14 @@ def policy(
 
 
 def _decided(told: Any, only: Verdict | None) -> RenderableType:  # noqa: ANN401 - an answer
+    decisions = [one for one in told["decisions"] if only is None or one["decision"] == only]
     rows = [
-        (one["id"], one.get("interval", ""), one["decision"], _why(one), one.get("description", ""))
-        for one in told["decisions"]
-        if only is None or one["decision"] == only
+        (one["id"] if number == 0 else "", one["decision"] if number == 0 else "", reason["text"])
+        for one in decisions
+        for number, reason in enumerate(one["reasons"])
     ]
     said = shown.clean(_summed(told))
-    return Group(shown.table(_COLUMNS, rows, whole=("snapshot", "interval", "decision")), said) if rows else said
-
-
-def _why(decision: Mapping[str, Any]) -> str:
-    return "; ".join(reason["text"] for reason in decision["reasons"])
+    return Group(shown.table(_COLUMNS, rows, whole=_COLUMNS[:2]), said) if rows else said
 
 
 def _summed(told: Any) -> str:  # noqa: ANN401 - an answer

@@ -33,7 +33,7 @@ from tidemark_cli.snapshots import (
     print_ids,
 )
 
-_COLUMNS: Final = ("id", "expression", "timezone", "status", "last run", "next run", "keeps", "description")
+_COLUMNS: Final = ("id", "when", "last run", "next run", "keeps")
 _LONGEST_WINDOW_MINUTES: Final = 1440
 _NO_CHANGE: Final = (
     "say what to change: --expression, --timezone, --window, --no-window, --description, --label, --remove-label, "
@@ -250,18 +250,23 @@ def _said(wanted: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _listed(documents: Any) -> RenderableType:  # noqa: ANN401 - an answer
-    # Of one whose record is damaged, no more than this is known.
-    rows = [
-        (
-            one["id"],
-            one.get("expression", ""),
-            one.get("timezone", ""),
-            "paused" if one.get("paused") else one["status"],
-            f"{one['lastRun']['slotAt']} {one['lastStatus']}" if "lastRun" in one else "",
-            one.get("nextRun", ""),
-            one.get("retention", "everything" if "expression" in one else ""),
-            one.get("description", ""),
-        )
-        for one in documents
-    ]
-    return shown.table(_COLUMNS, rows)
+    return shown.table(_COLUMNS, [(one["id"], *_told(one)) for one in documents])
+
+
+def _told(one: Any) -> tuple[str, ...]:  # noqa: ANN401 - a part of an answer
+    """Its row, in words that may be broken between lines."""
+    if "expression" not in one:
+        # Of one whose record is damaged, no more than this is known.
+        return "", "", one["status"], ""
+    last = f"{_moment(one['lastRun']['slotAt'])} {one['lastStatus']}" if "lastRun" in one else ""
+    following = _moment(one["nextRun"]) if "nextRun" in one else "never"
+    if one["paused"]:
+        following = "paused"
+    elif one["status"] != "active":
+        following = one["status"]
+    kept = " ".join(f"{rule}={value}" for rule, value in one.get("retention", {}).items())
+    return f"{one['expression']} {one['timezone']}", last, following, kept or "everything"
+
+
+def _moment(text: str) -> str:
+    return text.replace("T", " ")
