@@ -12,9 +12,10 @@ from tidemark.usecases.preview_retention import preview_retention
 def preview(ports: Ports, request: Request) -> Response:
     """Answers 200. Nothing is deleted. Damaged records go to the log and the alarm."""
     policy = previews.parse_preview(request.optional_json(max_bytes=MAX_BODY_BYTES))
+    part = previews.part_wanted(request)
     found = preview_retention(ports, request.tenant, schedules.named(request), policy)
     report_damage((failure.message for failure in found.damage), **{TENANT: request.tenant})
-    return json_response(200, previews.render(found, request))
+    return json_response(200, previews.render(found, part))
 
 
 handler = web.handler({"POST /v2/schedules/{scheduleId}/retention/preview": preview})

@@ -5,15 +5,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidemark.dialects.ngsi.retention import MEMBERS, parse_policy, policy_document, rows
+from tidemark.dialects.ngsi.retention import MEMBERS, parse_policy, policy_body, rows
+from tidemark.domain.interval import IntervalType
 from tidemark.domain.periods import Period
-from tidemark.domain.retention import MAX_COUNT, Candidate, RetentionPolicy, Rule, decide, made_by
+from tidemark.domain.retention import MAX_COUNT, Candidate, Decision, RetentionPolicy, Rule, decide, made_by
 from tidemark.domain.snapshot import SnapshotStatus, snapshot_id
 from tidemark.errors import InvalidRequest
+from tidemark.usecases.preview_retention import Shown
 
 NOW = datetime(2026, 3, 10, tzinfo=UTC)
 KNOWN = "keepLast, keepWithin, hourly, daily, weekly, monthly, yearly"
@@ -109,8 +112,17 @@ def test_policy_is_shown_as_it_was_given(said: dict[str, Any], within_s: int | N
         return
     within = None if within_s is None else timedelta(seconds=within_s)
     policy = RetentionPolicy(within=within, **{{"keepLast": "last"}.get(name, name): said[name] for name in said})
-    assert parse_policy(json.loads(json.dumps(policy_document(policy)))) == policy
-    assert policy_document(policy).keys() == {*said, *(["keepWithin"] if within else [])}
+    shown = msgspec.to_builtins(policy_body(policy))
+    assert parse_policy(shown) == policy
+    assert shown.keys() == {*said, *(["keepWithin"] if within else [])}
+
+
+def _rows(decisions: tuple[Decision, ...]) -> list[dict[str, Any]]:
+    """The rows as they are sent, of snapshots that are all called the same."""
+    shown = {one.candidate.id: Shown("nightly", IntervalType.DAILY) for one in decisions}
+    found: list[dict[str, Any]] = json.loads(msgspec.json.encode(rows(decisions, shown)))
+    assert all((row.pop("description"), row.pop("interval")) == ("nightly", "daily") for row in found)
+    return found
 
 
 def test_rows_say_of_each_snapshot_what_becomes_of_it_and_why() -> None:
@@ -122,8 +134,7 @@ def test_rows_say_of_each_snapshot_what_becomes_of_it_and_why() -> None:
         Candidate(snapshot_id(made[3]), made[3], "nightly"),
     ]
     policy = RetentionPolicy(last=1, daily=1)
-    found = rows(decide(candidates, policy, concerns=made_by("nightly"), zone=ZoneInfo("UTC"), now=NOW))
-    assert json.loads(json.dumps(found)) == [
+    assert _rows(decide(candidates, policy, concerns=made_by("nightly"), zone=ZoneInfo("UTC"), now=NOW)) == [
         {
             "id": "snapshot_2026-03-09T23-00-00Z",
             "createdAt": "2026-03-09T23:00:00Z",
@@ -178,7 +189,7 @@ def test_every_rule_has_a_name_of_its_own_in_rows() -> None:
     decisions = decide(candidates, policy, concerns=made_by("nightly"), zone=ZoneInfo("UTC"), now=NOW)
     names = {
         (reason.rule, shown["rule"])
-        for row, decision in zip(rows(decisions), decisions, strict=True)
+        for row, decision in zip(_rows(decisions), decisions, strict=True)
         for shown, reason in zip(row["reasons"], decision.reasons, strict=True)
     }
     assert {rule for rule, _ in names} == set(Rule)

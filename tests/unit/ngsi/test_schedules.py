@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from tests.contract.examples import TEN_O_CLOCK, schedule
-from tidemark.dialects.ngsi.schedules import listed, parse_create, parse_preview, parse_update, render
+from tidemark.dialects.ngsi.previews import parse_preview
+from tidemark.dialects.ngsi.schedules import listed, parse_create, parse_update, render
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.retention import RetentionPolicy
 from tidemark.domain.schedule import DamagedSchedule, LastRun, Overlap, RunStatus, ScheduleId, ScheduleStatus

@@ -19,12 +19,13 @@ from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
 from tidemark.errors import InvalidRequest, SnapshotInUse
 from tidemark.ports import Ports
-from tidemark.usecases.apply_retention import apply_retention, preview_retention
+from tidemark.usecases.apply_retention import apply_retention
 from tidemark.usecases.backup_phases import CLAIM_FOR, SlotRun, SlotState, conclude_slot, run_slot
 from tidemark.usecases.create_schedule import ScheduleWanted, create_schedule
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_schedule import delete_schedule
 from tidemark.usecases.delete_snapshot import delete_snapshot
+from tidemark.usecases.preview_retention import preview_retention
 from tidemark.usecases.update_schedule import ScheduleChange, update_schedule
 
 HOURLY = ScheduleWanted("rate(1 hour)", description="{interval} of {tenant}", labels={"by": "schedule"})
@@ -353,9 +354,10 @@ def test_preview_says_what_would_go_and_why_and_changes_nothing(ports: Ports) ->
     for slot in range(3):
         _backup(ports, schedule, schedule.starts_at + slot * HOUR, f"execution {slot}")
     create_snapshot(ports, TENANT, budget_s=60)
-    decisions = preview_retention(ports, TENANT, schedule.id, RetentionPolicy(last=2))
-    assert [one.verdict for one in decisions] == [Verdict.KEEP, Verdict.KEEP, Verdict.FORGET]
-    assert all(one.reasons for one in decisions)
+    preview = preview_retention(ports, TENANT, schedule.id, RetentionPolicy(last=2))
+    assert [one.verdict for one in preview.decisions] == [Verdict.KEEP, Verdict.KEEP, Verdict.FORGET]
+    assert preview.counts() == {Verdict.KEEP: 2, Verdict.FORGET: 1, Verdict.LEAVE: 0}
+    assert all(one.reasons for one in preview.decisions)
     assert len(_made(ports, schedule)) == 3
     with pytest.raises(InvalidRequest, match="no retention policy"):
         preview_retention(ports, TENANT, schedule.id)

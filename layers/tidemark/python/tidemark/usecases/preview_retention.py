@@ -41,9 +41,7 @@ class Preview(NamedTuple):
         return {verdict: found[verdict] for verdict in Verdict}
 
 
-def preview_retention(
-    ports: Ports, tenant: Tenant, schedule_id: str, policy: RetentionPolicy | None = None
-) -> Preview:
+def preview_retention(ports: Ports, tenant: Tenant, schedule_id: str, policy: RetentionPolicy | None = None) -> Preview:
     """What the schedule's policy, or another one in its place, would do now to each snapshot of the tenant that a
     schedule made. Nothing is changed.
 

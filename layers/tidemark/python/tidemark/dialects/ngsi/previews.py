@@ -39,19 +39,21 @@ def parse_preview(document: object) -> RetentionPolicy | None:
     return parse_policy(said["retention"]) if "retention" in said else None
 
 
-def render(preview: Preview, request: Request) -> PreviewBody:
-    """The decisions, newest first: all, or those of the page that the request asks for. Raises InvalidRequest."""
+def part_wanted(request: Request) -> slice:
+    """Which decisions to show, by the query parameters `limit` and `offset`: all of them unless said. Raises
+    InvalidRequest.
+    """
     page = page_wanted(request)
-    decisions = preview.decisions[page.offset :]
-    if "limit" in request.query:
-        decisions = decisions[: page.limit]
+    return slice(page.offset, page.offset + page.limit if "limit" in request.query else None)
+
+
+def render(preview: Preview, part: slice) -> PreviewBody:
+    """That part of the decisions, newest first. The counts are of all."""
     counts = preview.counts()
     return PreviewBody(
         schedule_id=preview.schedule.id,
         timezone=preview.schedule.timezone,
         retention=policy_body(preview.policy),
-        counts=VerdictCounts(
-            keep=counts[Verdict.KEEP], forget=counts[Verdict.FORGET], leave=counts[Verdict.LEAVE]
-        ),
-        decisions=rows(decisions, preview.shown),
+        counts=VerdictCounts(keep=counts[Verdict.KEEP], forget=counts[Verdict.FORGET], leave=counts[Verdict.LEAVE]),
+        decisions=rows(preview.decisions[part], preview.shown),
     )

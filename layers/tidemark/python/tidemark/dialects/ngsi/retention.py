@@ -38,8 +38,8 @@ _Kept = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 
 
 class RetentionBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """What to keep of a schedule's snapshots: the last so many, those of so long before the newest, and the newest of so
-    many hours, days, weeks, months and years. Rules add up; a policy has one at least.
+    """What to keep of a schedule's snapshots: the last so many, those of so long before the newest, and the newest of
+    so many hours, days, weeks, months and years. Rules add up; a policy has one at least.
     """
 
     keep_last: _Kept | UnsetType = UNSET

@@ -18,7 +18,6 @@ from tidemark.dialects.ngsi.snapshot_metadata import description_in, labels_in
 from tidemark.dialects.ngsi.snapshots import ScheduleName, Seconds, SnapshotName, seconds
 from tidemark.dialects.wire import Request
 from tidemark.domain.interval import IntervalType
-from tidemark.domain.retention import RetentionPolicy
 from tidemark.domain.schedule import (
     DamagedSchedule,
     LastRun,

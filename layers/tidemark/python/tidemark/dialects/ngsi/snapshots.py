@@ -62,7 +62,6 @@ class SnapshotSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel")
         Annotated[bool, Meta(description="There if it is under one: neither deleted, nor does it expire.")] | UnsetType
     ) = UNSET
 
-
     schedule_id: (
         Annotated[ScheduleName, Meta(description="The schedule that made it, which may be gone since.")] | UnsetType
     ) = UNSET
