@@ -348,3 +348,18 @@ def test_list_of_snapshots_tells_the_interval_and_selects_by_it() -> None:
     assert rows[1:] == [["snapshot_2", "3", "completed", "daily"], ["snapshot_1", "3", "completed", "mine"]]
     query = parse_qs(urlsplit(script.sent[0].url).query)
     assert (query["schedule"], query["interval"]) == ([SCHEDULE], ["daily"])
+
+
+@pytest.mark.parametrize(
+    ("members", "told"),
+    [
+        ({"pinned": True}, "completed, pinned"),
+        ({"legalHold": True}, "completed, held"),
+        ({"pinned": True, "legalHold": True}, "completed, pinned, held"),
+        ({"pinned": False}, "completed "),
+    ],
+)
+def test_list_of_snapshots_tells_what_keeps_one(members: dict[str, Any], told: str) -> None:
+    one = {"id": "snapshot_1", "entityCount": 3, "status": "completed", "description": "why", **members}
+    said = CommandLine(Scripted([answer(200, [one])]))("snapshots", "list")
+    assert f" {told} " in said.out

@@ -131,6 +131,19 @@ def test_retention_is_seen_before_it_is_set(city: City) -> None:
     assert ok(city.tidemark("snapshots", "undelete", made[2], "--json")).json()["id"] == made[2]
 
 
+def test_held_snapshot_stays_until_it_is_released(city: City) -> None:
+    snapshot = ok(city.tidemark("snapshots", "create", "--quiet")).out.strip()
+    admin, city.tidemark.key = city.tidemark.key, city.served.key([city.call.tenant], ["snapshot", "hold"])
+    ok(city.tidemark("snapshots", "hold", snapshot))
+    city.tidemark.key = admin
+    assert re.search(rf"^{snapshot} .* completed, held ", ok(city.tidemark("snapshots", "list")).out, re.MULTILINE)
+    refused = city.tidemark("snapshots", "delete", snapshot)
+    assert (refused.code, refused.err.count("\n")) == (4, 1)
+    assert "legal hold" in refused.err
+    ok(city.tidemark("snapshots", "release", snapshot))
+    ok(city.tidemark("snapshots", "delete", snapshot))
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [

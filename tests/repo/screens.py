@@ -142,7 +142,7 @@ def _backups() -> dict[str, str]:
     screens = {
         "schedule": terminal.shows(
             'tidemark schedules create --expression "rate(1 hour)" --timezone Europe/Paris \\\n'
-            '    --description "{interval} backup of {tenant}" --keep-last 3 --hourly 6 --daily 7'
+            '    --description "{interval} of {date}" --keep-last 3 --hourly 6 --daily 7'
         )
     }
     [schedule] = terminal.ports.catalog.found_schedules(_TENANT)

@@ -68,13 +68,13 @@ WindowOption = Annotated[
     ),
 ]
 IntervalOption = Annotated[
-    Interval | None, typer.Option("--interval", help="What its snapshots are (default: what the expression makes).")
+    Interval | None, typer.Option("--interval", help="What its snapshots are, if not what the expression makes.")
 ]
 OverlapOption = Annotated[
     Overlap | None, typer.Option("--overlap", help="A run that is due while the last goes on: leave it out, or wait.")
 ]
 TimezoneOption = Annotated[
-    str | None, typer.Option("--timezone", metavar="NAME", help="Where it is that time: Europe/Paris (default: UTC).")
+    str | None, typer.Option("--timezone", metavar="NAME", help="Where it is that time: Europe/Paris; else in UTC.")
 ]
 
 

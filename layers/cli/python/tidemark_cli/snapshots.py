@@ -240,7 +240,7 @@ def _listed(documents: Any) -> RenderableType:  # noqa: ANN401 - an answer
             (
                 one["id"],
                 one["entityCount"],
-                one["status"],
+                _standing(one),
                 one.get("interval", ""),
                 one["description"],
                 one.get("labels", ""),
@@ -249,6 +249,12 @@ def _listed(documents: Any) -> RenderableType:  # noqa: ANN401 - an answer
         ],
         right=("entities",),
     )
+
+
+def _standing(one: Any) -> str:  # noqa: ANN401 - a part of an answer
+    """Its status, and what keeps it from being deleted."""
+    kept = {"pinned": "pinned", "legalHold": "held"}
+    return ", ".join([one["status"], *(told for name, told in kept.items() if one.get(name))])
 
 
 def labels_given(given: Sequence[str]) -> dict[str, str]:
