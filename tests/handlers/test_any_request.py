@@ -11,17 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from functions.ngsi.cancel_restore import handler as cancel_restore
+from functions.ngsi.create_schedule import handler as create_schedule
 from functions.ngsi.create_snapshot import handler as create_snapshot
+from functions.ngsi.delete_schedule import handler as delete_schedule
 from functions.ngsi.delete_snapshot import handler as delete_snapshot
 from functions.ngsi.diff_snapshot import handler as diff_snapshot
 from functions.ngsi.get_restore import handler as get_restore
+from functions.ngsi.get_schedule import handler as get_schedule
 from functions.ngsi.get_snapshot import handler as get_snapshot
 from functions.ngsi.list_restores import handler as list_restores
+from functions.ngsi.list_schedules import handler as list_schedules
 from functions.ngsi.list_snapshots import handler as list_snapshots
+from functions.ngsi.preview_retention import handler as preview_retention
 from functions.ngsi.read_inside import handler as read_inside
 from functions.ngsi.restore_snapshot import handler as restore_snapshot
 from functions.ngsi.undelete_snapshot import handler as undelete_snapshot
-from tests.fakes import memory_ports
+from functions.ngsi.update_schedule import handler as update_schedule
+from tests.fakes import MemorySchedules, memory_ports
 from tests.handlers.conftest import ENVIRONMENT
 from tests.handlers.rest import call, request, sample
 from tidemark import bootstrap
@@ -40,12 +46,22 @@ FUNCTIONS: list[tuple[LambdaHandler, str]] = [
     (list_restores.handler, "list_restores"),
     (get_restore.handler, "get_restore"),
     (cancel_restore.handler, "cancel_restore"),
+    (list_schedules.handler, "list_schedules"),
+    (get_schedule.handler, "get_schedule"),
+    (update_schedule.handler, "update_schedule"),
+    (delete_schedule.handler, "delete_schedule"),
+    (preview_retention.handler, "preview_retention"),
 ]
 REFUSALS = {400, 403, 404, 409, 413, 415, 501}
 WORDS = st.text(max_size=40) | st.sampled_from(
-    ["limit", "offset", "options", "count", "1", "0", "-1", "application/json"]
+    ["limit", "offset", "options", "count", "1", "0", "-1", "application/json", "rate(1 hour)", "UTC", "{date}"]
 )
-MEMBERS = st.sampled_from(["description", "labels", "mode", "safetySnapshot", "filter", "target", "dryRun"])
+MEMBERS = st.sampled_from(
+    [
+        *("description", "labels", "mode", "safetySnapshot", "filter", "target", "dryRun"),
+        *("expression", "timezone", "windowMinutes", "interval", "retention", "overlap", "paused"),
+    ]
+)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(MEMBERS | WORDS, inner, max_size=4),
@@ -95,6 +111,21 @@ def test_create_makes_a_snapshot_or_refuses_and_writes_nothing(body: str, header
     made = list(ports.catalog.snapshots(Tenant("smartcity")))
     if answer.status == 201:
         assert [snapshot.id for snapshot in made] == [answer.json["id"]]
+    else:
+        assert answer.status in REFUSALS
+        assert made == []
+
+
+@given(BODIES, HEADERS)
+def test_create_makes_a_schedule_or_refuses_and_writes_nothing(body: str, headers: dict[str, str]) -> None:
+    ports = memory_ports()
+    with serving(ports):
+        answer = call(create_schedule.handler, request("ngsi", "create_schedule", text=body, headers=headers))
+    made = [one.id for one in ports.catalog.found_schedules(Tenant("smartcity"))]
+    assert isinstance(ports.schedules, MemorySchedules)
+    assert list(ports.schedules.held) == made
+    if answer.status == 201:
+        assert made == [answer.json["id"]]
     else:
         assert answer.status in REFUSALS
         assert made == []

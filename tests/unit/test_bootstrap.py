@@ -2,14 +2,24 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.fakes import memory_ports
 from tests.handlers.conftest import ENVIRONMENT
+from tests.repo.sources import FUNCTIONS, ROOT
 from tidemark import bootstrap
 from tidemark.adapters import clients
 from tidemark.settings import SettingInvalid
+
+PREVIEW = FUNCTIONS / "ngsi" / "preview_retention" / "handler.py"
+ENGINE = (
+    "tidemark.engine",
+    "tidemark.usecases.capture_phases",
+    "tidemark.usecases.restore_phases",
+    "tidemark.usecases.transfer_phases",
+)
 
 
 @pytest.fixture
@@ -78,7 +88,12 @@ def test_other_ports_are_in_use_until_the_block_ends(environment: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     "module",
-    ["functions.ngsi.list_snapshots.handler", "functions.ngsi.create_snapshot.handler", "functions.authorizer.handler"],
+    [
+        "functions.ngsi.list_snapshots.handler",
+        "functions.ngsi.create_snapshot.handler",
+        "functions.ngsi.create_schedule.handler",
+        "functions.authorizer.handler",
+    ],
 )
 def test_handlers_import_nothing_that_is_slow_to_start(module: str) -> None:
     heavy = (
@@ -88,12 +103,18 @@ def test_handlers_import_nothing_that_is_slow_to_start(module: str) -> None:
         "aws_lambda_powertools.event_handler",
         "aws_lambda_powertools.utilities.idempotency",
     )
-    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
-    path = "layers/tidemark/python"
-    found = subprocess.run(
-        [sys.executable, "-c", f"import sys; sys.path[:0] = ['.', {path!r}]; {code}"],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    assert found.stdout.strip() == "[]"
+    assert _imported(module).isdisjoint(heavy)
+
+
+@pytest.mark.parametrize("path", sorted(FUNCTIONS.glob("ngsi/*_schedule*/handler.py")) + [PREVIEW], ids=str)
+def test_functions_of_schedules_import_nothing_that_captures_restores_or_transfers(path: Path) -> None:
+    loaded = _imported(".".join(path.relative_to(ROOT).with_suffix("").parts))
+    assert "tidemark.web" in loaded
+    assert sorted(name for name in loaded if name.startswith(ENGINE)) == []
+
+
+def _imported(module: str) -> set[str]:
+    """All modules that a fresh process has when it has imported this one."""
+    code = f"import sys; sys.path[:0] = ['.', 'layers/tidemark/python']; import {module}; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
+    return set(found.stdout.split())

@@ -2,7 +2,7 @@
 
 The local AWS checks no rights. So every call of a function is noted here as IAM sees it - actions on resources - and
 decided on the policies of the function's own role as they were deployed.
-Source: Service Authorization Reference, DynamoDB, S3 and Step Functions.
+Source: Service Authorization Reference, DynamoDB, S3, Step Functions and EventBridge Scheduler.
 """
 
 import contextvars
@@ -30,12 +30,15 @@ _MISSING = {"404", "NoSuchKey"}
 
 
 class Need(NamedTuple):
-    """One right that a call takes. `leading_keys` are the partition keys that it names, where IAM can look at them."""
+    """One right that a call takes. `leading_keys` are the partition keys that it names, where IAM can look at them;
+    `passed_to` is the service that a role is handed on to.
+    """
 
     function: str
     action: str
     resource: str
     leading_keys: frozenset[str] = frozenset()
+    passed_to: str = ""
 
 
 @contextmanager
@@ -106,6 +109,8 @@ def is_allowed(need: Need, statements: list[dict[str, Any]]) -> bool:
 def _condition_holds(condition: Any, need: Need) -> bool:
     if condition is None:
         return True
+    if need.action == "iam:PassRole":
+        return bool(condition == {"StringEquals": {"iam:PassedToService": need.passed_to}})
     patterns = _listed(condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
     return all(any(fnmatch.fnmatchcase(key, pattern) for pattern in patterns) for key in need.leading_keys)
 
@@ -139,6 +144,11 @@ def _needs(function: str, service: str, operation: str, params: dict[str, Any]) 
         case "stepfunctions":
             resource = params.get("stateMachineArn") or params["executionArn"]
             yield Need(function, f"states:{operation}", resource)
+        case "scheduler":
+            name = f"{params['GroupName']}/{params['Name']}"
+            yield Need(function, f"scheduler:{operation}", f"arn:aws:scheduler:{REGION}:{ACCOUNT_ID}:schedule/{name}")
+            if "Target" in params:
+                yield Need(function, "iam:PassRole", params["Target"]["RoleArn"], passed_to=f"{service}.amazonaws.com")
         case _:
             yield Need(function, f"{service}:{operation}", "*")
 

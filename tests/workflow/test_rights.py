@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -21,6 +21,7 @@ from tests.workflow.rights import Need, granted, is_allowed, noted
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Item, ItemKey
+from tidemark.domain.schedule import ScheduleStatus
 from tidemark.domain.snapshot import SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.transfer import plans
@@ -247,6 +248,38 @@ class Story:
         self._http("POST", path, 202)
         ports.catalog.replace_snapshot(replace(stored, version=ports.catalog.snapshot(TENANT, begun["id"]).version))
 
+    def schedules(self) -> None:
+        """A schedule's life, with what dead requests leave behind, and until it will never be due again."""
+        nightly, path = {"expression": "cron(0 2 * * ? *)", "retention": {"daily": 7}}, "/v2/schedules"
+        made, again = (self._http("POST", path, 201, nightly, key="once") for _ in range(2))
+        assert made == again
+        self._http("POST", path, 400, {"expression": "never"}, key="refused")
+        name, catalog = made["id"], ports_of(self._stack).catalog
+        # As if a request had died before it noted that EventBridge Scheduler has it: a repeat tells it so once more.
+        catalog.replace_schedule(replace(catalog.schedule(TENANT, name), status=ScheduleStatus.SETTING))
+        self._forget_answers()
+        assert self._http("POST", path, 201, nightly, key="once")["id"] == name
+        self._http("GET", path, 200)
+        self._http("GET", f"{path}/{name}", 200)
+        self._http("POST", f"{path}/{name}/retention/preview", 200)
+        self._http("PATCH", f"{path}/{name}", 204, {"paused": True})
+        # As if EventBridge Scheduler had deleted it after its last slot, and it is to have others.
+        group = self._stack.physical_id("ScheduleGroup")
+        self._stack.client("scheduler").delete_schedule(GroupName=group, Name=name)
+        self._http("PATCH", f"{path}/{name}", 204, {"paused": False})
+        assert self._delivered() == {name}
+        # As if it had been due once, long ago.
+        once = replace(catalog.schedule(TENANT, name), expression="at(2020-01-01T00:00:00)", retention=None)
+        catalog.replace_schedule(replace(once, starts_at=datetime(2019, 1, 1, tzinfo=UTC)))
+        self._http("PATCH", f"{path}/{name}", 204, {"description": "over"})
+        assert self._delivered() == set()
+        # As if a request had died before it removed it: the next one that makes one does.
+        catalog.replace_schedule(replace(catalog.schedule(TENANT, name), status=ScheduleStatus.REMOVING))
+        other = self._http("POST", path, 201, nightly)["id"]
+        assert [one.id for one in catalog.found_schedules(TENANT)] == [other]
+        self._http("DELETE", f"{path}/{other}", 204)
+        assert self._delivered() == set()
+
     def damage(self, snapshot_id: str) -> None:
         """Overwrite one of the snapshot's packs."""
         s3, bucket = self._stack.client("s3"), self._stack.outputs["BucketName"]
@@ -315,6 +348,21 @@ class Story:
         with patch.object(InProcess, "run", hastily):
             yield
 
+    def _delivered(self) -> set[str]:
+        """The schedules that EventBridge Scheduler has of the stack's group."""
+        group = self._stack.physical_id("ScheduleGroup")
+        return {one["Name"] for one in self._stack.client("scheduler").list_schedules(GroupName=group)["Schedules"]}
+
+    def _forget_answers(self) -> None:
+        """What was answered to requests with a key is kept no longer."""
+        dynamodb, table = self._stack.client("dynamodb"), self._stack.outputs["CatalogTableName"]
+        for row in dynamodb.query(
+            TableName=table,
+            KeyConditionExpression="pk = :pk",
+            ExpressionAttributeValues={":pk": {"S": f"TENANT#{TENANT}#ONCE"}},
+        )["Items"]:
+            dynamodb.delete_item(TableName=table, Key={"pk": row["pk"], "sk": row["sk"]})
+
     def _verification(self, snapshot_id: str) -> tuple[str, str]:
         found = self._http("GET", f"/v2/snapshots/{snapshot_id}", 200)["verification"]
         return found["status"], found["scope"]
@@ -350,6 +398,7 @@ def needs(stack: LocalStack) -> set[Need]:
         story.compared(first, "live")
         assert story.restore(first) == "completed"
         story.said_twice(first)
+        story.schedules()
         story.requests_that_meet_what_was_never_started(first)
         story.partial_restore_while_others_write(first)
         story.dry_run(first)
@@ -401,3 +450,8 @@ def test_a_right_is_refused_when_no_statement_gives_it(stack: LocalStack) -> Non
     assert is_allowed(Need("AuthorizerFunction", "dynamodb:GetItem", table, key), rights["AuthorizerFunction"])
     assert not is_allowed(Need("AuthorizerFunction", "dynamodb:GetItem", table, snapshot), rights["AuthorizerFunction"])
     assert not is_allowed(Need("ListSnapshotsFunction", "dynamodb:PutItem", table), rights["ListSnapshotsFunction"])
+    role = f"arn:aws:iam::123456789012:role/{stack.physical_id('BackupScheduleRole')}"
+    hand_on = Need("CreateScheduleFunction", "iam:PassRole", role, passed_to="scheduler.amazonaws.com")
+    assert is_allowed(hand_on, rights["CreateScheduleFunction"])
+    assert not is_allowed(hand_on._replace(passed_to="lambda.amazonaws.com"), rights["CreateScheduleFunction"])
+    assert not is_allowed(hand_on._replace(resource=f"{role}-other"), rights["CreateScheduleFunction"])

@@ -20,7 +20,6 @@ TENANT: Final = "tenant"
 DIALECT: Final = "dialect"
 SNAPSHOT_ID: Final = "snapshot_id"
 RESTORE_ID: Final = "restore_id"
-SCHEDULE_ID: Final = "schedule_id"
 CAPTURE_ID: Final = "capture_id"
 PHASE: Final = "phase"
 GENERATION: Final = "generation"
@@ -35,6 +34,7 @@ METHOD: Final = "method"
 ROUTE: Final = "route"
 STATUS: Final = "status"
 KEY_ID: Final = "key_id"
+SCHEDULE_ID: Final = "schedule_id"
 
 COUNT: Final = MetricUnit.Count
 MILLISECONDS: Final = MetricUnit.Milliseconds
