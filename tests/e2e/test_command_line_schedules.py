@@ -101,7 +101,7 @@ def test_schedule_is_created_listed_changed_and_deleted(city: City) -> None:
 
 def test_retention_is_seen_before_it_is_set(city: City) -> None:
     schedule = city.schedule("-d", "{interval} of {tenant}")
-    first_at = datetime.now(UTC).replace(microsecond=0)
+    first_at = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=3)
     for hours in range(3):
         walk.put_rooms(city.call, 3, hours)
         city.slot(schedule, first_at + timedelta(hours=hours))
