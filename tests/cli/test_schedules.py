@@ -206,10 +206,10 @@ def test_update_sends_what_was_named_and_nothing_else(options: tuple[str, ...], 
 
 def test_update_keeps_labels_that_are_not_named() -> None:
     script = Scripted([answer(200, KNOWN), DONE])
-    said = CommandLine(script)("schedules", "update", SCHEDULE, "--label", "env=test", "--remove-label", "by")
+    said = CommandLine(script)("schedules", "update", SCHEDULE, "--label", "x=1", "--remove-label", "by")
     assert said.code == 0
     assert [(sent.method, sent.url) for sent in script.sent] == [("GET", WHERE), ("PATCH", WHERE)]
-    assert script.sent[1].document == {"labels": {"env": "test"}}
+    assert script.sent[1].document == {"labels": {"env": "prod", "x": "1"}}
 
 
 @pytest.mark.parametrize(
