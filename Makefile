@@ -119,6 +119,10 @@ types: $(DEV_STAMP) ## Check the types, strictly
 contracts: $(DEV_STAMP) ## Check which part may import which
 	PYTHONPATH=layers/tidemark/python:layers/cli/python:. $(BIN)/lint-imports --no-cache
 
+.PHONY: screens
+screens: $(DEV_STAMP) ## Write what the command line shows into the README anew, after a change of it or of the API
+	PYTHONPATH=layers/tidemark/python:layers/cli/python:. $(BIN)/python -m tests.repo.screens --update README.md
+
 .PHONY: openapi
 openapi: $(DEV_STAMP) ## Write the API's description anew from the routes' entries and models
 	PYTHONPATH=layers/tidemark/python $(BIN)/python -m tidemark.dialects.ngsi.openapi functions/ngsi/describe_api/openapi.json

@@ -37,6 +37,12 @@ def test_shell_is_told_the_commands_that_fit() -> None:
     assert done.stdout.split() == ["release", "restore", "read"]
 
 
+def test_shell_is_told_the_values_of_an_option() -> None:
+    words = "tidemark schedules create --overlap "
+    done = _run(_TIDEMARK_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD="4")
+    assert done.stdout.split() == ["skip", "queue"]
+
+
 def test_version_and_help_need_no_service() -> None:
     command = CommandLine(Scripted([]))
     assert command("--version", env={"TIDEMARK_URL": None}).out.startswith("tidemark ")

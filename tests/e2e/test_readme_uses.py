@@ -14,7 +14,12 @@ from tests.e2e.served import Caller, Served
 from tests.repo.sources import README
 
 MAX_LINES = 10
-USES = ("Roll back a deployment", "Test with production data in another tenant", "Undo a migration")
+USES = (
+    "Roll back a deployment",
+    "Test with production data in another tenant",
+    "Undo a migration",
+    "Have backups made, and see why one stays",
+)
 # What stands for the reader's own scripts: it sets every room's temperature, adds a car, and ends with a status.
 _SCRIPT = """\
 #!{python}
@@ -123,3 +128,15 @@ def test_migration_is_undone_where_it_touched_something(city: Caller, tmp_path: 
     assert "0 created, 3 updated, 0 deleted" in done.stdout
     assert re.search(r"updated +Room +urn:ngsi-ld:Room:0002 +temperature +21\.5 +-1 *\n", done.stdout)
     assert temperatures(city) == [None, 21.5, 21.5, 21.5]
+
+
+def test_backups_are_made_on_a_schedule(city: Caller, tmp_path: Path) -> None:
+    done = run(USES[3], city, tmp_path)
+    assert done.returncode == 0, done.stderr
+    (schedule,) = city("GET", "/v2/schedules").json()
+    assert (schedule["status"], schedule["interval"]) == ("active", "daily")
+    assert schedule["retention"] == {"daily": 7, "weekly": 4, "monthly": 12}
+    listed, own, tried = done.stdout.splitlines()[1:]
+    assert listed.startswith(f"{schedule['id']}  cron(0 2 * * ? *) Europe/Paris ")
+    assert own == "0 kept, 0 to be forgotten, 0 left alone, by daily=7, weekly=4, monthly=12."
+    assert tried.endswith("by daily=3, weekly=2.")

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
-from tidemark_cli import entities, keys, plans, reading, restores, restoring, snapshots, transfers
+from tidemark_cli import entities, keys, plans, reading, restores, restoring, retention, schedules, snapshots, transfers
 from tidemark_cli.session import JsonOption, Surroundings
 
 _PANEL: Final = "Connection and output"
@@ -26,12 +26,16 @@ _snapshots = typer.Typer(no_args_is_help=True, help="Take snapshots, look at the
 _restores = typer.Typer(no_args_is_help=True, help="Follow and cancel restores.")
 _entities = typer.Typer(no_args_is_help=True, help="Entities through all snapshots.")
 _plans = typer.Typer(no_args_is_help=True, help="What dry runs of restores found.")
+_schedules = typer.Typer(no_args_is_help=True, help="Have snapshots taken on a schedule, and forgotten by a policy.")
+_retention = typer.Typer(no_args_is_help=True, help="Which snapshots of a schedule stay, and why.")
 _keys = typer.Typer(no_args_is_help=True, help="API keys, made in AWS directly, with your AWS credentials.")
 for _name, _group in (
     ("snapshots", _snapshots),
     ("restores", _restores),
     ("entities", _entities),
     ("plans", _plans),
+    ("schedules", _schedules),
+    ("retention", _retention),
     ("keys", _keys),
 ):
     app.add_typer(_group, name=_name)
@@ -43,6 +47,8 @@ transfers.add_to(_snapshots)
 restores.add_to(_restores)
 entities.add_to(_entities)
 plans.add_to(_plans)
+schedules.add_to(_schedules)
+retention.add_to(_retention)
 keys.add_to(_keys)
 
 

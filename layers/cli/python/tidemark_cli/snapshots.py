@@ -22,8 +22,8 @@ from tidemark_cli.waiting import (
 )
 
 # An id says when the snapshot was made.
-_COLUMNS: Final = ("id", "entities", "status", "description", "labels")
-_COUNT_HEADER: Final = "fiware-total-count"
+_COLUMNS: Final = ("id", "entities", "status", "interval", "description", "labels")
+COUNT_HEADER: Final = "fiware-total-count"
 
 SnapshotArgument = Annotated[str, typer.Argument(metavar="SNAPSHOT", help="Id of the snapshot.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Print ids alone, one a line.")]
@@ -64,7 +64,7 @@ def create(
     quiet: QuietOption = False,
 ) -> None:
     """Take a snapshot of the tenant's entities as they are now."""
-    document = {"description": description, "labels": _labels(label or []), "expiresIn": expires_in}
+    document = {"description": description, "labels": labels_given(label or []), "expiresIn": expires_in}
     answer = session.api.post("/v2/snapshots", {name: value for name, value in document.items() if value}, once=True)
     told = answer.json()
     if wait and told["status"] == "creating":
@@ -84,7 +84,9 @@ def list_(
         str | None, typer.Option(help="creating, completed, failed, restoring, or deleted: the recycle bin.")
     ] = None,
     label: Annotated[list[str] | None, typer.Option("--label", metavar="KEY[=VALUE]", help="May be repeated.")] = None,
-    trigger: Annotated[str | None, typer.Option(help="manual, safety, ...")] = None,
+    trigger: Annotated[str | None, typer.Option(help="manual, safety, scheduled, ...")] = None,
+    schedule: Annotated[str | None, typer.Option(metavar="SCHEDULE", help="Those that this schedule made.")] = None,
+    interval: Annotated[str | None, typer.Option(help="hourly, daily, weekly, monthly, or manual.")] = None,
     since: SinceOption = None,
     before: BeforeOption = None,
     limit: LimitOption = 20,
@@ -98,6 +100,8 @@ def list_(
             "status": status,
             "label": ",".join(label) if label else None,
             "trigger": trigger,
+            "schedule": schedule,
+            "interval": interval,
             "from": since,
             "to": before,
             "limit": limit,
@@ -109,7 +113,7 @@ def list_(
         print_ids(answer.json())
         return
     session.tell(answer, _listed)
-    note_more(session, answer.headers.get(_COUNT_HEADER), offset, len(answer.json()))
+    note_more(session, answer.headers.get(COUNT_HEADER), offset, len(answer.json()))
 
 
 def show(session: Session, snapshot: SnapshotArgument) -> None:
@@ -143,11 +147,9 @@ def update(
     change = {name: value for name, value in wanted.items() if value is not None}
     if no_expiry:
         change["expiresAt"] = None
-    where, labels = path("snapshots", snapshot), _labels(label or [])
-    if labels or remove_label:
-        # The service takes all labels of a snapshot together.
-        held = session.api.get(where).json().get("labels", {})
-        change["labels"] = {key: held[key] for key in held if key not in (remove_label or [])} | labels
+    where = path("snapshots", snapshot)
+    if label or remove_label:
+        change["labels"] = labels_changed(session, where, label or [], remove_label or [])
     if not change:
         raise Failed(ExitCode.USAGE, _NO_CHANGE)
     session.tell(session.api.patch(where, change), lambda _: None)
@@ -238,7 +240,8 @@ def _listed(documents: Any) -> RenderableType:  # noqa: ANN401 - an answer
             (
                 one["id"],
                 one["entityCount"],
-                one["status"],
+                _standing(one),
+                one.get("interval", ""),
                 one["description"],
                 one.get("labels", ""),
             )
@@ -248,7 +251,14 @@ def _listed(documents: Any) -> RenderableType:  # noqa: ANN401 - an answer
     )
 
 
-def _labels(given: Sequence[str]) -> dict[str, str]:
+def _standing(one: Any) -> str:  # noqa: ANN401 - a part of an answer
+    """Its status, and what keeps it from being deleted."""
+    kept = {"pinned": "pinned", "legalHold": "held"}
+    return ", ".join([one["status"], *(told for name, told in kept.items() if one.get(name))])
+
+
+def labels_given(given: Sequence[str]) -> dict[str, str]:
+    """The labels of options. Raises Failed for one that is none."""
     labels = {}
     for one in given:
         key, equals, value = one.partition("=")
@@ -256,3 +266,10 @@ def _labels(given: Sequence[str]) -> dict[str, str]:
             raise Failed(ExitCode.USAGE, f"--label {one}: write it as KEY=VALUE")
         labels[key] = value
     return labels
+
+
+def labels_changed(session: Session, where: str, given: Sequence[str], removed: Sequence[str]) -> dict[str, str]:
+    """All labels of what is at a path, with some changed: the service takes them together. Raises Failed."""
+    labels = labels_given(given)
+    held = session.api.get(where).json().get("labels", {})
+    return {key: held[key] for key in held if key not in removed} | labels
