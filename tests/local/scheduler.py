@@ -1,7 +1,8 @@
 """Fires what EventBridge Scheduler has: moto keeps schedules, and starts nothing.
 
 A slot is delivered at its moment, in a flexible window too, where AWS may take all of the window. What can't be started
-is tried again a few times at once, where AWS takes up to a day, and then goes to the target's dead-letter queue.
+is tried again a few times at once, where AWS takes up to a day, and then goes to the target's dead-letter queue. A slot
+that the clock has passed is delivered late, unless it is older than the target's events may get: a day at most.
 
 Sources: Amazon EventBridge Scheduler User Guide, "Schedule types", "Context attributes", "Configuring a dead-letter
 queue"; API Reference, CreateSchedule. When a schedule is due says the product's own reading of its expression, which
@@ -91,8 +92,6 @@ class LocalScheduler:
     ) -> list[Delivery]:
         """Deliver each slot that was not fired yet, in order, and move the clock along to the slots and to `until`.
 
-        A slot that the clock has passed already is delivered late.
-
         Args:
             until: the last moment that counts.
             only: whether a schedule, by its group and name, is fired; the others' slots stay to be fired later.
@@ -179,7 +178,8 @@ class LocalScheduler:
         else:
             starts_at = _BEGINNING
         timetable = _timetable(schedule.schedule_expression, schedule.schedule_expression_timezone, starts_at)
-        after = max(self._over.get(schedule.arn, _BEGINNING), since - dt.datetime.resolution)
+        oldest = self._clock.now() - dt.timedelta(seconds=_max_age_s(schedule.target))
+        after = max(self._over.get(schedule.arn, _BEGINNING), since - dt.datetime.resolution, oldest)
         due_at: dt.datetime | None = timetable.next_slot(after)
         ends_at = None if schedule.end_date is None else _moment(schedule.end_date)
         return None if due_at is None or (ends_at is not None and due_at > ends_at) else due_at
@@ -283,6 +283,10 @@ def _timetable(expression: str, timezone: str, starts_at: dt.datetime) -> Any:
     from tidemark.domain.schedule_expression import parse  # noqa: PLC0415
 
     return parse(expression, timezone, starts_at)
+
+
+def _max_age_s(target: dict[str, Any]) -> int:
+    return int(target.get("RetryPolicy", {}).get("MaximumEventAgeInSeconds", 86_400))
 
 
 def _moment(since_1970_s: Any) -> dt.datetime:
