@@ -249,7 +249,9 @@ def queue_arn(stack: LocalStack) -> str:
 
 def test_puts_what_cannot_be_started_into_the_dead_letter_queue_and_goes_on(stack: LocalStack) -> None:
     missing = "arn:aws:states:eu-west-1:123456789012:stateMachine:removed"
-    schedule(stack, "cron(30 0 1 3 ? 2040)", "a", target={"Arn": missing, "DeadLetterConfig": {"Arn": queue_arn(stack)}})
+    schedule(
+        stack, "cron(30 0 1 3 ? 2040)", "a", target={"Arn": missing, "DeadLetterConfig": {"Arn": queue_arn(stack)}}
+    )
     schedule(stack, "cron(30 0 1 3 ? 2040)", "b")
 
     failed, started = stack.fire_due_schedules(START + HOUR, only=own)
@@ -276,7 +278,7 @@ def test_puts_what_cannot_be_started_into_the_dead_letter_queue_and_goes_on(stac
 def test_refuses_targets_that_it_cannot_start(stack: LocalStack) -> None:
     schedule(stack, "cron(30 * * * ? *)", target={"Arn": "arn:aws:scheduler:::aws-sdk:sqs:sendMessage"})
 
-    with pytest.raises(ValueError, match="teach it in tests/local/scheduler.py"):
+    with pytest.raises(ValueError, match=r"teach it in tests/local/scheduler\.py"):
         stack.fire_due_schedules(START + HOUR, only=own)
 
 
