@@ -47,7 +47,7 @@ def test_deliveries_of_a_slot_at_one_moment_make_one_snapshot(ports: Ports, monk
 
     def deliver(number: int) -> SlotState:
         owner = f"execution {number}"
-        state = run_slot(ports, TENANT, schedule.id, slot_at, owner=owner, budget_s=600).state
+        state = run_slot(ports, TENANT, schedule.id, slot_at, owner=owner, begun_at=slot_at, budget_s=600).state
         if state is SlotState.MADE:
             conclude_slot(ports, TENANT, schedule.id, slot_at, owner=owner)
         return state

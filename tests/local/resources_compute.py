@@ -155,7 +155,6 @@ def _alias(deployer: Deployer, resource: Resource) -> None:
 @Deployer.handles("AWS::Lambda::Permission")
 @Deployer.handles("AWS::Lambda::EventInvokeConfig")
 @Deployer.handles("AWS::ApiGateway::Account")
-@Deployer.handles("AWS::Scheduler::Schedule")
 @Deployer.handles("AWS::WAFv2::WebACLAssociation")
 @Deployer.handles("AWS::WAFv2::WebACL")
 def _without_local_effect(deployer: Deployer, resource: Resource) -> None:
@@ -175,15 +174,6 @@ _PROPERTIES_WITHOUT_LOCAL_EFFECT = {
         "Qualifier",
     ),
     "AWS::ApiGateway::Account": ("CloudWatchRoleArn",),
-    "AWS::Scheduler::Schedule": (
-        "Description",
-        "FlexibleTimeWindow",
-        "Name",
-        "ScheduleExpression",
-        "ScheduleExpressionTimezone",
-        "State",
-        "Target",
-    ),
     "AWS::WAFv2::WebACLAssociation": ("ResourceArn", "WebACLArn"),
     "AWS::WAFv2::WebACL": ("DefaultAction", "Description", "Name", "Rules", "Scope", "Tags", "VisibilityConfig"),
 }

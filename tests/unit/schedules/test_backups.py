@@ -48,7 +48,7 @@ def _advance(ports: Ports, until: datetime) -> None:
 
 
 def _run(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str = "one") -> SlotRun:
-    return run_slot(ports, TENANT, schedule.id, slot_at, owner=owner, budget_s=60)
+    return run_slot(ports, TENANT, schedule.id, slot_at, owner=owner, begun_at=ports.clock.now(), budget_s=60)
 
 
 def _backup(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str = "one") -> LastRun | None:
@@ -146,7 +146,8 @@ def test_slot_of_a_schedule_that_is_paused_or_deleted_makes_nothing(ports: Ports
     assert _backup(ports, schedule, schedule.starts_at) is None
     delete_schedule(ports, TENANT, schedule.id)
     assert _backup(ports, schedule, schedule.starts_at + HOUR) is None
-    assert run_slot(ports, TENANT, ScheduleId("schedule_" + "0" * 16), schedule.starts_at, owner="x").reason
+    unknown = replace(schedule, id=ScheduleId("schedule_" + "f" * 16))
+    assert "deleted" in _run(ports, unknown, schedule.starts_at).reason
 
 
 # --- runs that overlap
@@ -156,7 +157,8 @@ def _begun(ports: Ports, overlap: Overlap) -> tuple[Schedule, SlotRun]:
     """A schedule whose first slot goes on in the state machine, since it did not fit the request."""
     schedule = create_schedule(ports, TENANT, replace(HOURLY, overlap=overlap))
     _advance(ports, schedule.starts_at)
-    begun = run_slot(ports, TENANT, schedule.id, schedule.starts_at, owner="one", budget_s=-1)
+    now = ports.clock.now()
+    begun = run_slot(ports, TENANT, schedule.id, schedule.starts_at, owner="one", begun_at=now, budget_s=-1)
     assert begun.state is SlotState.CREATING
     return schedule, begun
 
@@ -164,7 +166,7 @@ def _begun(ports: Ports, overlap: Overlap) -> tuple[Schedule, SlotRun]:
 def test_slot_is_skipped_while_the_last_run_goes_on(ports: Ports) -> None:
     schedule, _ = _begun(ports, Overlap.SKIP)
     skipped = _run(ports, schedule, schedule.starts_at + HOUR, "two")
-    assert (skipped.state, "skip" in skipped.reason) == (SlotState.OVER, True)
+    assert (skipped.state, "skip" in skipped.reason) == (SlotState.SKIPPED, True)
 
 
 def test_slot_waits_for_the_last_run_where_it_is_to_be_queued(ports: Ports) -> None:
@@ -186,7 +188,7 @@ def test_run_that_died_holds_up_no_later_slot_for_good(ports: Ports) -> None:
     _advance(ports, schedule.starts_at)
     _run(ports, schedule, schedule.starts_at)
     next_at = schedule.starts_at + HOUR
-    assert _run(ports, schedule, next_at, "two").state is SlotState.OVER
+    assert _run(ports, schedule, next_at - HOUR / 2, "two").state is SlotState.SKIPPED
     _advance(ports, schedule.starts_at + CLAIM_FOR)
     assert _run(ports, schedule, next_at, "two").state is SlotState.MADE
     assert conclude_slot(ports, TENANT, schedule.id, schedule.starts_at, owner="one") is None
@@ -198,7 +200,7 @@ def test_run_that_asks_for_its_snapshot_is_not_taken_for_dead(ports: Ports) -> N
     for _ in range(20):
         ports.clock.sleep(60)
         assert _run(ports, schedule, schedule.starts_at).state is SlotState.CREATING
-    assert _run(ports, schedule, schedule.starts_at + HOUR, "two").state is SlotState.OVER
+    assert _run(ports, schedule, schedule.starts_at + HOUR, "two").state is SlotState.SKIPPED
 
 
 def test_run_that_waits_is_not_taken_for_dead(ports: Ports) -> None:
@@ -208,7 +210,7 @@ def test_run_that_waits_is_not_taken_for_dead(ports: Ports) -> None:
     for _ in range(20):
         assert _run(ports, schedule, schedule.starts_at).state is SlotState.WAITING
         ports.clock.sleep(60)
-    assert _run(ports, schedule, schedule.starts_at + HOUR, "two").state is SlotState.OVER
+    assert _run(ports, schedule, schedule.starts_at + HOUR, "two").state is SlotState.SKIPPED
 
 
 def test_slot_waits_while_somebody_elses_capture_goes_on(ports: Ports) -> None:

@@ -98,6 +98,33 @@ class RecordRows:
                 ExpressionAttributeValues={":version": number(record.version)},
             )
 
+    def remove_damaged[V: (Snapshot, Restore, ApiKey, Schedule)](self, kind: Kind[V], key: Row, name: str) -> None:
+        """Forget a record that can't be read, unless it has changed since. Repeating it changes nothing. Raises
+        StaleRecord.
+        """
+        with named(f"reading {kind.name} {name}"):
+            row = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        stale = StaleRecord(f"{kind.name} {name} is not damaged, or has changed since it was read")
+        if row is None:
+            return
+        try:
+            decoded(row, kind.record)
+        except CatalogCorrupt:
+            # Nothing of the row is sure to be there; what was not is compared as the empty string.
+            seen = {f":{name}": row.get(name, text("")) for name in ("record", "sha256", "version")}
+            with named(f"removing {kind.name} {name}", {CONDITION_FAILED: stale}):
+                self._client.delete_item(
+                    TableName=self._table,
+                    Key=key,
+                    ConditionExpression=" AND ".join(
+                        f"(#{field[1:]} = {field} OR attribute_not_exists(#{field[1:]}))" for field in seen
+                    ),
+                    ExpressionAttributeNames={f"#{field[1:]}": field[1:] for field in seen},
+                    ExpressionAttributeValues=seen,
+                )
+        else:
+            raise stale
+
     def get[V: (Snapshot, Restore, ApiKey, Schedule)](self, kind: Kind[V], key: Row, name: str) -> V:
         """The record of that name. Raises the kind's not-found error."""
         with named(f"reading {kind.name} {name}"):

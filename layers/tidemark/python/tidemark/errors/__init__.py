@@ -173,6 +173,10 @@ class ScheduleQuotaReached(Conflict):
     """There are as many schedules as there may be, of this tenant or in this account of AWS."""
 
 
+class ScheduleOfStack(Conflict):
+    """The schedule is that of the stack, which its parameters alone change."""
+
+
 class RestoreNotCancellable(Conflict):
     """The restore has reached its cutover, or is over."""
 
@@ -321,6 +325,12 @@ class GatesClosed(Unavailable):
 
 class BudgetSpent(Unavailable):
     """The work takes longer than a request may; a state machine goes on with it."""
+
+
+class BackupOverdue(Unavailable):
+    """A backup waited for something else for so long that it was given up."""
+
+    retryable = False
 
 
 class SchedulingRefused(Unavailable):

@@ -7,7 +7,7 @@ from tidemark.domain.schedule import Schedule
 from tidemark.domain.snapshot import Snapshot, SnapshotId
 from tidemark.domain.tenant import Tenant
 from tidemark.domain.zones import parse_zone
-from tidemark.errors import InvalidRequest, SnapshotInUse, SnapshotNotFound
+from tidemark.errors import InvalidRequest, SnapshotHeld, SnapshotInUse, SnapshotNotFound, SnapshotPinned
 from tidemark.ports import Ports
 from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS, delete_snapshot
 from tidemark.usecases.setting_schedules import wanted_schedule
@@ -34,14 +34,14 @@ def preview_retention(
 def apply_retention(ports: Ports, schedule: Schedule, *, recycle_bin_days: int = RECYCLE_BIN_DAYS) -> list[SnapshotId]:
     """Put into the recycle bin what the schedule's policy does not keep; their ids. It can be repeated.
 
-    What somebody began to use since it was decided on stays until next time.
+    What somebody began to use, pinned or put under a hold since it was decided on stays.
     """
     forgotten: list[SnapshotId] = []
     if schedule.retention is None:
         return forgotten
     for decision in _decisions(ports, schedule, schedule.retention):
         if decision.verdict is Verdict.FORGET:
-            with suppress(SnapshotInUse, SnapshotNotFound):
+            with suppress(SnapshotInUse, SnapshotPinned, SnapshotHeld, SnapshotNotFound):
                 delete_snapshot(ports, schedule.tenant, decision.candidate.id, recycle_bin_days=recycle_bin_days)
                 forgotten.append(decision.candidate.id)
     return forgotten

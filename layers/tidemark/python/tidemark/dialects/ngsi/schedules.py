@@ -18,7 +18,7 @@ from tidemark.dialects.ngsi.snapshot_metadata import description_in, labels_in
 from tidemark.dialects.ngsi.snapshots import Seconds, SnapshotName, seconds
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.retention import RetentionPolicy
-from tidemark.domain.schedule import DamagedSchedule, LastRun, Overlap, RunStatus, Schedule, ScheduleStatus
+from tidemark.domain.schedule import DamagedSchedule, LastRun, Missed, Overlap, RunStatus, Schedule, ScheduleStatus
 from tidemark.errors import InvalidRequest
 from tidemark.usecases.create_schedule import ScheduleWanted
 from tidemark.usecases.update_schedule import ScheduleChange
@@ -41,10 +41,13 @@ ScheduleName = Annotated[str, Meta(pattern="^schedule_[0-9a-f]{16}$", examples=[
 
 
 class LastRunBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a schedule did last. `slotAt` is when it was due, `startedAt` when that was begun."""
+    """What became of a schedule's last slot. `slotAt` is when it was due, `startedAt` when that was begun; one that was
+    skipped or missed was not, and has a `reason`.
+    """
 
     slot_at: Seconds
-    started_at: Seconds
+    started_at: Seconds | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
     snapshot_id: SnapshotName | UnsetType = UNSET
     error: FailureBody | UnsetType = UNSET
 
@@ -109,7 +112,7 @@ def parse_preview(document: object) -> RetentionPolicy | None:
 def render(schedule: Schedule, now: datetime) -> ScheduleBody:
     """A schedule as it stands at that moment."""
     interval, next_run, error = _due(schedule, now)
-    last = schedule.last_run
+    last = schedule.latest()
     return ScheduleBody(
         id=schedule.id,
         status="active" if schedule.status is ScheduleStatus.ACTIVE else "setting",
@@ -152,7 +155,9 @@ def _due(
         return UNSET, None, FailureBody(error.code, error.message)
 
 
-def _run(last: LastRun) -> LastRunBody:
+def _run(last: LastRun | Missed) -> LastRunBody:
+    if isinstance(last, Missed):
+        return LastRunBody(slot_at=seconds(last.slot_at), reason=last.reason)
     return LastRunBody(
         slot_at=seconds(last.slot_at),
         started_at=seconds(last.started_at),
