@@ -142,6 +142,18 @@ class Functions:
         self._later.add(thread)
         thread.start()
 
+    def wait_for_later(self, timeout_s: float) -> None:
+        """Wait until what runs without anybody waiting has been tried often enough.
+
+        Raises:
+            TimeoutError: it still runs.
+        """
+        deadline = time.monotonic() + timeout_s
+        for thread in list(self._later):
+            thread.join(max(deadline - time.monotonic(), 0))
+            if thread.is_alive():
+                raise TimeoutError(f"a function that was invoked asynchronously still runs after {timeout_s} s")
+
     def close(self) -> None:
         """End what runs."""
         self._runner.close()

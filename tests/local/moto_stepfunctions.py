@@ -54,6 +54,7 @@ class _Settings:
 
 
 _settings = _Settings()
+_ended = threading.Condition()
 _parse_lock = threading.RLock()
 _start_lock = threading.RLock()
 
@@ -72,6 +73,18 @@ def use(aws: Aws | None, *, wait_scale: float = 1.0, on_end: Callable[[str, str]
 def backend() -> StepFunctionsParserBackend:
     """The running Step Functions of the stack's account and region."""
     return stepfunctions_parser_backends[ACCOUNT_ID][REGION]
+
+
+def wait_until_ended(execution_arn: str, timeout_s: float) -> None:
+    """Wait until an execution is over.
+
+    Raises:
+        TimeoutError: it still runs.
+    """
+    execution: Any = backend().describe_execution(execution_arn)
+    with _ended:
+        if not _ended.wait_for(lambda: execution.status != "RUNNING", timeout_s):
+            raise TimeoutError(f"execution {execution.name} still runs after {timeout_s} s")
 
 
 def stop_all() -> None:
@@ -108,6 +121,8 @@ def _start_execution(
 
 def _terminated(self: BaseExecutionWorkerCommunication) -> None:
     _original_terminated(self)
+    with _ended:
+        _ended.notify_all()
     execution: Any = self.execution
     sentence = f"execution {execution.name} {execution.status}"
     if execution.error:

@@ -5,11 +5,12 @@ with LocalStack.in_process(TEMPLATE) as stack: answer = stack.http("GET", "/v2/s
 """
 
 import contextlib
+import datetime as dt
 import http.client
 import json
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -36,9 +37,11 @@ from tests.local.functions import Functions, Runner
 from tests.local.http_messages import Answer, Headers, Request
 from tests.local.http_server import HttpServer
 from tests.local.inprocess import InProcess
+from tests.local.local_clock import LocalClock
 from tests.local.logs import LogStore
 from tests.local.moto_distributed_map import MapFailure, map_failures
 from tests.local.rest_api import INTEGRATION_TIMEOUT_S, RestApi
+from tests.local.scheduler import Delivery, LocalScheduler
 from tests.local.streams import Streams
 from tests.local.template import load_template
 from tests.local.workers import WorkerPool
@@ -78,6 +81,9 @@ class LocalStack:
     def __init__(self) -> None:
         self._cleanup = contextlib.ExitStack()
         self.aws: Aws
+        self.clock: LocalClock
+        """What functions and the pretended AWS take for the time; it can be moved."""
+        self.scheduler: LocalScheduler
         self.logs: LogStore
         self.deployment: Deployment
         self.functions: Functions
@@ -155,7 +161,7 @@ class LocalStack:
             stack.aws = Aws(server.url, elsewhere, credentials()) if elsewhere else Aws(server.url)
             stack.logs = logs or LogStore()
             stack._deploy(template, parameters, wait_scale)
-            stack._run(WorkerPool(stack.aws.environment(), stack.logs), integration_timeout_s)
+            stack._run(WorkerPool(stack.aws.environment(), stack.logs, stack.clock), integration_timeout_s)
             stack._cleanup.callback(front.close)  # before the rest too: what comes in finds everything
             front.start(stack.api.handle)
             stack.url = f"http://127.0.0.1:{front.port}"
@@ -257,6 +263,15 @@ class LocalStack:
             time.sleep(_POLL_INTERVAL_S)
         return execution
 
+    def fire_due_schedules(
+        self, until: dt.datetime, *, only: Callable[[str], bool] | None = None, settle: bool = True
+    ) -> list[Delivery]:
+        """Move the clock to a moment, and deliver what EventBridge Scheduler has until then: `LocalScheduler.fire_due`.
+
+        Nothing is fired otherwise, however far the clock is moved.
+        """
+        return self.scheduler.fire_due(until, only=only, settle=settle)
+
     def history(self, arn: str) -> list[str]:
         """The names of the states that an execution entered, in order (not those of a Distributed Map's items)."""
         pages = self.client("stepfunctions").get_paginator("get_execution_history").paginate(executionArn=arn)
@@ -282,6 +297,8 @@ class LocalStack:
         if not _running.acquire(blocking=False):
             raise RuntimeError("a local stack runs in this process already: close it first")
         self._cleanup.callback(_running.release)
+        self.clock = LocalClock()
+        self._cleanup.callback(self.clock.stop)
         try:
             yield
         except BaseException:
@@ -308,6 +325,8 @@ class LocalStack:
         moto_lambda.use(self.functions)
         self.streams = Streams(self.deployment.streams, self.functions.invoke, self.aws)
         self._cleanup.callback(self.streams.close)
+        self.scheduler = LocalScheduler(self.aws, self.clock, self.functions, self.logs)
+        self._cleanup.callback(self.scheduler.close)
         specs = list(self.deployment.apis.values())
         if len(specs) != 1:
             raise ValueError(f"the local stack serves one REST API, the template has {len(specs)}")

@@ -1,9 +1,11 @@
 """The process that a function runs in: AWS's own Python runtime, fed over a socket instead of Lambda's runtime API.
 
 It is entered in a fork of `zygote.py`, with the environment and the Python path of one function. One frame on the
-socket is two lengths (header, body; 4 bytes each, network order), a JSON header and the body.
+socket is two lengths (header, body; 4 bytes each, network order), a JSON header and the body. The header of an event
+also tells how far the stack's clock is moved; until the next event this process's clock is not moved again.
 """
 
+import datetime as dt
 import json
 import os
 import socket
@@ -12,7 +14,10 @@ import sys
 import types
 from typing import Any
 
+from tests.local.local_clock import LocalClock
+
 _LENGTHS = struct.Struct("!II")
+_clocks: list[LocalClock] = []
 
 
 def send_frame(connection: socket.socket, header: dict[str, Any], body: bytes = b"") -> None:
@@ -37,6 +42,14 @@ def _receive_frame(connection: socket.socket) -> tuple[dict[str, Any], bytes]:
     return header, _receive_exactly(connection, body_bytes)
 
 
+def follow_clock(offset_us: int) -> None:
+    """Be as far ahead of the machine's clock as the stack is. A clock that nobody moved is left as it is."""
+    if offset_us and not _clocks:
+        _clocks.append(LocalClock())
+    for clock in _clocks:
+        clock.follow(dt.timedelta(microseconds=offset_us))
+
+
 class _SocketRuntimeApi(types.ModuleType):
     """Takes the place of awslambdaric's native module `runtime_client`, which speaks HTTP to Lambda."""
 
@@ -51,6 +64,7 @@ class _SocketRuntimeApi(types.ModuleType):
         """Say that the function waits, and wait for an event."""
         send_frame(self._connection, {"kind": "idle"})
         header, event = _receive_frame(self._connection)
+        follow_clock(header["clock_offset_us"])
         return event, header["headers"]
 
     def post_invocation_result(self, invoke_id: str, result: bytes, content_type: str, *_: object) -> None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.local.functions import Outcome
+from tests.local.local_clock import LocalClock
 from tests.local.logs import LogStore
 from tests.local.spec import FunctionSpec
 from tests.local.worker_main import send_frame
@@ -88,8 +89,10 @@ class _Worker:
         zygote: _Zygote,
         environment: Mapping[str, str],
         on_line: Callable[[FunctionSpec, str], None],
+        clock: LocalClock,
     ) -> None:
         self.spec = spec
+        self._clock = clock
         self._on_line = on_line
         self._lines: list[str] = []
         self._lines_lock = threading.Lock()
@@ -119,16 +122,19 @@ class _Worker:
 
     def invoke(self, event: bytes, request_id: str) -> tuple[bytes, str | None]:
         deadline = time.monotonic() + self.spec.timeout_s
+        # Looked at once: the deadline has to be by the clock that the function sees, also if it is moved just now.
+        offset = self._clock.offset
+        ends_at_s = self._clock.machine_time_s() + offset.total_seconds() + self.spec.timeout_s
         trace = f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]};Parent={uuid.uuid4().hex[:16]};Sampled=0"
         headers = {
             "Lambda-Runtime-Aws-Request-Id": request_id,
-            "Lambda-Runtime-Deadline-Ms": int((time.time() + self.spec.timeout_s) * 1000),
+            "Lambda-Runtime-Deadline-Ms": int(ends_at_s * 1000),
             "Lambda-Runtime-Invoked-Function-Arn": self.spec.arn,
             "Lambda-Runtime-Trace-Id": trace,
             "Content-Type": "application/json",
         }
         try:
-            send_frame(self._connection, {"headers": headers}, event)
+            send_frame(self._connection, {"headers": headers, "clock_offset_us": _microseconds(offset)}, event)
         except OSError:
             raise self._exited(request_id) from None
         header, body = self._receive(deadline, request_id)
@@ -202,9 +208,10 @@ class _Worker:
 class WorkerPool:
     """Worker processes of all functions of a stack."""
 
-    def __init__(self, aws_environment: Mapping[str, str], logs: LogStore) -> None:
+    def __init__(self, aws_environment: Mapping[str, str], logs: LogStore, clock: LocalClock) -> None:
         self._aws_environment = dict(aws_environment)
         self._logs = logs
+        self._clock = clock
         self._zygote = _Zygote()
         self._idle: dict[str, list[_Worker]] = defaultdict(list)
         self._all: set[_Worker] = set()
@@ -255,7 +262,7 @@ class WorkerPool:
     def _start(self, spec: FunctionSpec) -> _Worker:
         if self._closed:
             raise _Ended("Runtime.ExitError", "The local stack is stopping")
-        worker = _Worker(spec, self._zygote, self._environment(spec), self._logs.show)
+        worker = _Worker(spec, self._zygote, self._environment(spec), self._logs.show, self._clock)
         with self._lock:
             self._all.add(worker)
         return worker
@@ -275,8 +282,13 @@ class WorkerPool:
             "TZ": ":UTC",
             "HOME": "/tmp",
             "PYTHONPATH": os.pathsep.join(str(path) for path in spec.layer_directories),
+            "_LOCAL_CLOCK_OFFSET_US": str(_microseconds(self._clock.offset)),
             "_LOCAL_MEMORY_LIMIT_BYTES": str(spec.memory_mb * 1024 * 1024 + _MEMORY_HEADROOM_BYTES),
         }
+
+
+def _microseconds(offset: dt.timedelta) -> int:
+    return offset // dt.timedelta(microseconds=1)
 
 
 def runtime_environment(spec: FunctionSpec) -> dict[str, str]:

@@ -62,6 +62,7 @@ def _become_worker(environment: dict[str, str], connection_fd: int, log_fd: int)
     os.dup2(log_fd, 1)
     os.dup2(log_fd, 2)
     _limit_memory(int(environment.pop("_LOCAL_MEMORY_LIMIT_BYTES", "0")))
+    clock_offset_us = int(environment.pop("_LOCAL_CLOCK_OFFSET_US", "0"))
     os.environ.clear()
     os.environ.update(environment)
     task_root = environment["LAMBDA_TASK_ROOT"]
@@ -72,6 +73,7 @@ def _become_worker(environment: dict[str, str], connection_fd: int, log_fd: int)
     random.seed()
     from tests.local import worker_main  # noqa: PLC0415 - loaded already, see the end
 
+    worker_main.follow_clock(clock_offset_us)
     worker_main.serve(socket.socket(fileno=connection_fd))
 
 
@@ -87,7 +89,11 @@ def main() -> None:
     """Preload, then fork on demand until the other end closes."""
     control = socket.socket(fileno=int(sys.argv[1]))
     _preload()
+    # time-machine brings a plugin along for pytest, where that can be imported: no worker needs to carry it.
+    blocked: dict[str, Any] = {"pytest": None}
+    sys.modules.update(blocked)
     importlib.import_module("tests.local.worker_main")
+    del sys.modules["pytest"]
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the workers: let the system reap them
     while True:
         message, descriptors, _, _ = socket.recv_fds(control, _MAX_MESSAGE_BYTES, 2)
