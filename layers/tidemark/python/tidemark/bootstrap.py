@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 from tidemark.adapters import clients, stack_outputs
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_entities import DynamoEntityTable
+from tidemark.adapters.eventbridge_schedules import Delivery, EventBridgeSchedules
 from tidemark.adapters.s3_links import S3Links
 from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows
@@ -98,8 +99,6 @@ def _compiled(text: str) -> Selection:
 
 
 def _schedules(chosen: Settings) -> Schedules:
-    from tidemark.adapters.eventbridge_schedules import Delivery, EventBridgeSchedules  # noqa: PLC0415 - few set any
-
     delivery = Delivery(
         group=chosen.schedule_group,
         machine_arn=chosen.backup_machine_arn,
