@@ -17,6 +17,7 @@ ANYTHING = {
     "snapshotId": "x",
     "restoreId": "x",
     "planId": "x",
+    "scheduleId": "x",
     "proxy": "no/such/path",
 }
 SECRET = "only-the-owner-may-read-this"
@@ -36,6 +37,8 @@ BODIES: dict[str, Any] = {
     "POST /v2/op/query": {"entities": [{"idPattern": ".*"}]},
     "POST /v2/snapshots/import": {"sizeBytes": 1},
     "POST /v2/snapshots/{snapshotId}/copy": {"service": "stranger"},
+    "POST /v2/schedules": {"expression": "rate(1 day)"},
+    "PATCH /v2/schedules/{scheduleId}": {"description": "changed by a stranger"},
 }
 OPEN_TO_STRANGERS = {200, 201, 204, 501}
 """What a route answers to somebody about their own, empty tenant where it names no thing of the owner's."""
@@ -44,22 +47,22 @@ OPEN_TO_STRANGERS = {200, 201, 204, 501}
 def needed_action(route: Route) -> str:
     """The action that a key must be made for, as documented."""
     # What answers with addresses to write to is no reading.
-    if (route.method == "GET" and not route.path.endswith("/import")) or route.path == "/v2/op/query":
+    if (route.method == "GET" and not route.path.endswith("/import")) or route.path.endswith(("/query", "/preview")):
         return "read"
     if route.path.endswith("/restore") or route.path.startswith("/v2/restores"):
         return "restore"
-    return "snapshot" if route.path.startswith("/v2/snapshots") else "write"
+    return "snapshot" if route.path.startswith(("/v2/snapshots", "/v2/schedules")) else "write"
 
 
 class Owned(NamedTuple):
-    """A tenant with an entity, a snapshot and a restore, and the ids of all that."""
+    """A tenant with an entity, a snapshot, a restore and a schedule, and the ids of all that."""
 
     call: Caller
     ids: dict[str, str]
 
     def everything(self) -> list[Any]:
         """All that can be seen of the tenant."""
-        paths = ("/v2/entities?limit=1000", "/v2/snapshots", "/v2/restores", "/v2/types")
+        paths = ("/v2/entities?limit=1000", "/v2/snapshots", "/v2/restores", "/v2/types", "/v2/schedules")
         return [self.call("GET", path).json() for path in paths]
 
 
@@ -71,6 +74,9 @@ def owned(served_stack: Served) -> Owned:
     snapshot = walk.create(call, SECRET)["id"]
     restore = walk.restore(call, snapshot)["id"]
     plan = call("POST", f"/v2/snapshots/{snapshot}/restore", {"dryRun": True}).json()["plan"]
+    # It shows no next run, which would change while the tests run.
+    nightly = {"expression": "cron(0 2 * * ? *)", "description": SECRET, "retention": {"daily": 7}, "paused": True}
+    schedule = call("POST", "/v2/schedules", nightly).json()["id"]
     names = {
         "entityId": "vault",
         "attrName": "note",
@@ -78,6 +84,7 @@ def owned(served_stack: Served) -> Owned:
         "snapshotId": snapshot,
         "restoreId": restore,
         "planId": plan,
+        "scheduleId": schedule,
     }
     return Owned(call, names)
 
@@ -149,7 +156,7 @@ def test_lists_hold_nothing_of_another_tenant(served_stack: Served, owned: Owned
     assert {path: found for path, found in shown.items() if path not in {"/version", "/v2"}} == {
         path: [] for path in shown if path not in {"/version", "/v2"}
     }
-    assert len(shown) >= 8
+    assert len(shown) >= 9
     assert owned.ids["snapshotId"] not in json.dumps(shown)
 
 

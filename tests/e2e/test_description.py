@@ -30,6 +30,7 @@ from tidemark.dialects.ngsi.openapi.operation import JSON, Operation
 TENANT = "described"
 # The one that examples of the description name.
 OTHER_TENANT = "staging"
+SCHEDULE = {"expression": "cron(0 2 * * ? *)", "retention": {"daily": 7}}
 ENTITY, SPARE_ENTITY = "urn:ngsi-ld:Room:0001", "urn:ngsi-ld:Room:0002"
 CHECKED = (
     "status_code_conformance",
@@ -60,6 +61,11 @@ schemathesis.openapi.format(
     "ngsi-query", st.sampled_from(["temperature>20", "temperature;!broken", "temperature==1..30", "name~=^R"])
 )
 schemathesis.openapi.format("lifetime", st.sampled_from(["P30D", "PT12H", "P1W", "PT1M"]))
+schemathesis.openapi.format(
+    "schedule-expression",
+    st.sampled_from(["rate(1 hour)", "rate(7 days)", "cron(0 2 * * ? *)", "cron(0 4 ? * SUN *)", "cron(0 0 31 2 ? *)"]),
+)
+schemathesis.openapi.format("timezone", st.sampled_from(["UTC", "Europe/Paris", "America/St_Johns", "Mars/Olympus"]))
 
 
 class World(NamedTuple):
@@ -94,7 +100,9 @@ def world(served_stack: Served) -> World:
     snapshot, spare = (walk.create(call, description)["id"] for description in ("kept", "spare"))
     walk.put_rooms(call, 2, 25)
     planned = call("POST", f"/v2/snapshots/{snapshot}/restore", {"dryRun": True}).json()
+    kept, spare_schedule = (call("POST", "/v2/schedules", SCHEDULE).json()["id"] for _ in range(2))
     ids = {
+        "scheduleId": kept,
         "snapshotId": snapshot,
         "restoreId": walk.restore(call, snapshot)["id"],
         "planId": planned["plan"],
@@ -102,7 +110,8 @@ def world(served_stack: Served) -> World:
         "attrName": "temperature",
         "typeName": "Room",
     }
-    return World(served_stack, call, ids, {**ids, "snapshotId": spare, "entityId": SPARE_ENTITY})
+    spares = {"snapshotId": spare, "entityId": SPARE_ENTITY, "scheduleId": spare_schedule}
+    return World(served_stack, call, ids, ids | spares)
 
 
 @cache
@@ -135,6 +144,8 @@ def attempt(world: World, route: str, mode: GenerationMode) -> None:
     operation = described()[path][method]
     if "entit" in path:
         walk.put_rooms(world.call, 3, 25)
+    if "schedules" in path:
+        _keep_to_the_worlds_schedules(world)
     cases: SearchStrategy[Any] = operation.as_strategy(generation_mode=mode, headers=world.headers())
     if there := world.named(method, path):
         cases |= operation.as_strategy(generation_mode=mode, headers=world.headers(), path_parameters=there)
@@ -161,6 +172,8 @@ def test_examples_of_the_description_are_obeyed(world: World, route: str) -> Non
     query = {one.name: one.example for one in entry.parameters if one.required}
     examples = [{"body": example, "media_type": JSON} for example in entry.body.examples.values()] if entry.body else []
     for example in examples or [{}]:
+        if route == "POST /v2/schedules":
+            _keep_to_the_worlds_schedules(world)
         named = world.named(method, path) | _made_for(world.call, route, world.spare["snapshotId"])
         with requests.Session() as session:
             case = operation.Case(path_parameters=named, query=query, headers=world.headers(), **example)
@@ -174,11 +187,16 @@ def _made_for(call: Caller, route: str, spare: str) -> dict[str, str]:
     """What a route needs to be there before, or not to be; variables of its path that name what was made."""
     match route:
         case "POST /v2/snapshots/{snapshotId}/undelete":
+            # The examples of a change have pinned it and put it under a hold.
+            for let_go in ({"legalHold": False}, {"pinned": False}):
+                assert call("PATCH", f"/v2/snapshots/{spare}", let_go).status == 204
             assert call("DELETE", f"/v2/snapshots/{spare}").status == 204
         case "POST /v2/entities":
             call("DELETE", f"/v2/entities/{ROOM['id']}")
         case "DELETE /v2/snapshots/{snapshotId}":
             return {"snapshotId": walk.create(call)["id"]}
+        case "DELETE /v2/schedules/{scheduleId}":
+            return {"scheduleId": call("POST", "/v2/schedules", SCHEDULE).json()["id"]}
         case "GET /v2/snapshots/{snapshotId}/import":
             return {"snapshotId": call("POST", "/v2/snapshots/import", {"sizeBytes": 1}).json()["id"]}
         case "POST /v2/snapshots/{snapshotId}/import":
@@ -189,6 +207,13 @@ def _made_for(call: Caller, route: str, spare: str) -> dict[str, str]:
         case _:
             pass
     return {}
+
+
+def _keep_to_the_worlds_schedules(world: World) -> None:
+    """Leave the tenant room for more."""
+    for one in world.call("GET", "/v2/schedules?limit=100").json():
+        if one["id"] not in {world.ids["scheduleId"], world.spare["scheduleId"]}:
+            assert world.call("DELETE", f"/v2/schedules/{one['id']}").status == HTTPStatus.NO_CONTENT
 
 
 @pytest.mark.parametrize(

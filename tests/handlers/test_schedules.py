@@ -200,6 +200,7 @@ def test_create_is_a_conflict_when_the_tenant_has_as_many_as_it_may(
 @pytest.mark.parametrize(
     ("error", "status", "name"),
     [(REFUSED, 503, "ServiceUnavailable"), (Throttled("try again later"), 429, "TooManyRequests")],
+    ids=["rights", "throttled"],
 )
 def test_create_makes_nothing_when_eventbridge_scheduler_refuses(
     ports: Ports, error: Exception, status: int, name: str
@@ -213,7 +214,9 @@ def test_create_makes_nothing_when_eventbridge_scheduler_refuses(
 
     assert isinstance(ports.schedules, MemorySchedules)
     ports.schedules.before = refuse_once
-    assert_error(create(), status, name, str(error))
+    answer = create()
+    assert_error(answer, status, name, str(error))
+    assert ("Retry-After" in answer.headers) == isinstance(error, Throttled)
     assert (stored(ports), dict(told(ports))) == ([], {})
 
 

@@ -106,7 +106,7 @@ def test_handlers_import_nothing_that_is_slow_to_start(module: str) -> None:
     assert _imported(module).isdisjoint(heavy)
 
 
-@pytest.mark.parametrize("path", sorted(FUNCTIONS.glob("ngsi/*_schedule*/handler.py")) + [PREVIEW], ids=str)
+@pytest.mark.parametrize("path", [*sorted(FUNCTIONS.glob("ngsi/*_schedule*/handler.py")), PREVIEW], ids=str)
 def test_functions_of_schedules_import_nothing_that_captures_restores_or_transfers(path: Path) -> None:
     loaded = _imported(".".join(path.relative_to(ROOT).with_suffix("").parts))
     assert "tidemark.web" in loaded

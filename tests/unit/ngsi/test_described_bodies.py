@@ -140,7 +140,7 @@ QUERY = some(
     metadata=st.lists(st.sampled_from(["a", "*", ""]), max_size=2),
     expression=st.fixed_dictionaries({}, optional={"q": QUERIES | JUNK, "mq": MQ}) | JUNK,
 )
-# What no schema can say: sums of an import's parts, which zones there are, and what the parts of a schedule say together.
+# What no schema can say: sums of an import's parts, which zones there are, what parts of a schedule say together.
 UNSAID = ("the manifest does not have all parts", "the files have", "timezone ", "the rule ")
 COUNTS = st.sampled_from([1, 7, 100_000, 0, -1, 100_001])
 RETENTION = some(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from tidemark.adapters import clients, stack_outputs
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_entities import DynamoEntityTable
+from tidemark.adapters.eventbridge_schedules import Delivery, EventBridgeSchedules
 from tidemark.adapters.s3_links import S3Links
 from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows
@@ -125,8 +126,6 @@ def _announcements(bus: str) -> Announcements:
 
 
 def _schedules(chosen: Settings) -> Schedules:
-    from tidemark.adapters.eventbridge_schedules import Delivery, EventBridgeSchedules  # noqa: PLC0415 - few set any
-
     delivery = Delivery(
         group=chosen.schedule_group,
         machine_arn=chosen.backup_machine_arn,

@@ -34,6 +34,7 @@ from tidemark.errors import (
     RecordExists,
     RequestInProgress,
     RestoreInProgress,
+    SchedulingRefused,
     StaleRecord,
     Throttled,
     TidemarkError,
@@ -140,6 +141,9 @@ def _headers(error: Exception, form: _Form) -> dict[str, str]:
             headers["Retry-After"] = _IN_PROGRESS_RETRY_AFTER
         case MethodNotAllowed():
             headers["Allow"] = ", ".join(error.allow)
+        case SchedulingRefused():
+            # Sending it again is of no use before the operator has acted.
+            del headers["Retry-After"]
         case Unauthorized():
             headers["WWW-Authenticate"] = "Bearer"
         case _:
