@@ -154,6 +154,21 @@ def test_what_the_bus_does_not_take_is_kept_in_the_queue_and_holds_up_nothing(in
     assert told.since() == [("Snapshot Completed", made)]
 
 
+def test_alarms_are_mailed_and_the_bus_is_the_one_that_is_named() -> None:
+    topic = "arn:aws:sns:eu-west-1:123456789012:operators"
+    parameters = {"AlarmEmail": "ops@example.org", "AlarmTopicArn": topic, "EventBusName": "default"}
+    with LocalStack.in_process(parameters={**PARAMETERS, **parameters}, wait_scale=0) as stack:
+        alarms = stack.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        own = stack.physical_id("AlarmTopic")
+        assert {tuple(alarm["AlarmActions"]) for alarm in alarms} == {(topic, own)}
+        [subscription] = stack.client("sns").list_subscriptions_by_topic(TopicArn=own)["Subscriptions"]
+        assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "ops@example.org")
+        assert "EventBus" not in stack.deployment.physical_ids
+        told, inside = Told(stack), Inside(stack)
+        made = walk.create(inside.caller("smartcity"))["id"]
+        assert told.since() == [("Snapshot Completed", made)]
+
+
 def test_served_stack_announces_by_itself() -> None:
     with LocalStack.serve(parameters=PARAMETERS) as stack:
         listener = Listener(stack, stack.outputs["EventBusName"])

@@ -1,17 +1,20 @@
 """README.md: its tables are those of template.yaml and of the code, and every command it names exists."""
 
+import json
 import re
 from typing import Any, NamedTuple
 
+from moto.events.models import EventPattern
 from typer.main import get_command
 
-from tests.repo.sources import README, ROOT, resources, template
+from tests.repo.sources import EVENTS, README, ROOT, resources, template
 from tidemark.dialects import wire
 from tidemark.dialects.ngsi import snapshots
 from tidemark.dialects.ngsi.batch import MAX_ENTITIES
 from tidemark.dialects.ngsi.parameters import DEFAULT_LIMIT, MAX_LIMIT
 from tidemark.dialects.ngsi.routes import OPEN, action
 from tidemark.dialects.ngsi.syntax import MAX_IDENTIFIER_CHARS, MAX_NESTING
+from tidemark.domain.announcements import Kind
 from tidemark.domain.api_key import Action
 from tidemark.domain.live import Layout
 from tidemark.engine.live.writes import MAX_ENTITY_BYTES, MAX_TRANSACTION_ACTIONS
@@ -86,6 +89,23 @@ def test_readme_says_which_action_each_route_needs() -> None:
     assert stated == {
         (method, path): "none" if f"{method} {path}" in OPEN else action(method, path).value for method, path in stated
     }
+
+
+def test_readme_lists_every_event_and_every_alarm() -> None:
+    assert [row[0] for row in _table("Being told", "Event")] == list(Kind)
+    named = {name for row in _table("Being told", "Alarm") for name in re.findall(r"tidemark-[a-z-]+", row[0])}
+    alarms = resources("AWS::CloudWatch::Alarm").values()
+    assert named == {alarm["AlarmName"]["Fn::Sub"].replace("${AWS::StackName}", "tidemark") for alarm in alarms}
+
+
+def test_readme_shows_a_rule_that_hears_what_it_says() -> None:
+    [pattern] = re.findall(r"--event-pattern '(.*)'", _section("Being told"))
+    heard = {
+        path.stem
+        for path in (EVENTS / "announcements").glob("*.json")
+        if EventPattern.load(pattern).matches_event(json.loads(path.read_text(encoding="utf-8")))
+    }
+    assert heard == {"backup_failed", "backup_missed", "snapshot_failed"}
 
 
 def test_readme_lists_every_command_and_no_other() -> None:

@@ -30,6 +30,7 @@ DELETED = replace(COMPLETED.deleted(TEN_O_CLOCK, TEN_O_CLOCK + timedelta(days=7)
 DAMAGED = replace(COMPLETED, verification=Verification(TEN_O_CLOCK, ok=False, failure=WHY), version=3)
 BEGUN = restore(version=1)
 FLIPPED = BEGUN.entering(Phase.CUTOVER, TEN_O_CLOCK).entering(Phase.PRESERVE, TEN_O_CLOCK)
+AGAIN = FLIPPED.entering(Phase.CUTOVER, TEN_O_CLOCK)
 RETIRED = FLIPPED.entering(Phase.RETIRE, TEN_O_CLOCK)
 IDLE = schedule(version=1)
 RUNNING = replace(IDLE, last_run=LastRun(TEN_O_CLOCK, TEN_O_CLOCK, RunStatus.RUNNING, owner="execution"))
@@ -86,7 +87,7 @@ def test_what_happened_is_announced(before: Record | None, after: Record, told: 
         (DAMAGED, replace(DAMAGED, pinned=True)),
         (BEGUN, BEGUN.entering(Phase.CUTOVER, TEN_O_CLOCK)),
         (FLIPPED, RETIRED),
-        (FLIPPED, FLIPPED.entering(Phase.CUTOVER, TEN_O_CLOCK)),
+        (AGAIN, AGAIN.entering(Phase.PRESERVE, TEN_O_CLOCK)),
         (over(RestoreStatus.FAILED), replace(over(RestoreStatus.FAILED), swept=True)),
         (None, IDLE),
         (IDLE, RUNNING),

@@ -1,0 +1,68 @@
+"""Alarms and the dashboard of template.yaml: whom they tell, and that what they look at is published by somebody."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tests.repo.sources import TIDEMARK, files, resources
+
+ALARMS = "AWS::CloudWatch::Alarm"
+NAMESPACE = "Tidemark"
+TOLD = [
+    {"Fn::If": ["HasAlarmTopic", {"Ref": "AlarmTopicArn"}, {"Ref": "AWS::NoValue"}]},
+    {"Fn::If": ["HasAlarmEmail", {"Ref": "AlarmTopic"}, {"Ref": "AWS::NoValue"}]},
+]
+
+
+def _named(value: Any) -> Iterator[str]:
+    """The metrics of the product in an alarm: alone, or among those of an expression."""
+    if isinstance(value, dict):
+        if value.get("Namespace") == NAMESPACE:
+            yield value["MetricName"]
+        for item in value.values():
+            yield from _named(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _named(item)
+
+
+def _dashboard() -> Any:
+    [dashboard] = resources("AWS::CloudWatch::Dashboard").values()
+    return json.loads(re.sub(r"\$\{[A-Za-z:.]+\}", "0", dashboard["DashboardBody"]["Fn::Sub"]))
+
+
+def _widgets() -> list[Any]:
+    widgets: list[Any] = _dashboard()["widgets"]
+    return widgets
+
+
+def test_every_alarm_tells_the_topic_and_the_address() -> None:
+    alarms = resources(ALARMS)
+    assert alarms
+    assert [name for name, alarm in alarms.items() if alarm.get("AlarmActions") != TOLD] == []
+
+
+def test_alarms_and_dashboard_look_at_metrics_that_are_published() -> None:
+    published = "\n".join(path.read_text(encoding="utf-8") for path in files(".py", under=TIDEMARK))
+    rows = [row for widget in _widgets() for row in widget["properties"].get("metrics", [])]
+    watched = {row[1] for row in rows if row[0] == NAMESPACE} | set(_named(list(resources(ALARMS).values())))
+    assert {"SnapshotsCompleted", "LastSnapshotAgeSeconds", "BackupMissed"} <= watched
+    assert sorted(name for name in watched if f'"{name}"' not in published) == []
+
+
+def test_dashboard_shows_every_alarm() -> None:
+    [dashboard] = resources("AWS::CloudWatch::Dashboard").values()
+    shown = set(re.findall(r"\$\{(\w+)\.Arn\}", dashboard["DashboardBody"]["Fn::Sub"]))
+    assert shown == set(resources(ALARMS))
+
+
+def test_widgets_of_the_dashboard_do_not_cover_each_other() -> None:
+    taken = [
+        (column, line)
+        for widget in _widgets()
+        for column in range(widget["x"], widget["x"] + widget["width"])
+        for line in range(widget["y"], widget["y"] + widget["height"])
+    ]
+    assert len(taken) == len(set(taken))
+    assert max(column for column, _ in taken) < 24
