@@ -397,6 +397,7 @@ def needs(stack: LocalStack) -> set[Need]:
         assert story.restore(first) == "completed"
         story.said_twice(first)
         story.requests_that_meet_what_was_never_started(first)
+        story.backups(first)
         story.partial_restore_while_others_write(first)
         story.dry_run(first)
         story.large_dry_run(first)
@@ -404,7 +405,6 @@ def needs(stack: LocalStack) -> set[Need]:
         story.capture_that_is_aborted()
         story.copy(first)
         story.copy_that_is_aborted(first)
-        story.backups(first)
         story.without("room-7")
         story.compared(first, "live", updated=1, deleted=1)
         second = story.snapshot()
