@@ -264,9 +264,8 @@ class Story:
             assert self._stack.invoke("RunSlotFunction", {**told, "begunAt": begun_at})["state"] == state
             return told
 
-        for _ in range(2):
-            self.without("room-8")
-            self._http("POST", "/v2/entities", 201, {"id": "room-8", "type": "Room"})
+        for room in ("room-8", "room-9"):
+            self.without(room)
             assert self._backed_up({"tenant": TENANT, "scheduleId": schedule.id}, next(slots)) == "BackedUp"
         capture = create_snapshot(self._unstarted, TENANT, budget_s=-1)
         slot_at = next(slots)
