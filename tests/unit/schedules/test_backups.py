@@ -13,7 +13,7 @@ from tests.fakes import ManualClock, memory_ports
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.live import LeaseKind
 from tidemark.domain.retention import RetentionPolicy, Verdict
-from tidemark.domain.schedule import LastRun, Overlap, RunStatus, Schedule, ScheduleId
+from tidemark.domain.schedule import LastRun, Missed, Overlap, RunStatus, Schedule, ScheduleId
 from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
@@ -59,7 +59,13 @@ def _backup(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str = "o
     if run.state is SlotState.OVER:
         return None
     assert run.state is SlotState.MADE
-    return conclude_slot(ports, TENANT, schedule.id, slot_at, owner=owner)
+    return _concluded(ports, schedule, slot_at, owner)
+
+
+def _concluded(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str = "one") -> LastRun | None:
+    ended = conclude_slot(ports, TENANT, schedule.id, slot_at, owner=owner)
+    assert not isinstance(ended, Missed)
+    return ended
 
 
 def _made(ports: Ports, schedule: Schedule) -> list[Snapshot]:
@@ -241,7 +247,7 @@ def test_run_whose_capture_failed_says_so_and_is_not_made_again(ports: Ports) ->
     failure = Failure("PackCorrupt", "pack 3 is not what was written")
     ports.catalog.replace_snapshot(replace(failed, status=SnapshotStatus.FAILED, failure=failure))
     assert _run(ports, schedule, schedule.starts_at).state is SlotState.MADE
-    ended = conclude_slot(ports, TENANT, schedule.id, schedule.starts_at, owner="one")
+    ended = _concluded(ports, schedule, schedule.starts_at)
     assert ended is not None
     assert (ended.status, ended.failure) == (RunStatus.FAILED, failure)
     assert _run(ports, schedule, schedule.starts_at).state is SlotState.OVER
@@ -266,7 +272,7 @@ def test_nothing_is_forgotten_when_the_new_manifest_is_damaged(ports: Ports) -> 
     manifest = ports.catalog.snapshot(TENANT, made.snapshot_id).manifest
     assert manifest is not None
     ports.payloads.delete(manifest.key)
-    ended = conclude_slot(ports, TENANT, schedule.id, next_at, owner="two")
+    ended = _concluded(ports, schedule, next_at, "two")
     assert ended is not None
     assert ended.failure is not None
     assert (ended.status, ended.failure.code) == (RunStatus.FAILED, "ManifestCorrupt")
