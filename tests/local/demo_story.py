@@ -21,6 +21,10 @@ class Step:
         """Say something while the step goes on."""
         print(f"     {time.monotonic() - self.started_s:5.1f} s  {text}", flush=True)
 
+    def show(self, line: str) -> None:
+        """Put a line of a table below the step."""
+        print(f"{'':5}{line}", flush=True)
+
 
 class Story:
     """The steps so far."""

@@ -193,9 +193,11 @@ class InProcess:
         if isinstance(sys.stdout, _Output):
             sys.stdout = sys.stdout.before
 
+    def _environment(self, spec: FunctionSpec) -> dict[str, str]:
+        return {**runtime_environment(spec), **self._aws_environment, **spec.environment}
+
     def _load(self, spec: FunctionSpec, call: _Call) -> _Copy:
-        environment = {**runtime_environment(spec), **self._aws_environment, **spec.environment}
-        call.environment = environment
+        environment = call.environment = self._environment(spec)
         packages = (*_COPIED_PACKAGES, *_packages(spec))
         module_name, function_name = spec.handler.rsplit(".", 1)
         with _loading:
@@ -209,6 +211,17 @@ class InProcess:
                 own = _take_modules(packages)
                 sys.modules.update(others)
         return _Copy(getattr(module, function_name), own, environment)
+
+
+class Shared(InProcess):
+    """Runs functions without copies: all of them share the layers' packages of this process, and what those keep."""
+
+    def _load(self, spec: FunctionSpec, call: _Call) -> _Copy:
+        call.environment = self._environment(spec)
+        module_name, function_name = spec.handler.rsplit(".", 1)
+        with _loading:
+            module = _execute(f"{spec.name}-{module_name}", spec.code_directory / f"{module_name}.py")
+        return _Copy(getattr(module, function_name), {}, call.environment)
 
 
 @contextlib.contextmanager

@@ -12,13 +12,11 @@ queue"; API Reference, CreateSchedule. When a schedule is due says the product's
 import datetime as dt
 import functools
 import json
-import sys
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -29,8 +27,8 @@ from tests.local.aws import ACCOUNT_ID, REGION, Aws
 from tests.local.functions import Functions
 from tests.local.local_clock import LocalClock
 from tests.local.logs import LogStore
+from tests.local.product import find_product
 
-_PRODUCT = Path(__file__).resolve().parents[2] / "layers" / "tidemark" / "python"
 _SPOKEN_AS = "EventBridgeScheduler"
 _RETRIES = 3
 _PAUSE_S = 0.05
@@ -277,10 +275,8 @@ def _notification(slot: Slot) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _timetable(expression: str, timezone: str, starts_at: dt.datetime) -> Any:
-    if str(_PRODUCT) not in sys.path:
-        sys.path.append(str(_PRODUCT))
-    # Imported here: the local stack itself deploys any template and needs the product for this alone.
-    from tidemark.domain.schedule_expression import parse  # noqa: PLC0415
+    find_product()
+    from tidemark.domain.schedule_expression import parse  # noqa: PLC0415 - found just now
 
     return parse(expression, timezone, starts_at)
 

@@ -100,6 +100,7 @@ class LocalStack:
         parameters: Mapping[str, str] | None = None,
         wait_scale: float = 0.01,
         integration_timeout_s: float = INTEGRATION_TIMEOUT_S,
+        runner: type[InProcess] = InProcess,
     ) -> Self:
         """A stack under `moto.mock_aws` whose functions run in this process.
 
@@ -108,6 +109,7 @@ class LocalStack:
             parameters: values that override the template's defaults.
             wait_scale: multiplies Wait states and pauses before retries.
             integration_timeout_s: how long the REST API waits for a function.
+            runner: runs the functions.
 
         Raises:
             TemplateError, DeployError: the template cannot be deployed.
@@ -119,7 +121,7 @@ class LocalStack:
             stack.aws = Aws()
             stack.logs = LogStore()
             stack._deploy(template, parameters, wait_scale)
-            stack._run(InProcess(stack.aws.environment(), stack.logs), integration_timeout_s)
+            stack._run(runner(stack.aws.environment(), stack.logs), integration_timeout_s)
         return stack
 
     @classmethod
