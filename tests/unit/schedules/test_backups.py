@@ -17,7 +17,7 @@ from tidemark.domain.schedule import LastRun, Missed, Overlap, RunStatus, Schedu
 from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
-from tidemark.errors import InvalidRequest, SnapshotInUse
+from tidemark.errors import InvalidRequest, SnapshotHeld, SnapshotInUse, SnapshotPinned, TidemarkError
 from tidemark.ports import Ports
 from tidemark.usecases.apply_retention import apply_retention
 from tidemark.usecases.backup_phases import CLAIM_FOR, SlotRun, SlotState, conclude_slot, run_slot
@@ -338,7 +338,10 @@ def test_snapshot_in_use_is_not_forgotten(ports: Ports) -> None:
     assert len(_made(ports, schedule)) == 2
 
 
-def test_snapshot_that_somebody_began_to_use_stays_and_others_go(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [SnapshotInUse("a restore began to read it"), SnapshotPinned("x"), SnapshotHeld("x")])
+def test_snapshot_that_somebody_began_to_use_or_keep_stays_and_others_go(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch, error: TidemarkError
+) -> None:
     schedule = create_schedule(ports, TENANT, HOURLY)
     for slot in range(4):
         _backup(ports, schedule, schedule.starts_at + slot * HOUR, f"execution {slot}")
@@ -346,7 +349,7 @@ def test_snapshot_that_somebody_began_to_use_stays_and_others_go(ports: Ports, m
 
     def racing(ports: Ports, tenant: Tenant, snapshot_id: str, *, recycle_bin_days: int) -> None:
         if snapshot_id == used.id:
-            raise SnapshotInUse("a restore began to read it")
+            raise error
         delete_snapshot(ports, tenant, snapshot_id, recycle_bin_days=recycle_bin_days)
 
     monkeypatch.setattr("tidemark.usecases.apply_retention.delete_snapshot", racing)
