@@ -34,14 +34,18 @@ class ClockRoute:
                 return self._told(fired=[])
             case "POST":
                 try:
-                    until = self._wanted(request.body)
-                    if until < self._clock.now():
-                        raise ValueError(f"the clock is at {_text(self._clock.now())} and does not go back")
+                    until = self._later(request.body)
                 except ValueError as error:
                     return _answer(400, {"error": "BadRequest", "description": f"{error}: {_USAGE}"})
                 return self._told([delivery.slot.name for delivery in self._scheduler.fire_due(until)])
             case _:
                 return _answer(405, {"error": "MethodNotAllowed", "description": "GET tells the time, POST moves it"})
+
+    def _later(self, body: bytes) -> dt.datetime:
+        now, wanted = self._clock.now(), self._wanted(body)
+        if wanted < now:
+            raise ValueError(f"the clock is at {_text(now)} and does not go back")
+        return wanted
 
     def _wanted(self, body: bytes) -> dt.datetime:
         match json.loads(body or b"null"):

@@ -73,8 +73,3 @@ def test_refuses_what_is_no_later_moment(ticking: LocalStack, wanted: Any, becau
 def test_knows_two_methods_and_leaves_other_paths_to_the_api(ticking: LocalStack) -> None:
     assert ticking.http("DELETE", PATH).status == 405
     assert ticking.http("GET", f"{PATH}/more").status == 404
-
-
-def test_is_not_there_when_the_stack_does_not_tick() -> None:
-    with LocalStack.serve(TEMPLATE) as still:
-        assert still.http("GET", PATH).status == 404
