@@ -1,4 +1,5 @@
 """`make demo`: plays a city's day on a stack of its own, from loading data to undoing a restore, and proves each step.
+Then it plays a month of hourly backups on another one.
 
 Ends with status 0 when everything was as it must be, else with 1 and a sentence that says what was not.
 """
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from tests.local import demo_schedule
 from tests.local.city import SEED, city, read_again
 from tests.local.demo_client import Client, DemoFailed, Listing
 from tests.local.demo_parts import TEST_TENANT, Parts
@@ -227,6 +229,7 @@ def play(story: Story) -> None:
         except DemoFailed:
             _show_errors(stack)
             raise
+    demo_schedule.play(story)
 
 
 def _show_errors(stack: LocalStack) -> None:

@@ -41,7 +41,8 @@ _REASONS_WIDTH = 68  # of a hundred columns
 class Month:
     """These steps, with the state that they share."""
 
-    def __init__(self, story: Story, stack: LocalStack, key: str) -> None:
+    def __init__(self, story: Story, stack: LocalStack, key: str, days: int = DAYS) -> None:
+        self._days = days
         self._story = story
         self._stack = stack
         self._client = _Inside(stack, {"Authorization": f"Bearer {key}", "Fiware-Service": _TENANT})
@@ -73,13 +74,13 @@ class Month:
             answer = self._client.expect(201, "POST", "/v2/schedules", wanted)
             self._where = answer.headers["Location"]
             made = answer.json()
-            step.tell(f"{made['id']}: {made['expression']} in {made['timezone']}, next run {made['nextRun']}")
+            step.tell(f"{made['id']} in {made['timezone']}, next run {made['nextRun']}")
             step.result = f"{made['interval']}, keeps {_words(made['retention'])}"
 
     def _let_pass(self) -> None:
-        with self._story.step(f"Move the clock through {DAYS} days, slot by slot") as step:
+        with self._story.step(f"Move the clock through {self._days} days, slot by slot") as step:
             name = self._where.rsplit("/", 1)[1]
-            end = self._stack.clock.now() + dt.timedelta(days=DAYS)
+            end = self._stack.clock.now() + dt.timedelta(days=self._days)
             deliveries = Counter[str]()
             slots = enumerate(self._stack.scheduler.due(end, lambda scheduled: scheduled.endswith(f"/{name}")), 1)
             for number, slot in slots:
@@ -93,10 +94,9 @@ class Month:
                     self._check_nothing_made(self._stack.scheduler.deliver(slot))
                 if number % 240 == 0:
                     kept = self._client.expect(200, "GET", "/v2/snapshots?options=count&limit=1")
-                    step.tell(
-                        f"day {number // 24}: {number} slots, {kept.headers['Fiware-Total-Count']} snapshots kept"
-                    )
-            _same("the number of slots", len(self._made), DAYS * 24)
+                    count = kept.headers["Fiware-Total-Count"]
+                    step.tell(f"day {number // 24}: {number} slots, {count} snapshots kept")
+            _same("the number of slots", len(self._made), self._days * 24)
             step.result = f"{len(self._made)} slots, {deliveries['twice']} delivered twice, {deliveries['late']} late"
 
     def _note(self, slot: Slot, delivery: Delivery, number: int) -> None:
@@ -122,7 +122,7 @@ class Month:
         with self._story.step(title) as step:
             told = self._client.expect(200, "POST", f"{self._where}/retention/preview", wanted).json()
             kept = [row["id"] for row in told["decisions"] if row["decision"] == "keep"]
-            _same("the snapshots that the policy keeps", set(kept), _left(_moments(told["decisions"]), policy))
+            _same_ids("that the policy keeps", set(kept), _left(_moments(told["decisions"]), policy))
             for line in table(told["decisions"]):
                 step.show(line)
             step.result = f"{_words(policy)}: {told['counts']['keep']} stay, {told['counts']['forget']} would go"
@@ -131,7 +131,7 @@ class Month:
         with self._story.step("Count again, from the slots alone, what must be left") as step:
             listed = self._client.expect(200, "GET", "/v2/snapshots?limit=1000").json()
             expected = _left(self._made, POLICY)
-            _same("the snapshots that are left", {one["id"] for one in listed}, expected)
+            _same_ids("that are left", {one["id"] for one in listed}, expected)
             _same("their status", {one["status"] for one in listed}, {"completed"})
             last = self._client.expect(200, "GET", self._where).json()
             _same("the schedule's lastStatus", last["lastStatus"], "completed")
@@ -153,8 +153,8 @@ class _Inside(Client):
         return self._stack.http(method, path, self._headers | content, body)
 
 
-def play(story: Story) -> None:
-    """A stack of its own, and the month on it.
+def play(story: Story, days: int = DAYS) -> None:
+    """A stack of its own, and the month, or another number of days, on it.
 
     Raises:
         DemoFailed: something was not as it must be.
@@ -165,7 +165,7 @@ def play(story: Story) -> None:
         stack, key = context.__enter__()
         step.result = f"{len(stack.deployment.functions)} functions, {len(stack.api.routes)} routes"
     try:
-        Month(story, stack, key).play()
+        Month(story, stack, key, days).play()
     finally:
         context.__exit__(None, None, None)
 
@@ -201,6 +201,8 @@ def _left(moments: Mapping[str, dt.datetime], policy: Mapping[str, int]) -> set[
         for snapshot, moment in sorted(moments.items(), key=lambda one: one[1], reverse=True):
             newest.setdefault(moment.astimezone(_ZONE).strftime(periods[rule]), snapshot)
         left |= set(list(newest.values())[:count])
+        if len(newest) < count:  # as long as it has places left, a rule keeps the oldest too
+            left.add(min(moments, key=lambda snapshot: moments[snapshot]))
     return left
 
 
@@ -210,6 +212,14 @@ def _moments(rows: Iterable[Mapping[str, Any]]) -> dict[str, dt.datetime]:
 
 def _words(policy: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {rule}" for rule, count in policy.items())
+
+
+def _same_ids(which: str, found: set[str], expected: set[str]) -> None:
+    if found != expected:
+        raise DemoFailed(
+            f"the {len(found)} snapshots {which} must be {len(expected)} others: "
+            f"missing are {sorted(expected - found)[:3]}, too many are {sorted(found - expected)[:3]}"
+        )
 
 
 def _same(what: str, found: object, expected: object) -> None:

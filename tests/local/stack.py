@@ -31,6 +31,7 @@ from tests.local import (
 )
 from tests.local.aws import REGION, Aws, region_in_environment
 from tests.local.aws_server import EXECUTE_STATE_MACHINES, AwsServer
+from tests.local.clock_route import ClockRoute
 from tests.local.deployer import Deployer, Deployment
 from tests.local.elsewhere import remove_stores, unique
 from tests.local.functions import Functions, Runner
@@ -136,6 +137,7 @@ class LocalStack:
         integration_timeout_s: float = INTEGRATION_TIMEOUT_S,
         logs: LogStore | None = None,
         elsewhere: Mapping[str, str] | None = None,
+        ticking: bool = False,
     ) -> Self:
         """A stack with real sockets whose functions run in worker processes.
 
@@ -149,6 +151,7 @@ class LocalStack:
             logs: takes the functions' log lines.
             elsewhere: URLs of other servers of DynamoDB (`dynamodb`) and S3 (`s3`), used with the credentials of
                 `tests/endpoints.py`; what the stack makes there it removes when it is closed.
+            ticking: whether schedules are fired as time passes, and the clock can be moved over HTTP (`ClockRoute`).
 
         Raises:
             TemplateError, DeployError: the template cannot be deployed.
@@ -165,7 +168,11 @@ class LocalStack:
             stack._deploy(template, parameters, wait_scale)
             stack._run(WorkerPool(stack.aws.environment(), stack.logs, stack.clock), integration_timeout_s)
             stack._cleanup.callback(front.close)  # before the rest too: what comes in finds everything
-            front.start(stack.api.handle)
+            handle = stack.api.handle
+            if ticking:
+                handle = ClockRoute(stack.clock, stack.scheduler, handle).handle
+                stack.scheduler.start_ticking()
+            front.start(handle)
             stack.url = f"http://127.0.0.1:{front.port}"
         return stack
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+from tests.local.clock_route import PATH as CLOCK_PATH
 from tests.local.deployer import DeployError
 from tests.local.keys import seed_key
 from tests.local.logs import screen
@@ -125,6 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             parameters=options.parameters,
             wait_scale=options.wait_scale,
             logs=screen(),
+            ticking=True,
         ) as stack:
             stack.streams.start()
             key = seed_key(stack)
@@ -150,6 +152,9 @@ Tidemark is up at {stack.url} ({counts}, {seconds:.1f} s)
   shell     source {_relative(env_file)}
 
 {curl_commands(stack.url, key)}
+# Move the clock by a day, and let everything happen that is scheduled until then
+curl -X POST {stack.url}{CLOCK_PATH} -d '{{"hours": 24}}'
+
 Ctrl-C stops it. What follows is what the functions log.
 """
 

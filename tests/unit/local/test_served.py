@@ -187,3 +187,7 @@ def children() -> list[str]:
                 found.append((path / "cmdline").read_text().replace("\0", " "))
     # Python's own, which other tests' process pools leave running until this process ends.
     return [line for line in found if "multiprocessing.resource_tracker" not in line]
+
+
+def test_lets_nobody_move_its_clock_over_http_when_it_does_not_tick(served: LocalStack) -> None:
+    assert served.http("GET", "/_local/clock").status == 404
