@@ -56,8 +56,8 @@ def announce_batch(ports: Ports, event: Event) -> dict[str, Any]:
     answers nothing: then the whole batch is delivered again.
     """
     found = changes(event)
-    report_damage(found.damage)
     said = announce(ports, found.transitions, detail)
+    report_damage(found.damage)
     for told in said.told:
         measure(metrics_of(told), **_properties(told))
         logger().info(f"announced: {told.kind}", extra=_properties(told))
