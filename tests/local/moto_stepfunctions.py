@@ -8,6 +8,7 @@ What is wrong with the original (5.2.5), and what is done:
   which each still gets states of its own.
 - A Fail state cannot hand on an error whose name begins with "States.": here it can.
 - Its grammar wants a fraction for ToleratedFailurePercentage, where AWS takes 0 too.
+- Each JSONPath is parsed anew wherever it is used: here once.
 - Each call makes a new boto3 client, which takes longer than the call: here they are kept.
 - The pause before a retry cannot be interrupted; here it ends when the execution does. Pauses and waits can be
   scaled.
@@ -16,6 +17,7 @@ What concerns Distributed Maps is in `moto_distributed_map.py`, executions that 
 `moto_nested_executions.py`.
 """
 
+import functools
 import logging
 import re
 import sys
@@ -28,6 +30,7 @@ from typing import Any
 
 import moto.stepfunctions.parser.asl.component.common.retry.retrier_decl as retrier_module
 import moto.stepfunctions.parser.asl.utils.boto_client as boto_client_module
+import moto.stepfunctions.parser.asl.utils.json_path as json_path_module
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.error_name import ErrorName
 from moto.stepfunctions.parser.asl.component.common.retry.retrier_decl import RetrierDecl
@@ -177,6 +180,7 @@ for _name in ("_log_exception", "_log_failure_event_exception"):  # pages of tex
     replace(EvalComponent, _name, lambda *_, **__: None)
 replace(CustomErrorName, "__init__", ErrorName.__init__)
 
+replace(json_path_module, "parse", functools.lru_cache(maxsize=1000)(json_path_module.parse))
 _original_parse = replace(AmazonStateLanguageParser, "parse", staticmethod(_parse))
 _original_terminated = replace(BaseExecutionWorkerCommunication, "terminated", _terminated)
 _original_start_execution = replace(StepFunctionsParserBackend, "start_execution", _start_execution)

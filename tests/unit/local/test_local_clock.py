@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,15 @@ def test_shows_functions_the_moved_clock_also_when_they_were_warm(moved: LocalSt
 
 def test_leaves_functions_their_time_when_the_clock_is_moved(moved: LocalStack) -> None:
     assert 2000 < look(moved)["remaining_ms"] <= 3000
+
+
+def test_leaves_functions_their_time_when_the_clock_is_moved_while_they_run(moved: LocalStack) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(moved.http, "GET", "/echo?do=clock&seconds=0.5", {"Authorization": "me"})
+        time.sleep(0.2)
+        moved.clock.move_by(DAY)
+
+    assert 1500 < answer.result().json()["remaining_ms"] <= 2500
 
 
 def test_leaves_monotonic_clocks_alone(moved: LocalStack) -> None:

@@ -190,3 +190,12 @@ def test_stops_at_once_when_execution_pauses(stack: LocalStack, state: str) -> N
 
     assert stack.wait_execution(arn).status in {"ABORTED", "FAILED"}
     assert time.monotonic() - started < 3
+
+
+def test_gives_each_execution_states_of_its_own_when_many_run_by_one_definition(stack: LocalStack) -> None:
+    arns = [start(stack, begin={"do": do}) for do in ["nap", "corrupt", "nothing"] * 4]
+
+    ended = [stack.wait_execution(arn) for arn in arns]
+
+    assert [execution.status for execution in ended] == ["SUCCEEDED", "FAILED", "SUCCEEDED"] * 4
+    assert [stack.history(arn)[-1] for arn in arns] == ["Done", "Failed", "Done"] * 4

@@ -153,6 +153,10 @@ def test_names_missing_module_when_function_cannot_load(served: LocalStack) -> N
     assert "no_such_module" in payload["errorMessage"]
 
 
+def test_lets_nobody_move_its_clock_over_http_when_it_does_not_tick(served: LocalStack) -> None:
+    assert served.http("GET", "/_local/clock").status == 404
+
+
 def test_leaves_nothing_behind_when_stopped(served: LocalStack) -> None:
     # Named so that it is clear what it needs: this module's own stack must be gone for another to run.
     served.close()
@@ -187,7 +191,3 @@ def children() -> list[str]:
                 found.append((path / "cmdline").read_text().replace("\0", " "))
     # Python's own, which other tests' process pools leave running until this process ends.
     return [line for line in found if "multiprocessing.resource_tracker" not in line]
-
-
-def test_lets_nobody_move_its_clock_over_http_when_it_does_not_tick(served: LocalStack) -> None:
-    assert served.http("GET", "/_local/clock").status == 404
