@@ -16,10 +16,12 @@ from tidemark.domain.announcements import Announcement, Kind
 from tidemark.domain.restore import Restore
 from tidemark.domain.schedule import RunStatus, Schedule
 from tidemark.domain.snapshot import Snapshot
+from tidemark.errors import TidemarkError
 from tidemark.ports import Ports
 from tidemark.telemetry import (
     BYTES,
     COUNT,
+    ERROR_CODE,
     MILLISECONDS,
     RESTORE_ID,
     SCHEDULE_ID,
@@ -56,7 +58,11 @@ def announce_batch(ports: Ports, event: Event) -> dict[str, Any]:
     answers nothing: then the whole batch is delivered again.
     """
     found = changes(event)
-    said = announce(ports, found.transitions, detail)
+    try:
+        said = announce(ports, found.transitions, detail)
+    except TidemarkError as error:
+        logger().error(f"the batch will be told again: {error.message}", extra={ERROR_CODE: error.code})
+        raise
     report_damage(found.damage)
     for told in said.told:
         measure(metrics_of(told), **_properties(told))
