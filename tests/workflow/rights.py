@@ -2,7 +2,7 @@
 
 The local AWS checks no rights. So every call of a function is noted here as IAM sees it - actions on resources - and
 decided on the policies of the function's own role as they were deployed.
-Source: Service Authorization Reference, DynamoDB, S3 and Step Functions.
+Source: Service Authorization Reference, DynamoDB, S3, Step Functions and EventBridge Scheduler.
 """
 
 import contextvars
@@ -30,12 +30,15 @@ _MISSING = {"404", "NoSuchKey"}
 
 
 class Need(NamedTuple):
-    """One right that a call takes. `leading_keys` are the partition keys that it names, where IAM can look at them."""
+    """One right that a call takes. `leading_keys` are the partition keys that it names, where IAM can look at them;
+    `passed_to` is the service that a role is handed on to.
+    """
 
     function: str
     action: str
     resource: str
     leading_keys: frozenset[str] = frozenset()
+    passed_to: str = ""
 
 
 @contextmanager
@@ -119,6 +122,8 @@ def is_allowed(need: Need, statements: list[dict[str, Any]]) -> bool:
 def _condition_holds(condition: Any, need: Need) -> bool:
     if condition is None:
         return True
+    if need.action == "iam:PassRole":
+        return bool(condition == {"StringEquals": {"iam:PassedToService": need.passed_to}})
     patterns = _listed(condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
     return all(any(fnmatch.fnmatchcase(key, pattern) for pattern in patterns) for key in need.leading_keys)
 
@@ -134,8 +139,7 @@ def _needs(function: str, service: str, operation: str, params: dict[str, Any]) 
                 resource = f"arn:aws:dynamodb:{REGION}:{ACCOUNT_ID}:table/{table}{f'/index/{index}' if index else ''}"
                 yield Need(function, f"dynamodb:{action}", resource, keys)
         case "s3":
-            for action, place in _on_objects(operation, params):
-                yield Need(function, f"s3:{action}", f"arn:aws:s3:::{place}")
+            yield from _on_objects(function, operation, params)
         case "events":
             for entry in params["Entries"]:
                 bus = f"arn:aws:events:{REGION}:{ACCOUNT_ID}:event-bus/{entry['EventBusName']}"
@@ -143,27 +147,36 @@ def _needs(function: str, service: str, operation: str, params: dict[str, Any]) 
         case "stepfunctions":
             resource = params.get("stateMachineArn") or params["executionArn"]
             yield Need(function, f"states:{operation}", resource)
+        case "scheduler":
+            yield from _on_schedules(function, operation, params)
         case _:
             yield Need(function, f"{service}:{operation}", "*")
 
 
-def _on_objects(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(action, bucket or object) of each right. Parts of an upload take the right to put the whole."""
-    bucket = params["Bucket"]
+def _on_objects(function: str, operation: str, params: dict[str, Any]) -> Iterator[Need]:
+    bucket = f"arn:aws:s3:::{params['Bucket']}"
     match operation:
         case "ListObjectsV2":
-            yield "ListBucket", bucket
+            yield Need(function, "s3:ListBucket", bucket)
         case "CopyObject":
-            yield "GetObject", f"{bucket}/{params['CopySource']['Key']}"
-            yield "PutObject", f"{bucket}/{params['Key']}"
+            yield Need(function, "s3:GetObject", f"{bucket}/{params['CopySource']['Key']}")
+            yield Need(function, "s3:PutObject", f"{bucket}/{params['Key']}")
         case "ListParts":
-            yield "ListMultipartUploadParts", f"{bucket}/{params['Key']}"
+            yield Need(function, "s3:ListMultipartUploadParts", f"{bucket}/{params['Key']}")
         case "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload":
-            yield "PutObject", f"{bucket}/{params['Key']}"
+            yield Need(function, "s3:PutObject", f"{bucket}/{params['Key']}")
         case "HeadObject":
-            yield "GetObject", f"{bucket}/{params['Key']}"
+            yield Need(function, "s3:GetObject", f"{bucket}/{params['Key']}")
         case _:
-            yield operation, f"{bucket}/{params['Key']}"
+            yield Need(function, f"s3:{operation}", f"{bucket}/{params['Key']}")
+
+
+def _on_schedules(function: str, operation: str, params: dict[str, Any]) -> Iterator[Need]:
+    """Whoever names a target hands on the role of its deliveries."""
+    name = f"{params['GroupName']}/{params['Name']}"
+    yield Need(function, f"scheduler:{operation}", f"arn:aws:scheduler:{REGION}:{ACCOUNT_ID}:schedule/{name}")
+    if "Target" in params:
+        yield Need(function, "iam:PassRole", params["Target"]["RoleArn"], passed_to="scheduler.amazonaws.com")
 
 
 def _on_tables(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, str, str | None, frozenset[str]]]:
