@@ -20,6 +20,7 @@ from tests.endpoints import credentials
 from tests.local import (
     moto_dynamodb,
     moto_lambda,
+    moto_nested_executions,
     moto_s3,
     moto_stepfunctions,
     resources_compute,
@@ -45,13 +46,8 @@ from tests.local.workers import WorkerPool
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 STACK_NAME = "tidemark"
 _POLL_INTERVAL_S = 0.02
-_NEEDED = (
-    moto_dynamodb,
-    moto_s3,
-    resources_compute,
-    resources_events,
-    resources_stores,
-)  # imported for what they register
+# Imported for what they register or patch.
+_NEEDED = (moto_dynamodb, moto_nested_executions, moto_s3, resources_compute, resources_events, resources_stores)
 _running = threading.Lock()
 
 
