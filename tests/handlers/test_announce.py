@@ -1,19 +1,19 @@
 """The function that the catalog's stream feeds: what it tells the bus, counts, logs, and asks to be given again."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from functions.announce import handler as announce
-from tests.contract.examples import TEN_O_CLOCK, schedule
+from functions.backup.watch import handler as watch
 from tests.fakes import MemoryAnnouncements
+from tests.handlers.phases import run
 from tests.handlers.rest import sample
 from tests.repo.sources import EVENTS
-from tests.unit.test_announced_details import MISSED, SAMPLES, example
-from tidemark.domain.announcements import Announcement, Kind
-from tidemark.domain.schedule import RunStatus
+from tests.unit.test_announced_details import SAMPLES, example
+from tidemark.domain.announcements import Kind
+from tidemark.errors import AwsFailure
 from tidemark.ports import Event, Ports
 from tidemark.streams import metrics_of
 
@@ -109,13 +109,18 @@ def test_damaged_record_is_reported_and_holds_up_nothing(
     assert any(line.get("message", "").startswith("damaged: ") for line in lines)
 
 
-def test_bus_that_does_not_answer_fails_the_whole_batch(bus: MemoryAnnouncements) -> None:
+def test_bus_that_does_not_answer_fails_the_whole_batch_and_says_so(
+    bus: MemoryAnnouncements, capsys: pytest.CaptureFixture[str]
+) -> None:
     def silent(_: Event) -> str:
-        raise TimeoutError
+        raise AwsFailure("putting 2 events on the bus: no answer from AWS")
 
     bus.refuse = silent
-    with pytest.raises(TimeoutError):
+    with pytest.raises(AwsFailure):
         announce.handler(batch(), None)
+    [line] = printed(capsys)
+    assert (line["level"], line["error_code"]) == ("ERROR", "AwsFailure")
+    assert "told again" in line["message"]
 
 
 @pytest.mark.parametrize(
@@ -128,6 +133,8 @@ def test_bus_that_does_not_answer_fails_the_whole_batch(bus: MemoryAnnouncements
         (Kind.RESTORE_COMPLETED, {"RestoresCompleted": 1, "RestoreDuration": 60_000, "RestoreEntities": 1000}),
         (Kind.RESTORE_ROLLED_BACK, {"RestoresRolledBack": 1}),
         (Kind.BACKUP_FAILED, {"BackupsFailed": 1}),
+        # Counted where it is noted, so that the alarm needs no stream.
+        (Kind.BACKUP_MISSED, {}),
     ],
 )
 def test_each_kind_is_counted_under_its_name(kind: Kind, values: dict[str, float]) -> None:
@@ -135,10 +142,11 @@ def test_each_kind_is_counted_under_its_name(kind: Kind, values: dict[str, float
     assert {name: value for name, (value, _) in metrics_of(example(kind)).items()} == values
 
 
-@pytest.mark.parametrize(
-    ("status", "name"), [(RunStatus.MISSED, "BackupsMissed"), (RunStatus.SKIPPED, "BackupsSkipped")]
-)
-def test_slot_that_was_skipped_is_not_counted_as_missed(status: RunStatus, name: str) -> None:
-    left_out = replace(MISSED, status=status)
-    told = Announcement(Kind.BACKUP_MISSED, schedule(last_missed=left_out), TEN_O_CLOCK)
-    assert list(metrics_of(told)) == [name]
+@pytest.mark.usefixtures("ports")
+def test_age_is_told_where_nobody_has_snapshots_since_silence_means_that_nobody_watches(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run(watch.handler, "backup", "watch")
+    lines = printed(capsys)
+    assert counted(lines)["LastSnapshotAgeSeconds"] == 0
+    assert not any("tenant" in line for line in lines)

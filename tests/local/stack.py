@@ -6,7 +6,6 @@ with LocalStack.in_process(TEMPLATE) as stack: answer = stack.http("GET", "/v2/s
 
 import contextlib
 import datetime as dt
-import http.client
 import json
 import threading
 import time
@@ -35,6 +34,7 @@ from tests.local.clock_route import ClockRoute
 from tests.local.deployer import Deployer, Deployment
 from tests.local.elsewhere import remove_stores, unique
 from tests.local.functions import Functions, Runner
+from tests.local.http_client import over_socket
 from tests.local.http_messages import Answer, Headers, Request
 from tests.local.http_server import HttpServer
 from tests.local.inprocess import InProcess
@@ -341,14 +341,3 @@ class LocalStack:
             raise ValueError(f"the local stack serves one REST API, the template has {len(specs)}")
         self.api = RestApi(specs[0], self.functions, integration_timeout_s=integration_timeout_s)
         self._cleanup.callback(self.api.close)
-
-
-def over_socket(url: str, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Answer:
-    """Send a request to whatever serves at a URL."""
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
-    try:
-        connection.request(method, path, body=body or None, headers=dict(headers))
-        response = connection.getresponse()
-        return Answer(response.status, Headers(response.getheaders()), response.read())
-    finally:
-        connection.close()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tests.repo.sources import TIDEMARK, files, resources
+from tests.repo.sources import FUNCTIONS, TIDEMARK, files, resources
 
 ALARMS = "AWS::CloudWatch::Alarm"
 NAMESPACE = "Tidemark"
@@ -44,7 +44,9 @@ def test_every_alarm_tells_the_topic_and_the_address() -> None:
 
 
 def test_alarms_and_dashboard_look_at_metrics_that_are_published() -> None:
-    published = "\n".join(path.read_text(encoding="utf-8") for path in files(".py", under=TIDEMARK))
+    published = "\n".join(
+        path.read_text(encoding="utf-8") for under in (TIDEMARK, FUNCTIONS) for path in files(".py", under=under)
+    )
     rows = [row for widget in _widgets() for row in widget["properties"].get("metrics", [])]
     watched = {row[1] for row in rows if row[0] == NAMESPACE} | set(_named(list(resources(ALARMS).values())))
     assert {"SnapshotsCompleted", "LastSnapshotAgeSeconds", "BackupMissed"} <= watched

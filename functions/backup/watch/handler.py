@@ -23,7 +23,8 @@ class Input(Told, frozen=True):
 @task("Watch", Input)
 def handler(step: Input, context: Context) -> Result:
     """How many slots were missed. Fails in the end where a tenant could not be looked at."""
-    missed, oldest = 0, (-1.0, "")
+    # With nobody to watch over it is told all the same: no age at all must mean that nobody watches.
+    missed, oldest = 0, (0.0, "")
     unseen: TidemarkError | None = None
     for found in watch_backups(bootstrap.ports(), bootstrap.stack_backups()):
         whose = {TENANT: found.tenant}
@@ -34,8 +35,7 @@ def handler(step: Input, context: Context) -> Result:
         report_damage(found.damage, **whose)
         missed, unseen = missed + len(found.missed), unseen or found.failure
         oldest = max(oldest, (-1.0 if found.age_s is None else found.age_s, found.tenant))
-    if oldest[0] >= 0:
-        measure({LAST_SNAPSHOT_AGE: (oldest[0], SECONDS)}, **{TENANT: oldest[1]})
+    measure({LAST_SNAPSHOT_AGE: (oldest[0], SECONDS)}, **{TENANT: oldest[1] or None})
     if unseen is not None:
         raise unseen
     return {"missed": missed}

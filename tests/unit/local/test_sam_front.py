@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.local.http_client import over_socket
 from tests.local.sam_api import SAM_PYTHON, sam_front
-from tests.local.stack import LocalStack, over_socket
+from tests.local.stack import LocalStack
 from tests.unit.local.conftest import TEMPLATE
 
 

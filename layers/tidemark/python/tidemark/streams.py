@@ -14,12 +14,14 @@ from tidemark.adapters.dynamo_stream import changes
 from tidemark.dialects.announcements import detail
 from tidemark.domain.announcements import Announcement, Kind
 from tidemark.domain.restore import Restore
-from tidemark.domain.schedule import RunStatus, Schedule
+from tidemark.domain.schedule import Schedule
 from tidemark.domain.snapshot import Snapshot
+from tidemark.errors import TidemarkError
 from tidemark.ports import Ports
 from tidemark.telemetry import (
     BYTES,
     COUNT,
+    ERROR_CODE,
     MILLISECONDS,
     RESTORE_ID,
     SCHEDULE_ID,
@@ -34,6 +36,7 @@ from tidemark.usecases.announce import announce
 
 type Event = Mapping[str, Any]
 
+# Slots that were not run are counted by whoever notes them.
 _COUNTED: Final = {
     Kind.SNAPSHOT_COMPLETED: "SnapshotsCompleted",
     Kind.SNAPSHOT_FAILED: "SnapshotsFailed",
@@ -44,9 +47,7 @@ _COUNTED: Final = {
     Kind.RESTORE_COMPLETED: "RestoresCompleted",
     Kind.RESTORE_ROLLED_BACK: "RestoresRolledBack",
     Kind.BACKUP_FAILED: "BackupsFailed",
-    Kind.BACKUP_MISSED: "BackupsMissed",
 }
-_SKIPPED: Final = "BackupsSkipped"
 
 
 def announce_batch(ports: Ports, event: Event) -> dict[str, Any]:
@@ -56,10 +57,15 @@ def announce_batch(ports: Ports, event: Event) -> dict[str, Any]:
     answers nothing: then the whole batch is delivered again.
     """
     found = changes(event)
-    said = announce(ports, found.transitions, detail)
+    try:
+        said = announce(ports, found.transitions, detail)
+    except TidemarkError as error:
+        logger().error(f"the batch will be told again: {error.message}", extra={ERROR_CODE: error.code})
+        raise
     report_damage(found.damage)
     for told in said.told:
-        measure(metrics_of(told), **_properties(told))
+        if values := metrics_of(told):
+            measure(values, **_properties(told))
         logger().info(f"announced: {told.kind}", extra=_properties(told))
     if said.left is None:
         return {"batchItemFailures": []}
@@ -69,7 +75,9 @@ def announce_batch(ports: Ports, event: Event) -> dict[str, Any]:
 
 def metrics_of(told: Announcement) -> dict[str, tuple[float, MetricUnit]]:
     """The metrics that an announcement is counted in. One that is told again is counted again."""
-    values: dict[str, tuple[float, MetricUnit]] = {_counted(told): (1, COUNT)}
+    values: dict[str, tuple[float, MetricUnit]] = {}
+    if told.kind in _COUNTED:
+        values[_COUNTED[told.kind]] = (1, COUNT)
     match told.kind, told.record:
         case Kind.SNAPSHOT_COMPLETED, Snapshot() as snapshot:
             began_at = snapshot.origin.started_at if snapshot.origin else snapshot.created_at
@@ -83,14 +91,6 @@ def metrics_of(told: Announcement) -> dict[str, tuple[float, MetricUnit]]:
         case _:
             pass
     return values
-
-
-def _counted(told: Announcement) -> str:
-    """A slot that the overlap policy skipped is no fault, so no alarm may hear of it."""
-    missed = told.record.last_missed if isinstance(told.record, Schedule) else None
-    if told.kind is Kind.BACKUP_MISSED and missed is not None and missed.status is RunStatus.SKIPPED:
-        return _SKIPPED
-    return _COUNTED[told.kind]
 
 
 def _milliseconds(told: Announcement, ended_at: datetime | None, began_at: datetime) -> float:
