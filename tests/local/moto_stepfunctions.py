@@ -180,7 +180,7 @@ for _name in ("_log_exception", "_log_failure_event_exception"):  # pages of tex
     replace(EvalComponent, _name, lambda *_, **__: None)
 replace(CustomErrorName, "__init__", ErrorName.__init__)
 
-replace(json_path_module, "parse", functools.lru_cache(maxsize=1000)(json_path_module.parse))
+replace(json_path_module, "parse", functools.lru_cache(maxsize=1000)(vars(json_path_module)["parse"]))
 _original_parse = replace(AmazonStateLanguageParser, "parse", staticmethod(_parse))
 _original_terminated = replace(BaseExecutionWorkerCommunication, "terminated", _terminated)
 _original_start_execution = replace(StepFunctionsParserBackend, "start_execution", _start_execution)
