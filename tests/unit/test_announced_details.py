@@ -12,7 +12,6 @@ from openapi_schema_validator import OAS31Validator
 
 from tests.contract.examples import TEN_O_CLOCK, restore, schedule, snapshot
 from tests.repo.sources import EVENTS
-from tidemark.adapters.eventbridge_events import SOURCE
 from tidemark.dialects.announcements import MAX_REASON_CHARS, detail, schema
 from tidemark.domain.announcements import Announcement, Kind, Record
 from tidemark.domain.interval import IntervalType
@@ -30,6 +29,7 @@ from tidemark.domain.snapshot import (
     Verification,
 )
 from tidemark.domain.tenant import Tenant
+from tidemark.ports.announcements import SOURCE
 
 CITY: Final = Tenant("smartcity")
 BUSY: Final = Failure("Throttled", "copying shard 3: AWS is throttling requests; try again later")

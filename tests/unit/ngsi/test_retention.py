@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from tidemark.dialects.ngsi.retention import MEMBERS, parse_policy, policy_body, rows
 from tidemark.domain.interval import IntervalType
-from tidemark.domain.periods import Period
 from tidemark.domain.retention import MAX_COUNT, Candidate, Decision, RetentionPolicy, Rule, decide, made_by
 from tidemark.domain.snapshot import SnapshotStatus, snapshot_id
 from tidemark.errors import InvalidRequest
@@ -83,17 +82,6 @@ def test_policy_is_refused_with_what_is_wrong_in_it(said: object, sentence: str)
     with pytest.raises(InvalidRequest) as refused:
         parse_policy(said)
     assert refused.value.message == sentence
-
-
-def test_policy_is_refused_when_it_keeps_shorter_periods_than_its_schedule_has() -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        parse_policy({"daily": 7, "hourly": 24}, every=Period.DAILY)
-    assert refused.value.message == (
-        "the member 'retention.hourly' contradicts a schedule that makes daily snapshots: there are no hourly ones to "
-        "keep; use 'keepLast' or 'daily'"
-    )
-    assert parse_policy({"keepLast": 1, "daily": 7, "yearly": 1}, every=Period.DAILY).daily == 7
-    assert parse_policy({"hourly": 24}).hourly == 24
 
 
 def test_errors_name_the_member_that_holds_the_policy() -> None:

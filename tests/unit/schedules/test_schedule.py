@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidemark.domain.interval import IntervalType
+from tidemark.domain.retention import RetentionPolicy
 from tidemark.domain.schedule import (
     LastRun,
     RunStatus,
@@ -16,6 +17,7 @@ from tidemark.domain.schedule import (
     ScheduleId,
     check_description,
     check_interval,
+    check_retention,
     check_window,
     parse_scheduled_time,
     render_description,
@@ -148,8 +150,19 @@ def test_an_interval_type_that_was_given_is_the_one() -> None:
 def test_no_schedule_may_call_its_snapshots_manual() -> None:
     for interval in (None, IntervalType.HOURLY, IntervalType.DAILY, IntervalType.WEEKLY, IntervalType.MONTHLY):
         check_interval(interval)
-    with pytest.raises(InvalidRequest, match="use HOURLY, DAILY, WEEKLY or MONTHLY"):
+    with pytest.raises(InvalidRequest, match=r"can't be 'manual', .* use one of hourly, daily, weekly, monthly$"):
         check_interval(IntervalType.MANUAL)
+
+
+def test_a_policy_may_not_keep_shorter_periods_than_its_schedule_has() -> None:
+    check_retention(RetentionPolicy(last=1, daily=7, yearly=1), IntervalType.DAILY)
+    check_retention(RetentionPolicy(hourly=24), IntervalType.MANUAL)
+    with pytest.raises(InvalidRequest) as refused:
+        check_retention(RetentionPolicy(daily=7, hourly=24), IntervalType.DAILY)
+    assert refused.value.message == (
+        "the rule 'hourly' of the retention policy contradicts a schedule that makes daily snapshots: there are no "
+        "hourly ones to keep; use 'keepLast' or 'daily'"
+    )
 
 
 # --- descriptions

@@ -11,12 +11,12 @@ from tidemark.adapters.aws_errors import THROTTLING, named
 from tidemark.adapters.backoff import Backoff
 from tidemark.errors import Throttled
 from tidemark.ports import Clock, Entropy, Event, NotTaken
+from tidemark.ports.announcements import SOURCE
 
 if TYPE_CHECKING:
     from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
-SOURCE: Final = "tidemark"
 MAX_ENTRIES: Final = 10
 MAX_REQUEST_BYTES: Final = 256 * 1024
 # What EventBridge counts for the time of an entry.

@@ -18,8 +18,8 @@ from tidemark.domain.interval import IntervalType
 from tidemark.domain.restore import Mode, Restore, RestoreStatus
 from tidemark.domain.schedule import LastRun, RunStatus, Schedule
 from tidemark.domain.snapshot import Failure, Scope, Snapshot, SnapshotStatus, Trigger
+from tidemark.ports.announcements import SOURCE
 
-SOURCE: Final = "tidemark"
 MAX_REASON_CHARS: Final = 1000
 _SECOND: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"
 

@@ -47,7 +47,7 @@ class Overlap(StrEnum):
 
 
 class RunStatus(StrEnum):
-    """How a slot ended, or that it has not. `SKIPPED`: by the overlap policy; `MISSED`: nobody delivered it."""
+    """How a slot ended, or that it has not. `SKIPPED`: by the overlap policy; `MISSED`: not begun in time."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -263,8 +263,10 @@ def check_window(minutes: int | None) -> None:
 def check_interval(interval: IntervalType | None) -> None:
     """Raises InvalidRequest where a schedule is to make snapshots that look as if somebody had asked for each."""
     if interval is IntervalType.MANUAL:
+        others = ", ".join(one for one in IntervalType if one is not interval)
         raise InvalidRequest(
-            "interval type MANUAL is for snapshots that are asked for: use HOURLY, DAILY, WEEKLY or MONTHLY"
+            f"the interval of a schedule can't be '{interval}', which is what snapshots are called that are asked for: "
+            f"use one of {others}"
         )
 
 

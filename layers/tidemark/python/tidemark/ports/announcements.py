@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from tidemark.errors import NotSupported
+
+# Whose events they are: what rules of listeners look at.
+SOURCE: Final = "tidemark"
 
 
 class Event(NamedTuple):

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -80,12 +80,11 @@ class DecisionBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     reasons: list[ReasonBody]
 
 
-def parse_policy(value: object, name: str = "retention", *, every: Period | None = None) -> RetentionPolicy:
+def parse_policy(value: object, name: str = "retention") -> RetentionPolicy:
     """A policy such as `{"keepLast": 3, "daily": 7, "keepWithin": "P2D"}`. `name` is the member that holds it.
 
-    `every`: how often the schedule that it is for makes a snapshot; a rule for shorter periods contradicts that. Raises
-    InvalidRequest naming what is wrong: no member or an unknown one, a count that is no whole number from 1, a duration
-    in months or years.
+    Whether it contradicts a schedule, `domain.schedule` knows. Raises InvalidRequest naming what is wrong: no member or
+    an unknown one, a count that is no whole number from 1, a duration in months or years.
     """
     if not isinstance(value, dict):
         raise InvalidRequest(f"the member {name!r} must be an object such as {_EXAMPLE}; it is {json_type(value)}")
@@ -96,7 +95,6 @@ def parse_policy(value: object, name: str = "retention", *, every: Period | None
         raise InvalidRequest(
             f"the member {name!r} is empty, which would keep nothing; give it one or more of {', '.join(MEMBERS)}"
         )
-    _refuse_shorter(value, name, every)
     counts = {field: _count(value[member], f"{name}.{member}") for member, field in _COUNTS.items() if member in value}
     within = parse_lifetime(value[_WITHIN], f"the member '{name}.{_WITHIN}'") if _WITHIN in value else None
     return RetentionPolicy(within=within, **counts)
@@ -130,15 +128,6 @@ def rows(decisions: Iterable[Decision], shown: Mapping[SnapshotId, Shown]) -> li
         )
         for decision in decisions
     ]
-
-
-def _refuse_shorter(policy: dict[str, Any], name: str, every: Period | None) -> None:
-    for period in Period:
-        if every is not None and period in policy and period.shorter_than(every):
-            raise InvalidRequest(
-                f"the member '{name}.{period}' contradicts a schedule that makes {every} snapshots: "
-                f"there are no {period} ones to keep; use 'keepLast' or '{every}'"
-            )
 
 
 def _count(value: object, name: str) -> int:
