@@ -139,6 +139,14 @@ def test_watch_tells_what_is_missed_and_the_age_of_the_oldest_last_snapshot(
     assert _told(said, "LastSnapshotAgeSeconds") == [(3 * 3600.0, "acme")]
 
 
+def test_watch_tells_an_age_when_there_is_nobody_to_watch_over(
+    ports: Ports, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert list(ports.catalog.tenants()) == []
+    assert run(watch.handler, "backup", "watch") == {"missed": 0}
+    assert _metrics(capsys, "LastSnapshotAgeSeconds") == [(0.0, None)]
+
+
 def test_watch_fails_when_a_tenant_can_not_be_looked_at_after_it_has_told_the_rest(
     for_all: Ports, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,15 +163,15 @@ def test_watch_fails_when_a_tenant_can_not_be_looked_at_after_it_has_told_the_re
     assert _metrics(capsys, "LastSnapshotAgeSeconds") == [(0.0, TENANT)]
 
 
-def _metrics(capsys: pytest.CaptureFixture[str], name: str) -> list[tuple[float, str]]:
+def _metrics(capsys: pytest.CaptureFixture[str], name: str) -> list[tuple[float, str | None]]:
     """The values of a metric that were published, with the tenant that each has as a property."""
     return _told(capsys.readouterr().out, name)
 
 
-def _told(output: str, name: str) -> list[tuple[float, str]]:
+def _told(output: str, name: str) -> list[tuple[float, str | None]]:
     lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     published = [line for line in lines if name in line and "_aws" in line]
     for line in published:
         [directive] = line["_aws"]["CloudWatchMetrics"]
         assert directive["Dimensions"] == [["service"]], "a tenant is no dimension"
-    return [(line[name][0] if isinstance(line[name], list) else line[name], line["tenant"]) for line in published]
+    return [(line[name][0] if isinstance(line[name], list) else line[name], line.get("tenant")) for line in published]

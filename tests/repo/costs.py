@@ -3,7 +3,7 @@
 `python -m tests.repo.costs` prints the tables of README.md; with `--update DOCUMENT` it rewrites them there, between
 the comments `<!-- costs -->` and `<!-- /costs -->`.
 
-`counting.py` says how the requests are counted.
+`counting.py` and `counting_backups.py` say how the requests are counted.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from tests.driving import TENANT
 from tests.handlers.entities_client import EntitiesClient
 from tests.local.city import Entity, city
 from tests.repo.counting import SHARDS, imported_million, million
+from tests.repo.counting_backups import LOOKS_A_MONTH, SLOTS_A_MONTH, count_backups, times
 from tests.repo.metering import (
     ENTITY_BYTES,
     READ_UNITS,
@@ -96,7 +97,7 @@ def dollars(meter: Meter) -> float:
 
 def tables() -> str:
     """The tables as Markdown, ending in a line break."""
-    run, singles = million(), requests()
+    run, singles, backups = million(), requests(), count_backups()
     whole: Meter = sum(run.restore.values(), Counter())
     rows = [
         ("**First snapshot**", run.capture),
@@ -105,13 +106,15 @@ def tables() -> str:
         ("**Restore, all phases**", whole),
         *run.others.items(),
         ("Import of one file", imported_million()),
+        ("A month of hourly backups, nothing changed", times(backups.slot, SLOTS_A_MONTH)),
+        ("A month of the watch over its tenant", times(backups.look, LOOKS_A_MONTH)),
     ]
     lines = [
         "| | read units | write units | S3 requests | state transitions | US$ |",
         "|---|--:|--:|--:|--:|--:|",
         *(
             f"| {name} | {_count(meter[READ_UNITS])} | {_count(meter[WRITE_UNITS])} | {_count(_s3(meter))} "
-            f"| {meter['transitions']} | {_cents(dollars(meter))} |"
+            f"| {_count(meter['transitions'])} | {_cents(dollars(meter))} |"
             for name, meter in rows
         ),
         "",

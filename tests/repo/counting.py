@@ -133,11 +133,11 @@ def count_run(count: int, shards: int, *, touch_every: int) -> Run:
     live = taken(meter)
     first = create_snapshot(ports, TENANT, budget_s=_ALL_THE_TIME_S)
     assert first.entity_count == count
-    capture = taken(meter, _transitions("capture", _CAPTURE, shards))
+    capture = taken(meter, states_entered("capture", _CAPTURE, shards))
     _touch(ports, range(0, count, touch_every))
     meter.clear()
     second = create_snapshot(ports, TENANT, budget_s=_ALL_THE_TIME_S)
-    following = taken(meter, _transitions("capture", _CAPTURE, shards))
+    following = taken(meter, states_entered("capture", _CAPTURE, shards))
     others = _transfers(ports, meter, second, shards) | _dry_runs(ports, meter, second, shards)
     return Run(capture, following, _restore(ports, meter, first, shards), others, live)
 
@@ -155,7 +155,7 @@ def _restore(ports: Ports, meter: Meter, snapshot: Snapshot, shards: int) -> dic
     assert run_restore(ports, restore.id, between=between, invoke=_cold) is None
     phases[under_way[-1]] = taken(meter)
     for phase, states in _RESTORE.items():
-        phases[phase]["transitions"] = _transitions("restore", states, shards)
+        phases[phase]["transitions"] = states_entered("restore", states, shards)
     # Each part of the work is a child execution of one state.
     phases["Stage"]["transitions"] += ports.catalog.restore(TENANT, restore.id).parts or 0
     meter.clear()
@@ -167,10 +167,10 @@ def _transfers(ports: Ports, meter: Meter, snapshot: Snapshot, shards: int) -> d
     copy = copy_snapshot(ports, TENANT, snapshot.id, _ELSEWHERE)
     _run_transfer(ports)
     assert ports.catalog.snapshot(_ELSEWHERE, copy.id).status is SnapshotStatus.COMPLETED
-    counted["Copy"] = taken(meter, _transitions("transfer", _COPY, shards))
+    counted["Copy"] = taken(meter, states_entered("transfer", _COPY, shards))
     assert export_snapshot(ports, TENANT, snapshot.id).parts is None, "a shard has nothing to be merged"
     _run_transfer(ports)
-    counted["Export, preparing"] = taken(meter, _transitions("transfer", _EXPORT, shards))
+    counted["Export, preparing"] = taken(meter, states_entered("transfer", _EXPORT, shards))
     exported = export_snapshot(ports, TENANT, snapshot.id)
     assert exported.parts is not None
     for part in exported.parts:
@@ -185,7 +185,7 @@ def _dry_runs(ports: Ports, meter: Meter, snapshot: Snapshot, shards: int) -> di
     for name, selection in (("Dry run, nothing changed", None), ("Dry run with a filter", '{"type":"Streetlight"}')):
         asked = dry_run(ports, TENANT, snapshot.id, Wish(selection=selection), budget_s=_NO_TIME_S)
         run_capture(ports, asked.id, asked.id, invoke=_cold)
-        counted[name] = taken(meter, _transitions("capture", _DRY_RUN, shards))
+        counted[name] = taken(meter, states_entered("capture", _DRY_RUN, shards))
         plan = look_at_plan(ports, TENANT, asked.id)
         assert isinstance(plan, RestorePlan)
         assert not plan.changes.updated
@@ -214,7 +214,7 @@ def count_import(count: int, instead_of: int) -> Meter:
             links_of(ports).send(url, body[number * part_bytes : (number + 1) * part_bytes])
         start_import(ports, _ELSEWHERE, snapshot.id)
         _run_transfer(ports)
-    counted = taken(meter, _transitions("transfer", _IMPORT, SHARDS, files=1))
+    counted = taken(meter, states_entered("transfer", _IMPORT, SHARDS, files=1))
     assert ports.catalog.snapshot(_ELSEWHERE, snapshot.id).entity_count == count
     return counted
 
@@ -241,7 +241,8 @@ def _cold[T](phase: Callable[[], T]) -> T:
     return phase()
 
 
-def _transitions(machine: str, states: tuple[str, ...], shards: int, *, files: int = 0) -> int:
+def states_entered(machine: str, states: tuple[str, ...], shards: int = 0, *, files: int = 0) -> int:
+    """How many states an execution enters, with those of its inline maps: one for each shard, some for each file."""
     known: Mapping[str, Any] = definition(FUNCTIONS / machine / f"{machine}.asl.json")["States"]
     assert set(states) <= known.keys(), f"{machine}.asl.json has no {set(states) - known.keys()}"
     entered = len(states)

@@ -28,8 +28,10 @@ from tidemark.adapters import dynamo_rows as rows
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import ChangedKey, Cut, Gate, Generation, Item, ItemKey, ItemWrite, Layout, TenantState
 from tidemark.domain.restore import Restore, StagedPart
+from tidemark.domain.schedule import DamagedSchedule, Schedule
 from tidemark.domain.snapshot import Snapshot
 from tidemark.domain.tenant import Tenant
+from tidemark.errors import ScheduleNotFound
 from tidemark.ports import ChangedPage, Loaded, Page, Ports, StoredObject, UploadedPart
 
 READ_UNITS: Final = "read units"
@@ -253,6 +255,28 @@ class MeteredCatalog(MemoryCatalog):
         self, tenant: Tenant, *, since: datetime | None = None, before: datetime | None = None
     ) -> Iterator[Snapshot]:
         return self._listed(list(super().snapshots(tenant, since=since, before=before)))
+
+    def tenants(self) -> Iterator[Tenant]:
+        return self._listed(list(super().tenants()))
+
+    def add_schedule(self, schedule: Schedule) -> Schedule:
+        return self._put(schedule, super().add_schedule)
+
+    def replace_schedule(self, schedule: Schedule) -> Schedule:
+        return self._put(schedule, super().replace_schedule)
+
+    def schedule(self, tenant: Tenant, schedule_id: str) -> Schedule:
+        self._meter["GetItem"] += 1
+        try:
+            found = super().schedule(tenant, schedule_id)
+        except ScheduleNotFound:
+            self._meter[READ_UNITS] += 1
+            raise
+        self._meter[READ_UNITS] += read_units(_record_bytes(found))
+        return found
+
+    def found_schedules(self, tenant: Tenant) -> Iterator[Schedule | DamagedSchedule]:
+        return self._listed(list(super().found_schedules(tenant)))
 
     def add_restore(self, restore: Restore) -> Restore:
         return self._put(restore, super().add_restore)

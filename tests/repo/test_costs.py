@@ -4,6 +4,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests.driving import TENANT, run_capture, run_restore, run_transfer, upload
 from tests.fakes import ManualClock, MemoryLinks, MemoryWorkflows, SeededEntropy, Serial
 from tests.handlers.entities_client import EntitiesClient
 from tests.local.city import city
-from tests.repo import costs, counting
+from tests.repo import costs, counting, counting_backups
 from tests.repo.metering import S3_READING, S3_STORING, Meter, metered_ports
 from tests.repo.sources import README
 from tests.repo.units import index_units, read_units, size_of, write_units
@@ -30,7 +31,9 @@ from tidemark.usecases.dry_run import dry_run
 from tidemark.usecases.export_snapshot import export_snapshot
 from tidemark.usecases.import_snapshot import ImportWanted, open_import, read_import, start_import
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
+from tidemark.usecases.stack_schedule import kept_in_step
 from tidemark.usecases.stored_plans import read_plan
+from tidemark.usecases.watch_backups import watch_backups
 
 S3_REQUESTS = {*S3_STORING, *S3_READING}
 # What clients PUT to addresses is not asked by the adapters.
@@ -90,6 +93,14 @@ def _play(ports: Ports, send: Send) -> None:
         restore = restore_snapshot(ports, TENANT, snapshot.id)
         assert run_restore(ports, restore.id) is None
         assert client.call(f"GET {line}").status == 200
+        _back_up(ports)
+
+
+def _back_up(ports: Ports) -> None:
+    """A backup, which asks for what is there again, and a look at it."""
+    kept_in_step(ports, TENANT, counting_backups.HOURLY)
+    counting_backups.back_up(ports, ports.clock.now() + timedelta(hours=1))
+    assert [found.age_s for found in watch_backups(ports, counting_backups.HOURLY)].count(0) == 1
 
 
 def _move(ports: Ports, snapshot_id: str, send: Send) -> None:
@@ -159,6 +170,13 @@ def test_machine_enters_a_state_for_each_shard_and_four_for_each_file() -> None:
         "Dry run with a filter": 6 + 4,
     }
     assert counting.count_import(500, 500)["transitions"] == 6 + counting.SHARDS + 4
+
+
+def test_look_at_a_tenant_costs_no_more_with_many_snapshots() -> None:
+    few, many = (counting_backups.count_backups(days, shards=1) for days in (1, 4))
+    assert many.records > 2 * few.records
+    assert many.look == few.look
+    assert many.slot["transitions"] == 6
 
 
 def test_small_file_is_imported_in_as_many_pieces_as_the_large_one_that_it_stands_for() -> None:

@@ -289,6 +289,14 @@ def test_age_is_that_of_the_newest_good_snapshot_of_a_tenant_with_schedules(port
     assert snapshot.id != failed.id
 
 
+@pytest.mark.parametrize("hours", [0, 2, 3, 48, 49, 1000])
+def test_age_is_told_however_old_the_snapshot_is(ports: Ports, hours: int) -> None:
+    create_snapshot(ports, TENANT, budget_s=60)
+    _advance(ports, ports.clock.now() + hours * HOUR)
+    create_schedule(ports, TENANT, HOURLY)
+    assert _watch_all(ports) == {TENANT: hours * 3600}
+
+
 def test_tenant_without_a_snapshot_is_as_old_as_its_oldest_schedule(ports: Ports) -> None:
     create_schedule(ports, TENANT, HOURLY)
     _advance(ports, ports.clock.now() + 2 * HOUR)

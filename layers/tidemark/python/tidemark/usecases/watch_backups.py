@@ -22,6 +22,8 @@ from tidemark.usecases.stack_schedule import StackBackups, kept_in_step
 
 # How late a slot may begin, beyond the schedule's own window; and for how long an execution may be silent.
 GRACE: Final = timedelta(hours=1)
+# How far back the newest good snapshot is looked for first, since whoever reads all records pays for all.
+_LIKELY_WITHIN: Final = (timedelta(hours=2), timedelta(days=2))
 # Tenants that are looked at together: what is in memory at a time.
 _TOGETHER: Final = 64
 
@@ -83,7 +85,7 @@ def _look(ports: Ports, tenant: Tenant, stack: StackBackups | None) -> Watched:
                 problems.append(f"it can't be told when {one.id} is due: {error.message}")
                 continue
             missed += [(one.id, late)] if late else []
-    age_s = (now - _last_good(ports, tenant, min(active))).total_seconds() if active else None
+    age_s = (now - (_last_good(ports, tenant, now) or min(active))).total_seconds() if active else None
     return Watched(tenant, age_s, tuple(missed), tuple(damage), tuple(problems))
 
 
@@ -100,13 +102,14 @@ def _is_active(schedule: Schedule, now: datetime) -> bool:
     return schedule.status is ScheduleStatus.ACTIVE and schedule.next_run(now) is not None
 
 
-def _last_good(ports: Ports, tenant: Tenant, otherwise: datetime) -> datetime:
+def _last_good(ports: Ports, tenant: Tenant, now: datetime) -> datetime | None:
     """When the newest snapshot was made that is completed and not known to be damaged."""
-    for one in ports.catalog.found_snapshots(tenant):
-        if (
-            isinstance(one, Snapshot)
-            and one.status is SnapshotStatus.COMPLETED
-            and (one.verification is None or one.verification.ok)
-        ):
-            return one.created_at
-    return otherwise
+    for since in (*(now - likely for likely in _LIKELY_WITHIN), None):
+        for one in ports.catalog.found_snapshots(tenant, since=since):
+            if (
+                isinstance(one, Snapshot)
+                and one.status is SnapshotStatus.COMPLETED
+                and (one.verification is None or one.verification.ok)
+            ):
+                return one.created_at
+    return None
