@@ -16,7 +16,7 @@ from tidemark.domain.live import Layout
 from tidemark.domain.restore import DamagedRestore, StagedPart
 from tidemark.domain.schedule import DamagedSchedule
 from tidemark.domain.snapshot import DamagedSnapshot
-from tidemark.errors import CatalogCorrupt, ScheduleNotFound, SnapshotNotFound, StaleRecord
+from tidemark.errors import CatalogCorrupt, ScheduleNotFound, SnapshotNotFound, StaleRecord, Throttled
 from tidemark.ports import Ports
 from tidemark.usecases.create_schedule import ScheduleWanted, create_schedule
 from tidemark.usecases.create_snapshot import create_snapshot
@@ -192,6 +192,22 @@ def test_damaged_schedule_can_be_deleted_and_is_delivered_no_more(shelf: Shelf) 
         assert aws.held.keys() == {other.id}
         with pytest.raises(ScheduleNotFound):
             delete_schedule(ports, ACME, made.id)
+
+
+def test_damaged_schedule_stays_in_the_list_while_it_may_be_delivered(shelf: Shelf) -> None:
+    aws = MemorySchedules()
+    ports = replace(memory_ports(), catalog=shelf.catalog, schedules=aws)
+    made = create_schedule(ports, ACME, ScheduleWanted("rate(1 hour)"))
+    (row,) = shelf.rows("SCHEDULE#")
+    shelf.store(row | {"record": {"S": "{}"}})
+
+    def refuse(_: object) -> None:
+        raise Throttled("slow down")
+
+    aws.before = refuse
+    with pytest.raises(Throttled):
+        delete_schedule(ports, ACME, made.id)
+    assert [one.id for one in shelf.catalog.found_schedules(ACME)] == [made.id]
 
 
 def test_sound_schedule_is_not_removed_as_a_damaged_one(shelf: Shelf) -> None:
