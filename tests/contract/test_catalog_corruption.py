@@ -9,16 +9,19 @@ import pytest
 from tests.contract.aws import MOTO, client_of, table_on
 from tests.contract.examples import ACME, OTHER, api_key, restore, schedule, snapshot
 from tests.driving import TENANT, content, key, live, put, run_restore
-from tests.fakes import memory_ports
+from tests.fakes import MemorySchedules, memory_ports
 from tests.tally import TALLY
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.domain.live import Layout
 from tidemark.domain.restore import DamagedRestore, StagedPart
 from tidemark.domain.schedule import DamagedSchedule
 from tidemark.domain.snapshot import DamagedSnapshot
-from tidemark.errors import CatalogCorrupt, SnapshotNotFound
+from tidemark.errors import CatalogCorrupt, ScheduleNotFound, SnapshotNotFound, StaleRecord
 from tidemark.ports import Ports
+from tidemark.usecases.create_schedule import ScheduleWanted, create_schedule
 from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.delete_schedule import delete_schedule
+from tidemark.usecases.read_schedules import get_schedule
 from tidemark.usecases.restore_snapshot import restore_snapshot
 from tidemark.usecases.scrub import scrub
 from tidemark.usecases.verify_snapshot import verify_snapshot
@@ -167,6 +170,36 @@ def test_other_schedules_are_found_when_the_record_of_one_is_damaged(shelf: Shel
     assert damaged.id == bad.id
     assert damaged.failure.code == "CatalogCorrupt"
     assert bad.id in damaged.failure.message
+
+
+def test_damaged_schedule_can_be_deleted_and_is_delivered_no_more(shelf: Shelf) -> None:
+    aws = MemorySchedules()
+    ports = replace(memory_ports(), catalog=shelf.catalog, schedules=aws)
+    other, made = (create_schedule(ports, ACME, ScheduleWanted("rate(1 hour)")) for _ in range(2))
+    (row,) = [row for row in shelf.rows("SCHEDULE#") if row["sk"]["S"].endswith(made.id)]
+    for bad in (
+        row | {"record": {"S": "{}"}},
+        row | {"sha256": {"S": ""}},
+        row | {"version": {"N": "99"}},
+        {name: row[name] for name in ("pk", "sk")},
+    ):
+        aws.put(made, now=made.created_at)
+        shelf.store(bad)
+        with pytest.raises(CatalogCorrupt):
+            get_schedule(ports, ACME, made.id)
+        delete_schedule(ports, ACME, made.id)
+        assert list(shelf.catalog.found_schedules(ACME)) == [other]
+        assert aws.held.keys() == {other.id}
+        with pytest.raises(ScheduleNotFound):
+            delete_schedule(ports, ACME, made.id)
+
+
+def test_sound_schedule_is_not_removed_as_a_damaged_one(shelf: Shelf) -> None:
+    sound = shelf.catalog.add_schedule(schedule())
+    with pytest.raises(StaleRecord):
+        shelf.catalog.remove_damaged_schedule(ACME, sound.id)
+    assert shelf.catalog.schedule(ACME, sound.id) == sound
+    shelf.catalog.remove_damaged_schedule(ACME, schedule(1).id)
 
 
 @pytest.mark.parametrize("place", ["SNAPSHOT#", "SNAPSHOT#yesterday#000001", "SNAPSHOT#2026-01-15T10-00-00Z#one"])

@@ -155,6 +155,11 @@ class MemoryCatalog:
         with self._lock:
             self._schedules.remove((schedule.tenant, schedule.id), schedule)
 
+    def remove_damaged_schedule(self, tenant: Tenant, schedule_id: str) -> None:
+        with self._lock:
+            if (tenant, schedule_id) in self._schedules.records:
+                raise StaleRecord(f"schedule {schedule_id} is not damaged: records in memory never are")
+
     def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
         with self._lock:
             self._parts.setdefault((tenant, restore_id), {})[part.part] = part

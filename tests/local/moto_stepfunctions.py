@@ -10,7 +10,8 @@ What is wrong with the original (5.2.5), and what is done:
 - The pause before a retry cannot be interrupted; here it ends when the execution does. Pauses and waits can be
   scaled.
 
-What concerns Distributed Maps is in `moto_distributed_map.py`.
+What concerns Distributed Maps is in `moto_distributed_map.py`, executions that start others in
+`moto_nested_executions.py`.
 """
 
 import logging

@@ -18,7 +18,15 @@ from typing import Any, Self
 from moto import mock_aws
 
 from tests.endpoints import credentials
-from tests.local import moto_dynamodb, moto_lambda, moto_s3, moto_stepfunctions, resources_compute, resources_stores
+from tests.local import (
+    moto_dynamodb,
+    moto_lambda,
+    moto_nested_executions,
+    moto_s3,
+    moto_stepfunctions,
+    resources_compute,
+    resources_stores,
+)
 from tests.local.aws import REGION, Aws, region_in_environment
 from tests.local.aws_server import EXECUTE_STATE_MACHINES, AwsServer
 from tests.local.deployer import Deployer, Deployment
@@ -36,7 +44,8 @@ from tests.local.workers import WorkerPool
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 STACK_NAME = "tidemark"
 _POLL_INTERVAL_S = 0.02
-_NEEDED = (moto_dynamodb, moto_s3, resources_compute, resources_stores)  # imported for what they register
+# Imported for what they register or patch.
+_NEEDED = (moto_dynamodb, moto_nested_executions, moto_s3, resources_compute, resources_stores)
 _running = threading.Lock()
 
 

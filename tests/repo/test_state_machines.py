@@ -12,7 +12,7 @@ from tidemark import errors
 
 MACHINES = state_machine_files()
 # Errors that Step Functions and Lambda name themselves.
-FOREIGN = ("States.", "Lambda.", "Sandbox.")
+FOREIGN = ("States.", "Lambda.", "Sandbox.", "StepFunctions.")
 _STATE_MACHINE = "AWS::Serverless::StateMachine"
 
 

@@ -92,6 +92,7 @@ def _candidate(line: str) -> Candidate:
     sequence = int(words.pop("number", "1"))
     expires = words.pop("expires", None)
     schedule = words.pop("of", SCHEDULE)
+    slot = words.pop("for", None)
     known = {"pinned", "held", "in-use", "damaged", "manual", status.value}
     assert words.keys() <= known, f"{line}: {words.keys() - known}"
     return Candidate(
@@ -104,6 +105,7 @@ def _candidate(line: str) -> Candidate:
         pinned="pinned" in words,
         held="held" in words,
         in_use="in-use" in words,
+        slot_at=None if slot is None else datetime.fromisoformat(slot),
     )
 
 

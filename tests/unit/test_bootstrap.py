@@ -9,8 +9,10 @@ import pytest
 from tests.fakes import memory_ports
 from tests.handlers.conftest import ENVIRONMENT
 from tests.repo.sources import FUNCTIONS, ROOT
+from tests.unit.test_settings import DELIVERY
 from tidemark import bootstrap
 from tidemark.adapters import clients
+from tidemark.ports.schedules import Unwired
 from tidemark.settings import SettingInvalid
 
 PREVIEW = FUNCTIONS / "ngsi" / "preview_retention" / "handler.py"
@@ -75,6 +77,30 @@ def test_ports_are_refused_when_the_environment_lacks_settings(monkeypatch: pyte
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(SettingInvalid, match="TIDEMARK_CATALOG_TABLE"):
         bootstrap.ports()
+
+
+def test_schedules_are_wired_in_functions_that_set_them_and_in_no_others(environment: pytest.MonkeyPatch) -> None:
+    assert isinstance(bootstrap.ports().schedules, Unwired)
+    for name, value in DELIVERY.items():
+        environment.setenv(name, value)
+    made: list[str] = []
+    environment.setattr(clients, "scheduler", lambda: made.append("scheduler"))
+    schedules = bootstrap.ports().schedules
+    assert made == []
+    assert callable(schedules.put)
+    assert made == ["scheduler"]
+
+
+def test_rules_that_make_no_policy_are_refused_naming_the_parameter(environment: pytest.MonkeyPatch) -> None:
+    assert bootstrap.stack_backups() is None
+    environment.setenv("TIDEMARK_BACKUP_SCHEDULE", "cron(40 4 * * ? *)")
+    environment.setenv("TIDEMARK_BACKUP_RETENTION", "fortnightly:7")
+    with pytest.raises(SettingInvalid, match=r"BackupRetention.*fortnightly"):
+        bootstrap.stack_backups()
+    environment.setenv("TIDEMARK_BACKUP_RETENTION", "")
+    wanted = bootstrap.stack_backups()
+    assert wanted is not None
+    assert (wanted.expression, wanted.timezone, wanted.retention) == ("cron(40 4 * * ? *)", "UTC", None)
 
 
 def test_other_ports_are_in_use_until_the_block_ends(environment: pytest.MonkeyPatch) -> None:

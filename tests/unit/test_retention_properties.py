@@ -302,3 +302,14 @@ def test_expiry_is_exact_and_takes_no_place_from_others(
     else:
         is_last = all(_age(one) < _age(other) for other in others)
         assert found == verdicts(others, policy, zone) | {one.id: Verdict.KEEP if is_last else Verdict.FORGET}
+
+
+@given(snapshots(plain=True), policies, zones, st.lists(st.integers(0, 600), min_size=30, max_size=30))
+def test_being_made_late_changes_nothing_where_the_slot_is_known(
+    made: list[Candidate], policy: RetentionPolicy, zone: ZoneInfo, late_by: list[int]
+) -> None:
+    late = [
+        replace(one, slot_at=one.created_at, created_at=min(NOW, one.created_at + timedelta(minutes=minutes)))
+        for one, minutes in zip(made, late_by, strict=False)
+    ]
+    assert verdicts(late, policy, zone) == verdicts(made, policy, zone)

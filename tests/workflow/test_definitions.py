@@ -8,6 +8,7 @@ import pytest
 
 from tests.repo.sources import ROOT, definition, relative, resources, state_machine_files, states, template
 from tidemark.domain.restore import Phase
+from tidemark.usecases.backup_phases import GIVEN_UP_AFTER
 
 MACHINES = state_machine_files()
 FUNCTIONS = resources("AWS::Serverless::Function")
@@ -17,7 +18,7 @@ EXPRESS_LIMIT_S = 300
 # What Maps select for their items: ids, numbers and key ranges.
 ITEM_MEMBERS = {
     *("tenant", "snapshotId", "restoreId", "token", "shard", "part", "fromKey", "toKey", "run", "dryRun"),
-    *("transferId", "attempt", "file", "place", "planId"),
+    *("transferId", "attempt", "file", "place", "planId", "scheduleId", "slotAt"),
 }
 
 
@@ -39,6 +40,11 @@ def _function_of(path: Path, state: dict[str, Any]) -> str:
 
 
 def _tasks(path: Path) -> dict[str, dict[str, Any]]:
+    """The tasks that invoke functions."""
+    return {name: body for name, body in _all_tasks(path).items() if body["Resource"].endswith(":lambda:invoke")}
+
+
+def _all_tasks(path: Path) -> dict[str, dict[str, Any]]:
     return {state.name: state.body for state in states(definition(path)) if state.body["Type"] == "Task"}
 
 
@@ -63,7 +69,7 @@ def test_payloads_hold_what_the_state_was_told_by_name(path: Path) -> None:
     # A whole state as payload would grow with it. What is passed on as it is was selected: by a Map for its items,
     # before anything could be added to it, or by the state itself out of its last answer.
     for state in states(definition(path)):
-        if state.body["Type"] == "Task":
+        if state.body["Type"] == "Task" and state.name in _tasks(path):
             whole = state.body["Parameters"].get("Payload.$")
             if state.parents:
                 nearest = state.parents[-1]
@@ -75,6 +81,19 @@ def test_payloads_hold_what_the_state_was_told_by_name(path: Path) -> None:
                 result = state.body.get("ResultPath")
                 own = {f"{result}.{name.removesuffix('.$')}" for name in state.body["ResultSelector"]}
                 assert whole is None or whole in own, state.name
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=relative)
+def test_tasks_that_invoke_no_function_start_their_own_machine(path: Path) -> None:
+    for name in _all_tasks(path).keys() - _tasks(path).keys():
+        task = _all_tasks(path)[name]
+        assert task["Resource"].endswith(":states:startExecution.sync:2"), name
+        named = re.fullmatch(r"\$\{(\w+)\}", task["Parameters"]["StateMachineArn"])
+        assert named, name
+        own = _machine(path)["Name"]["Fn::Sub"]
+        assert _machine(path)["DefinitionSubstitutions"][named[1]]["Fn::Sub"].endswith(f":stateMachine:{own}")
+        # What is started by the machine that waits for it has to give up before that does.
+        assert task["TimeoutSeconds"] > GIVEN_UP_AFTER.total_seconds() + SLACK_S
 
 
 def test_states_of_restore_carry_the_names_of_its_phases() -> None:

@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from tests.fakes import MemoryWorkflows
+from tests.fakes import MemorySchedules, MemoryWorkflows
 from tests.local.functions import Outcome
 from tests.local.inprocess import InProcess
 from tests.local.keys import headers_of, ports_of, seed_key
@@ -21,12 +21,15 @@ from tests.workflow.rights import Need, granted, is_allowed, noted
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Item, ItemKey
-from tidemark.domain.schedule import ScheduleStatus
+from tidemark.domain.retention import RetentionPolicy
+from tidemark.domain.schedule import STACK_SCHEDULE_ID, ScheduleStatus
 from tidemark.domain.snapshot import SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.transfer import plans
 from tidemark.usecases.copy_snapshot import copy_snapshot
+from tidemark.usecases.create_schedule import ScheduleWanted, create_schedule
 from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.delete_schedule import delete_schedule
 from tidemark.usecases.dry_run import dry_run
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
@@ -38,7 +41,7 @@ MISSABLE = (
     *("DiffSnapshot", "UpdateSnapshot"),
     *("VerifySnapshot", "ListPacks", "VerifyShard", "Scrub"),
     *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "GetImport", "OpenImport", "StartImport"),
-    *("BeginTransfer", "CopyPacks", "SealTransfer"),
+    *("BeginTransfer", "CopyPacks", "SealTransfer", "ConcludeSlot"),
 )
 IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}
 
@@ -280,6 +283,47 @@ class Story:
         self._http("DELETE", f"{path}/{other}", 204)
         assert self._delivered() == set()
 
+    def backups(self, snapshot_id: str) -> None:
+        """Slots of a schedule, two of which meet what was never started; then the slot of all tenants."""
+        wanted = ScheduleWanted("rate(1 minute)", retention=RetentionPolicy(last=1))
+        schedule = create_schedule(replace(self._unstarted, schedules=MemorySchedules()), TENANT, wanted)
+        slots = (schedule.starts_at - number * timedelta(minutes=1) for number in range(9, 0, -1))
+        catalog = ports_of(self._stack).catalog
+
+        def run_slot(slot_at: datetime, state: str) -> dict[str, Any]:
+            told = {"tenant": TENANT, "scheduleId": schedule.id, "slotAt": slot_at.isoformat(), "owner": "story"}
+            begun_at = schedule.created_at.isoformat()
+            assert self._stack.invoke("RunSlotFunction", {**told, "begunAt": begun_at})["state"] == state
+            return told
+
+        for room in ("room-8", "room-9"):
+            self.without(room)
+            assert self._backed_up({"tenant": TENANT, "scheduleId": schedule.id}, next(slots)) == "BackedUp"
+        capture = create_snapshot(self._unstarted, TENANT, budget_s=-1)
+        slot_at = next(slots)
+        run_slot(slot_at, "waiting")
+        self._ended("CaptureStateMachine", capture.id)
+        restore = restore_snapshot(self._unstarted, TENANT, snapshot_id, Wish(safety_snapshot=False))
+        run_slot(slot_at, "waiting")
+        assert self.restored(restore.id) == "completed"
+        told = run_slot(slot_at, "made")
+        assert self._stack.invoke("ConcludeSlotFunction", told)["status"] == "completed"
+        with self._hastily("RunSlotFunction"):
+            assert self._backed_up({"tenant": TENANT, "scheduleId": schedule.id}, next(slots)) == "BackedUp"
+
+        assert self._stack.invoke("WatchFunction", {}) == {"missed": 0}
+        catalog.remove_schedule(catalog.schedule(OTHER, STACK_SCHEDULE_ID))
+        assert self._backed_up({}, next(slots)) == "TenantsBackedUp"
+        delete_schedule(replace(self._unstarted, schedules=MemorySchedules()), TENANT, schedule.id)
+
+    def _backed_up(self, told: dict[str, Any], slot_at: datetime) -> str:
+        """The state that an execution for a slot ends in."""
+        states, machine = self._stack.client("stepfunctions"), self._stack.physical_id("BackupStateMachine")
+        said = json.dumps({**told, "slotAt": slot_at.isoformat()})
+        arn = states.start_execution(stateMachineArn=machine, input=said)["executionArn"]
+        self._stack.wait_execution(arn)
+        return self._stack.history(arn)[-1]
+
     def damage(self, snapshot_id: str) -> None:
         """Overwrite one of the snapshot's packs."""
         s3, bucket = self._stack.client("s3"), self._stack.outputs["BucketName"]
@@ -400,6 +444,7 @@ def needs(stack: LocalStack) -> set[Need]:
         story.said_twice(first)
         story.schedules()
         story.requests_that_meet_what_was_never_started(first)
+        story.backups(first)
         story.partial_restore_while_others_write(first)
         story.dry_run(first)
         story.large_dry_run(first)

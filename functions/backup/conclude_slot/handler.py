@@ -1,8 +1,9 @@
 """Backup, ConcludeSlot and ConcludeFailure: read the manifest back, apply retention, note how the slot ended."""
 
 from tidemark import bootstrap
-from tidemark.domain.schedule import parse_scheduled_time
+from tidemark.domain.schedule import LastRun, Missed, parse_scheduled_time
 from tidemark.tasks import Context, Result, Step, failure_of, task
+from tidemark.telemetry import SCHEDULE_ID, TENANT, report_missed
 from tidemark.usecases.backup_phases import conclude_slot
 
 
@@ -18,7 +19,7 @@ class Input(Step, frozen=True):
 
 @task("ConcludeSlot", Input)
 def handler(step: Input, context: Context) -> Result:
-    """How it ended: `completed` or `failed`; `lost` where the slot is another execution's by now."""
+    """How it ended: `completed`, `failed` or `missed`; `lost` where the slot is another execution's by now."""
     failure = failure_of(step.error, step.cause) if step.error else None
     ended = conclude_slot(
         bootstrap.ports(),
@@ -29,10 +30,13 @@ def handler(step: Input, context: Context) -> Result:
         failure=failure,
         recycle_bin_days=bootstrap.settings().recycle_bin_days,
     )
-    noted = ended.failure if ended else failure
+    if isinstance(ended, Missed):
+        report_missed(ended.reason, **{TENANT: step.tenant, SCHEDULE_ID: step.schedule_id})
+    if isinstance(ended, LastRun):
+        failure = ended.failure
     return {
-        "status": ended.status if ended else "failed" if failure else "lost",
-        "snapshotId": (ended.snapshot_id if ended else None) or "",
-        "error": noted.code if noted else "",
-        "cause": noted.message if noted else "",
+        "status": ended.status if ended else "lost",
+        "snapshotId": (ended.snapshot_id if isinstance(ended, LastRun) else None) or "",
+        "error": failure.code if failure else "",
+        "cause": failure.message if failure else "",
     }

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from tidemark import bootstrap
 from tidemark.domain.schedule import parse_scheduled_time
 from tidemark.tasks import Context, Result, Step, task
-from tidemark.usecases.backup_phases import run_slot
+from tidemark.telemetry import COUNT, SCHEDULE_ID, TENANT, measure
+from tidemark.usecases.backup_phases import SlotState, run_slot
 
 
 class Input(Step, frozen=True):
@@ -29,6 +30,8 @@ def handler(step: Input, context: Context) -> Result:
         begun_at=step.begun_at.astimezone(UTC),
         budget_s=bootstrap.settings().inline_budget_s,
     )
+    if run.state is SlotState.SKIPPED:
+        measure({"BackupSkipped": (1, COUNT)}, **{TENANT: step.tenant, SCHEDULE_ID: step.schedule_id})
     return {
         "state": run.state,
         "snapshotId": run.snapshot_id or "",

@@ -167,7 +167,7 @@ def _begun(ports: Ports, overlap: Overlap) -> tuple[Schedule, SlotRun]:
 def test_slot_is_skipped_while_the_last_run_goes_on(ports: Ports) -> None:
     schedule, _ = _begun(ports, Overlap.SKIP)
     skipped = _run(ports, schedule, schedule.starts_at + HOUR, "two")
-    assert (skipped.state, "skip" in skipped.reason) == (SlotState.OVER, True)
+    assert (skipped.state, "skip" in skipped.reason) == (SlotState.SKIPPED, True)
 
 
 def test_slot_waits_for_the_last_run_where_it_is_to_be_queued(ports: Ports) -> None:
@@ -189,7 +189,7 @@ def test_run_that_died_holds_up_no_later_slot_for_good(ports: Ports) -> None:
     _advance(ports, schedule.starts_at)
     _run(ports, schedule, schedule.starts_at)
     next_at = schedule.starts_at + HOUR
-    assert _run(ports, schedule, next_at, "two").state is SlotState.OVER
+    assert _run(ports, schedule, next_at - HOUR / 2, "two").state is SlotState.SKIPPED
     _advance(ports, schedule.starts_at + CLAIM_FOR)
     assert _run(ports, schedule, next_at, "two").state is SlotState.MADE
     assert conclude_slot(ports, TENANT, schedule.id, schedule.starts_at, owner="one") is None
@@ -201,7 +201,7 @@ def test_run_that_asks_for_its_snapshot_is_not_taken_for_dead(ports: Ports) -> N
     for _ in range(20):
         ports.clock.sleep(60)
         assert _run(ports, schedule, schedule.starts_at).state is SlotState.CREATING
-    assert _run(ports, schedule, schedule.starts_at + HOUR, "two").state is SlotState.OVER
+    assert _run(ports, schedule, schedule.starts_at + HOUR, "two").state is SlotState.SKIPPED
 
 
 def test_run_that_waits_is_not_taken_for_dead(ports: Ports) -> None:
@@ -211,7 +211,7 @@ def test_run_that_waits_is_not_taken_for_dead(ports: Ports) -> None:
     for _ in range(20):
         assert _run(ports, schedule, schedule.starts_at).state is SlotState.WAITING
         ports.clock.sleep(60)
-    assert _run(ports, schedule, schedule.starts_at + HOUR, "two").state is SlotState.OVER
+    assert _run(ports, schedule, schedule.starts_at + HOUR, "two").state is SlotState.SKIPPED
 
 
 def test_slot_waits_while_somebody_elses_capture_goes_on(ports: Ports) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tidemark.adapters import clients, stack_outputs
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
@@ -15,9 +15,13 @@ from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows
 from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
 from tidemark.domain.live import Layout
 from tidemark.domain.selection import Selection
+from tidemark.errors import InvalidRequest
 from tidemark.ports import Ports, Repeats, Schedules
 from tidemark.ports.schedules import Unwired
-from tidemark.settings import Settings, initialising
+from tidemark.settings import SettingInvalid, Settings, initialising
+
+if TYPE_CHECKING:
+    from tidemark.usecases.stack_schedule import StackBackups
 
 _in_use: Final[list[Ports]] = []
 
@@ -40,6 +44,22 @@ def settings() -> Settings:
 def ports() -> Ports:
     """The ports of this process, made once for each content of the environment."""
     return _in_use[-1] if _in_use else _wired(settings())
+
+
+def stack_backups() -> "StackBackups | None":
+    """The schedule that the stack's parameters give every tenant, if they do. Raises SettingInvalid."""
+    from tidemark.dialects.ngsi.retention import parse_policy  # noqa: PLC0415 - the machine's functions alone need it
+    from tidemark.usecases.stack_schedule import StackBackups  # noqa: PLC0415 - as above
+
+    chosen = settings()
+    if not chosen.backup_schedule:
+        return None
+    try:
+        rules = dict(chosen.backup_retention)
+        policy = parse_policy(rules, "BackupRetention") if rules else None
+    except InvalidRequest as error:
+        raise SettingInvalid(f"the parameter BackupRetention makes no policy: {error.message}") from error
+    return StackBackups(chosen.backup_schedule, chosen.backup_timezone, policy)
 
 
 def prepare() -> None:

@@ -1,6 +1,7 @@
 """What the template tells the functions. The only place that reads the environment."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
@@ -38,6 +39,10 @@ _SCRUB_DAYS: Final = "TIDEMARK_SCRUB_DAYS"
 _RECYCLE_BIN_DAYS: Final = "TIDEMARK_RECYCLE_BIN_DAYS"
 _OBJECT_LOCK: Final = "TIDEMARK_OBJECT_LOCK"
 _SCHEDULES: Final = "TIDEMARK_SCHEDULES_PER_TENANT"
+_BACKUP_SCHEDULE: Final = "TIDEMARK_BACKUP_SCHEDULE"
+_BACKUP_TIMEZONE: Final = "TIDEMARK_BACKUP_TIMEZONE"
+_BACKUP_RETENTION: Final = "TIDEMARK_BACKUP_RETENTION"
+_RETENTION: Final = re.compile(r"(?P<rule>[A-Za-z]+):(?P<number>[0-9]+|P[0-9A-Z]+)")
 
 
 class ObservedAs(NamedTuple):
@@ -59,7 +64,8 @@ class Settings:
     request captures, verifies or makes a dry run before it hands over to a state machine; within `scrub_days` every
     stored pack is read back once; for `recycle_bin_days` a deleted snapshot can be brought back. `object_lock`: the
     bucket has it, so legal holds are put on objects too. A tenant may have `schedules_per_tenant`. Functions that set
-    none lack the names of what delivers schedules: theirs are empty.
+    none lack the names of what delivers schedules: theirs are empty. `backup_schedule` is the expression of the
+    schedule of all tenants, "" where there is none, and `backup_retention` its rules with what each keeps.
     """
 
     catalog_table: str
@@ -80,6 +86,9 @@ class Settings:
     backup_machine_arn: str
     backup_role_arn: str
     backup_dead_letters_arn: str
+    backup_schedule: str
+    backup_timezone: str
+    backup_retention: tuple[tuple[str, int | str], ...]
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -105,6 +114,9 @@ class Settings:
             object_lock=environment.get(_OBJECT_LOCK) == "enabled",
             schedules_per_tenant=int(_number(environment, _SCHEDULES, 10, largest=1000)),
             **delivery,
+            backup_schedule=environment.get(_BACKUP_SCHEDULE, "").removeprefix("disabled"),
+            backup_timezone=environment.get(_BACKUP_TIMEZONE) or "UTC",
+            backup_retention=_retention(environment.get(_BACKUP_RETENTION, "")),
         )
 
     @classmethod
@@ -130,6 +142,19 @@ def observed_as(environment: Mapping[str, str] | None = None) -> ObservedAs:
         service=environment.get("POWERTOOLS_SERVICE_NAME") or "tidemark",
         namespace=environment.get("POWERTOOLS_METRICS_NAMESPACE") or "Tidemark",
     )
+
+
+def _retention(text: str) -> tuple[tuple[str, int | str], ...]:
+    """The rules in a text such as `keepLast:3,daily:7,keepWithin:P2D`, in their order."""
+    found: dict[str, int | str] = {}
+    for part in text.split(",") if text else ():
+        match = _RETENTION.fullmatch(part.strip())
+        if match is None or match["rule"] in found:
+            raise SettingInvalid(
+                f"{_BACKUP_RETENTION} must be rules such as daily:7,weekly:5, each of them once; it is {text!r}"
+            )
+        found[match["rule"]] = int(match["number"]) if match["number"].isdigit() else match["number"]
+    return tuple(found.items())
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, *, smallest: float = 1, largest: float) -> float:

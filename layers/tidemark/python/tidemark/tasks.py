@@ -23,6 +23,7 @@ from tidemark.telemetry import (
     MILLISECONDS,
     PHASE,
     RESTORE_ID,
+    SCHEDULE_ID,
     SHARD,
     SNAPSHOT_ID,
     TENANT,
@@ -32,7 +33,7 @@ from tidemark.telemetry import (
 )
 
 # What a phase is told that is worth having on each of its log lines; the names are those of the steps' fields.
-_LOGGED: Final = (TENANT, SNAPSHOT_ID, CAPTURE_ID, RESTORE_ID, SHARD)
+_LOGGED: Final = (TENANT, SNAPSHOT_ID, CAPTURE_ID, RESTORE_ID, SCHEDULE_ID, SHARD)
 # Left for the last request that was begun in time, and for the answer.
 _MARGIN_S: Final = 60.0
 UNEXPECTED: Final = "InternalError"

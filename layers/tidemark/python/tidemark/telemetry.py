@@ -36,8 +36,14 @@ STATUS: Final = "status"
 KEY_ID: Final = "key_id"
 SCHEDULE_ID: Final = "schedule_id"
 
+# Metrics that alarms look at: slots that nobody began in time, and the age of the oldest last snapshot of any tenant
+# that is to have new ones.
+BACKUP_MISSED: Final = "BackupMissed"
+LAST_SNAPSHOT_AGE: Final = "LastSnapshotAgeSeconds"
+
 COUNT: Final = MetricUnit.Count
 MILLISECONDS: Final = MetricUnit.Milliseconds
+SECONDS: Final = MetricUnit.Seconds
 BYTES: Final = MetricUnit.Bytes
 
 type Field = str | int | float | bool | None
@@ -94,3 +100,9 @@ def report_damage(sentences: Iterable[str], **properties: Field) -> None:
     for sentence in sentences:
         logger().error(f"damaged: {sentence}", extra=dict(properties))
         measure({"VerificationFailed": (1, COUNT)}, **properties)
+
+
+def report_missed(reason: str, **properties: Field) -> None:
+    """Log and count a slot that nobody began in time. An alarm looks at the count."""
+    logger().error(f"missed: {reason}", extra=dict(properties))
+    measure({BACKUP_MISSED: (1, COUNT)}, **properties)

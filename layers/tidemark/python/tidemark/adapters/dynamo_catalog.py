@@ -141,6 +141,9 @@ class DynamoCatalog:
     def remove_schedule(self, schedule: Schedule) -> None:
         self._rows.remove(_SCHEDULES, _schedule_key(schedule.tenant, schedule.id), schedule)
 
+    def remove_damaged_schedule(self, tenant: Tenant, schedule_id: str) -> None:
+        self._rows.remove_damaged(_SCHEDULES, _schedule_key(tenant, schedule_id), schedule_id)
+
     def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
         row = sealed({"pk": text(_parts_of(tenant, restore_id)), "sk": text(f"{_PART}{part.part:06d}")}, part)
         with named(f"noting part {part.part} of restore {restore_id}"):

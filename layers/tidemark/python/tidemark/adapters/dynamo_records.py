@@ -7,7 +7,7 @@ row's keys and its record, so a record that was altered, or put in another one's
 import dataclasses
 import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from botocore.exceptions import ClientError
@@ -22,6 +22,13 @@ from tidemark.errors import CatalogCorrupt, NotFound, RecordExists, StaleRecord
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+
+
+# Made while the module is imported, by one thread. msgspec looks into a type when it first decodes it; where two
+# threads do so at once, one may be given what the other has only half looked into, and the process dies.
+_DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
+    kind: msgspec.json.Decoder(kind) for kind in (Snapshot, Restore, Schedule, ApiKey, StagedPart)
+}
 
 
 class Kind[V: (Snapshot, Restore, ApiKey, Schedule)](NamedTuple):
@@ -98,6 +105,33 @@ class RecordRows:
                 ExpressionAttributeValues={":version": number(record.version)},
             )
 
+    def remove_damaged[V: (Snapshot, Restore, ApiKey, Schedule)](self, kind: Kind[V], key: Row, name: str) -> None:
+        """Forget a record that can't be read, unless it has changed since. Repeating it changes nothing. Raises
+        StaleRecord.
+        """
+        with named(f"reading {kind.name} {name}"):
+            row = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        stale = StaleRecord(f"{kind.name} {name} is not damaged, or has changed since it was read")
+        if row is None:
+            return
+        try:
+            decoded(row, kind.record)
+        except CatalogCorrupt:
+            # Nothing of the row is sure to be there; what was not is compared as the empty string.
+            seen = {f":{name}": row.get(name, text("")) for name in ("record", "sha256", "version")}
+            with named(f"removing {kind.name} {name}", {CONDITION_FAILED: stale}):
+                self._client.delete_item(
+                    TableName=self._table,
+                    Key=key,
+                    ConditionExpression=" AND ".join(
+                        f"(#{field[1:]} = {field} OR attribute_not_exists(#{field[1:]}))" for field in seen
+                    ),
+                    ExpressionAttributeNames={f"#{field[1:]}": field[1:] for field in seen},
+                    ExpressionAttributeValues=seen,
+                )
+        else:
+            raise stale
+
     def get[V: (Snapshot, Restore, ApiKey, Schedule)](self, kind: Kind[V], key: Row, name: str) -> V:
         """The record of that name. Raises the kind's not-found error."""
         with named(f"reading {kind.name} {name}"):
@@ -147,7 +181,7 @@ def decoded[V: (Snapshot, Restore, ApiKey, Schedule, StagedPart)](row: Row, kind
         content = row["record"]["S"]
         if _checksum(row, content) != row["sha256"]["S"]:
             raise CatalogCorrupt(f"{where} is damaged: it has the wrong checksum")
-        record = msgspec.json.decode(content, type=kind)
+        record: V = _DECODERS[kind].decode(content)
         # The result of a staging worker has no version.
         version = getattr(record, "version", None)
         if version is not None and number(version) != row["version"]:

@@ -11,7 +11,8 @@
    a snapshot don't count. The running period does, and its newest snapshot stands for it until there is a newer one.
 5. *Oldest*: as long as such a rule has fewer periods than it may keep, it also keeps the oldest snapshot.
 6. *Expiry*: `expires_at` is exact. Until then a snapshot stays; from then on no rule keeps it, and it fills no place.
-7. *Whatever the rules say*, these stay: what is pinned, under a legal hold, or in use; the last completed snapshot, be
+7. *When*: a snapshot stands for the slot that it was made for, which it may be late for, else for when it was made.
+8. *Whatever the rules say*, these stay: what is pinned, under a legal hold, or in use; the last completed snapshot, be
    it expired or not; what was made in the future. A pin, a hold or a use keeps that snapshot and changes nothing for
    others. What was made in the future fills no place, and is neither newest nor last, until its time has come.
 
@@ -80,7 +81,8 @@ class RetentionPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What retention looks at in a snapshot. `schedule_id` is the schedule that made it; None: none did.
+    """What retention looks at in a snapshot. `schedule_id` is the schedule that made it; None: none did. `slot_at` is
+    the slot that it was made for, where that is known.
 
     `damaged`: the last reading back of its bytes failed. `in_use`: a capture or restore needs it.
     """
@@ -94,6 +96,16 @@ class Candidate:
     pinned: bool = False
     held: bool = False
     in_use: bool = False
+    slot_at: datetime | None = None
+
+    @property
+    def stands_for(self) -> datetime:
+        """The moment whose state it is to show: one that was made late, past midnight, is still of its slot's day."""
+        return self.slot_at or self.created_at
+
+    def is_of_the_future(self, now: datetime) -> bool:
+        """Whether it can't have been made yet, so that some clock was wrong."""
+        return max(self.created_at, self.stands_for) > now
 
 
 class Verdict(StrEnum):
@@ -162,6 +174,7 @@ def candidate_of(snapshot: Snapshot, *, schedule_id: str | None, needed: bool = 
         pinned=snapshot.pinned,
         held=snapshot.hold is not None,
         in_use=needed or bool(snapshot.used_by),
+        slot_at=snapshot.slot_at,
     )
 
 
@@ -183,11 +196,11 @@ def decide(
     `concerns` says whose policy it is, usually `made_by` a schedule; what no schedule made is never concerned. Raises
     ValueError for a snapshot that is given twice, since it would fill two places.
     """
-    ordered = sorted(candidates, key=lambda one: (one.created_at, *parse_snapshot_id(one.id)), reverse=True)
+    ordered = sorted(candidates, key=lambda one: (one.stands_for, *parse_snapshot_id(one.id)), reverse=True)
     if len({one.id for one in ordered}) < len(ordered):
         raise ValueError("retention can't decide: a snapshot is given twice")
     left = {one.id: reason for one in ordered if (reason := _not_concerned(one, concerns)) is not None}
-    past = [one for one in ordered if one.id not in left and one.created_at <= now]
+    past = [one for one in ordered if one.id not in left and not one.is_of_the_future(now)]
     last = past[0].id if past else None
     findings = _findings([one for one in past if not _expired(one, now)], policy, zone)
 
@@ -244,7 +257,7 @@ def _protections(one: Candidate, now: datetime, *, is_last: bool) -> list[Reason
         found.append(Reason(Rule.EXPIRY, f"expires at {_text(one.expires_at)}, not before"))
     if is_last:
         found.append(Reason(Rule.LAST_COMPLETED, "the last completed snapshot"))
-    if one.created_at > now:
+    if one.is_of_the_future(now):
         found.append(Reason(Rule.FUTURE, f"made in the future: it is {_text(now)}"))
     return found
 
@@ -277,7 +290,7 @@ def _by_rank(counted: Sequence[Candidate], count: int) -> list[_Finding]:
 
 def _by_age(counted: Sequence[Candidate], within: timedelta) -> list[_Finding]:
     def finding(one: Candidate) -> _Finding:
-        keeps = counted[0].created_at - one.created_at <= within
+        keeps = counted[0].stands_for - one.stands_for <= within
         sentence = f"{'no ' if keeps else ''}more than {duration_text(within)} older than the newest, {counted[0].id}"
         return _Finding(keeps, Reason(Rule.WITHIN, sentence))
 
@@ -285,7 +298,7 @@ def _by_age(counted: Sequence[Candidate], within: timedelta) -> list[_Finding]:
 
 
 def _by_period(counted: Sequence[Candidate], period: Period, count: int, zone: ZoneInfo) -> list[_Finding]:
-    names = [period.name_of(one.created_at, zone) for one in counted]
+    names = [period.name_of(one.stands_for, zone) for one in counted]
     newest: dict[str, SnapshotId] = {}
     for one, name in zip(counted, names, strict=True):
         newest.setdefault(name, one.id)

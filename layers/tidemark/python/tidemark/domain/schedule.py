@@ -32,6 +32,8 @@ MAX_WINDOW_MINUTES: Final = 1440
 SCHEDULED_TIME: Final = "<aws.scheduler.scheduled-time>"
 _ID_PREFIX: Final = "schedule_"
 ID_BYTES: Final = 8
+# The schedule of every tenant that the stack's parameters make. No other schedule can have its id.
+STACK_SCHEDULE_ID: Final = ScheduleId(f"{_ID_PREFIX}{'0' * 2 * ID_BYTES}")
 _ID: Final = re.compile(rf"{_ID_PREFIX}[0-9a-f]{{{2 * ID_BYTES}}}")
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _PLACEHOLDERS: Final = ("tenant", "date", "interval")
@@ -81,6 +83,18 @@ class LastRun:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """A slot that was not run: `SKIPPED` by the overlap policy, or `MISSED`, since it was not begun long after it was
+    due. A missed one that is delivered after all is run, unless a later one was.
+    """
+
+    slot_at: datetime
+    status: RunStatus
+    reason: str
+    noted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """The catalog record of one schedule. `version` is the compare-and-swap token of the record.
 
@@ -88,7 +102,8 @@ class Schedule:
     and `starts_at` is when it came into force: a whole minute at or after the request that set it, not `created_at`,
     once the expression was changed. A slot is delivered at most `window_minutes` after it; None: at once. `description`
     is a template (see `render_description`). `interval_given` is None where the expression decides; `retention` where
-    nothing is to be forgotten. `asked` is the request that made it, where that can be sent again.
+    nothing is to be forgotten. `resumed_at` is when it was last paused no more. `last_missed` is the last slot that was
+    not run. `asked` is the request that made it, where that can be sent again.
     """
 
     tenant: Tenant
@@ -106,6 +121,8 @@ class Schedule:
     paused: bool = False
     status: ScheduleStatus = ScheduleStatus.SETTING
     last_run: LastRun | None = None
+    last_missed: Missed | None = None
+    resumed_at: datetime | None = None
     asked: Asked | None = None
     version: int = 0
 
@@ -157,6 +174,30 @@ class Schedule:
     def due_by(self, slot_at: datetime) -> datetime:
         """The latest moment at which EventBridge Scheduler begins to deliver a slot, if all is well."""
         return slot_at + timedelta(minutes=1 + (self.window_minutes or 0))
+
+    def latest(self) -> LastRun | Missed | None:
+        """What became of its latest slot of which anything is known."""
+        ran, missed = self.last_run, self.last_missed
+        if ran is None or missed is None:
+            return ran or missed
+        return missed if missed.slot_at > ran.slot_at else ran
+
+    def overdue_slot(self, now: datetime, grace: timedelta) -> datetime | None:
+        """The latest slot that should have begun by now, and of which nothing is known; None where there is none.
+
+        A slot may begin late by `grace`: after it was due, after the last run was heard of, which it may have had to
+        wait for, and after the schedule came into force. Raises InvalidRequest as `timetable` does.
+        """
+        if self.paused or self.status is not ScheduleStatus.ACTIVE:
+            return None
+        ran = self.last_run
+        if ran is not None and (ran.status is RunStatus.RUNNING or now - (ran.seen_at or ran.started_at) < grace):
+            return None
+        slot_at = self.timetable().previous_slot(now - grace - (self.due_by(now) - now))
+        known = self.latest()
+        if slot_at is None or (known is not None and slot_at <= known.slot_at):
+            return None
+        return None if self.resumed_at is not None and slot_at < self.resumed_at else slot_at
 
     def newer(self, slot_at: datetime) -> bool:
         """Whether a slot is later than all that it has run; a delivery of another one is late or out of order."""

@@ -147,7 +147,8 @@ class Snapshot:
 
     `digest` is the set digest of all its records (see `domain.digest`), None until it was read. `origin` is set where
     the snapshot is a copy or an import; those have generation and cut 0, which are of no live data. `schedule_id` is
-    the schedule that made it, if one did, and `interval` what that says of it.
+    the schedule that made it, if one did, `slot_at` the slot that it was made for, and `interval` what the schedule
+    says of it.
     """
 
     tenant: Tenant
@@ -183,6 +184,7 @@ class Snapshot:
     origin: Origin | None = None
     export: Export | None = None
     schedule_id: str | None = None
+    slot_at: datetime | None = None
     interval: IntervalType = IntervalType.MANUAL
     version: int = 0
 

@@ -68,6 +68,11 @@ class _Shard(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     layers: tuple[_Layer, ...]
 
 
+# Made once, while the module is imported: threads that first meet a type at the same moment can crash in msgspec.
+_SHARD: Final = msgspec.json.Decoder(_Shard)
+_PACK_REF: Final = msgspec.json.Decoder(PackRef)
+
+
 def manifest_key(tenant: Tenant, snapshot_id: SnapshotId) -> str:
     """Where the manifest of a snapshot is stored."""
     return f"{tenant}/manifests/{snapshot_id}.json.zst"
@@ -80,7 +85,7 @@ def encode_shard(shard: ShardManifest) -> bytes:
 
 def decode_shard(line: bytes) -> ShardManifest:
     """The shard of a line. Raises ValueError (msgspec's) when it is not one."""
-    wire = msgspec.json.decode(line, type=_Shard)
+    wire = _SHARD.decode(line)
     return ShardManifest(
         shard=wire.shard,
         records=wire.records,

@@ -56,6 +56,10 @@ class TableOfContents(msgspec.Struct, frozen=True, rename="camel"):
     frames: tuple[FrameEntry, ...]
 
 
+# Made once, while the module is imported: threads that first meet a type at the same moment can crash in msgspec.
+_TOC: Final = msgspec.json.Decoder(TableOfContents)
+
+
 class BuiltPack(NamedTuple):
     """A pack ready to be stored, and the digest of its lines."""
 
@@ -205,7 +209,7 @@ def _decode_toc(key: str, frame: bytes) -> TableOfContents:
     try:
         magic, length = _SKIPPABLE_HEADER.unpack_from(frame)
         text = frame[_SKIPPABLE_HEADER.size : len(frame) - _FOOTER.size]
-        toc = msgspec.json.decode(text, type=TableOfContents)
+        toc = _TOC.decode(text)
     except (struct.error, msgspec.MsgspecError) as error:
         raise PackCorrupt(f"the table of contents of pack {key} cannot be read") from error
     if magic != _SKIPPABLE_MAGIC or length != len(frame) - _SKIPPABLE_HEADER.size or not toc.frames:

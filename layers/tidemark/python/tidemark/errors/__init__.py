@@ -173,6 +173,10 @@ class ScheduleQuotaReached(Conflict):
     """There are as many schedules as there may be, of this tenant or in this account of AWS."""
 
 
+class ScheduleOfStack(Conflict):
+    """The schedule is that of the stack, which its parameters alone change."""
+
+
 class RestoreNotCancellable(Conflict):
     """The restore has reached its cutover, or is over."""
 

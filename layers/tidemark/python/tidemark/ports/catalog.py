@@ -98,6 +98,12 @@ class Catalog(Protocol):
         """Forget a schedule record, conditional on its version. Repeating it changes nothing."""
         ...
 
+    def remove_damaged_schedule(self, tenant: Tenant, schedule_id: str) -> None:
+        """Forget a schedule record that can't be read. Repeating it changes nothing. Raises StaleRecord for one that
+        can be.
+        """
+        ...
+
     def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
         """Note the result of a staging worker. Repeating it replaces the note."""
         ...

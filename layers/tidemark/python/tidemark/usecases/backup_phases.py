@@ -4,6 +4,8 @@ EventBridge Scheduler may deliver a slot late, twice, and after a later one. Eac
 that claims the slot in the schedule's record makes its snapshot, and the others are over at once. Slots are claimed in
 their order: one that a later one has overtaken is not made. An execution that died between its steps leaves a claim
 that nobody renews; when `CLAIM_FOR` has passed, a later slot is run regardless.
+
+A slot that is not run is noted as such: `SKIPPED`, which it stays, or `MISSED`, until it is run after all.
 """
 
 import hashlib
@@ -15,7 +17,16 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from tidemark.domain.asked import Asked
-from tidemark.domain.schedule import LastRun, Overlap, RunStatus, Schedule, ScheduleStatus, render_description, slot_id
+from tidemark.domain.schedule import (
+    LastRun,
+    Missed,
+    Overlap,
+    RunStatus,
+    Schedule,
+    ScheduleStatus,
+    render_description,
+    slot_id,
+)
 from tidemark.domain.snapshot import Failure, Snapshot, SnapshotId, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import verification
@@ -24,6 +35,7 @@ from tidemark.errors import (
     CaptureInProgress,
     Corrupt,
     DryRunInProgress,
+    InvalidRequest,
     RestoreInProgress,
     ScheduleNotFound,
     SnapshotNotFound,
@@ -39,18 +51,21 @@ from tidemark.usecases.records import amend_schedule
 CLAIM_FOR: Final = timedelta(minutes=15)
 _RENEWED_AFTER: Final = timedelta(minutes=1)
 GIVEN_UP_AFTER: Final = timedelta(hours=12)
+# By how much the clock of whoever delivers a slot may be ahead, at the very most.
+_CLOCKS_APART: Final = timedelta(hours=1)
 _SHORTEST_WAIT_S: Final = 5
 _LONGEST_WAIT_S: Final = 60
 
 
 class SlotState(StrEnum):
     """What the execution is to do next. `WAITING`: ask again, for something else goes on; `CREATING`: ask again, for
-    its snapshot is being made; `MADE`: conclude; `OVER`: nothing.
+    its snapshot is being made; `MADE`: conclude; `SKIPPED`, by the overlap policy, and `OVER`: nothing.
     """
 
     WAITING = "waiting"
     CREATING = "creating"
     MADE = "made"
+    SKIPPED = "skipped"
     OVER = "over"
 
 
@@ -78,8 +93,11 @@ def run_slot(
     """Claim the slot for the execution `owner`, and make its snapshot. Asked again by the same one, it goes on.
 
     A schedule that was deleted or paused since the slot was due makes none. Raises what a capture does, other than that
-    the tenant is busy; and BackupOverdue where the execution, which began at `begun_at`, has waited for half a day.
+    the tenant is busy; BackupOverdue where the execution, which began at `begun_at`, has waited for half a day; and
+    InvalidRequest for a slot that is yet to come, which would keep those before it from being made.
     """
+    if slot_at > ports.clock.now() + _CLOCKS_APART:
+        raise InvalidRequest(f"the slot {slot_at.isoformat()} is yet to come: name one that was due")
     run = _run(ports, tenant, schedule_id, slot_at, owner, budget_s)
     if run.state not in {SlotState.WAITING, SlotState.CREATING}:
         return run
@@ -100,11 +118,12 @@ def conclude_slot(
     owner: str,
     failure: Failure | None = None,
     recycle_bin_days: int = RECYCLE_BIN_DAYS,
-) -> LastRun | None:
-    """Read the manifest of the slot's snapshot back, forget what the policy says, and note how the run ended; None
-    where the slot is another execution's by now.
+) -> LastRun | Missed | None:
+    """Read the manifest of the slot's snapshot back, forget what the policy says, and note how the run ended. With a
+    `failure`, which is why there is no snapshot, a slot that was never begun is missed. None where the slot is another
+    execution's by now.
 
-    Nothing is forgotten unless the new snapshot is good. `failure` is why there is none. It can be repeated.
+    Nothing is forgotten unless the new snapshot is good. It can be repeated.
     """
     with suppress(ScheduleNotFound):
         schedule = ports.catalog.schedule(tenant, schedule_id)
@@ -114,13 +133,46 @@ def conclude_slot(
             found = failure or _check(ports, schedule)
             if found is None:
                 apply_retention(ports, schedule, recycle_bin_days=recycle_bin_days)
-            return amend_schedule(ports.catalog, tenant, schedule_id, _ending(slot_at, owner, found)).last_run
+            ended = _ending(slot_at, owner, found, ports.clock.now())
+            return amend_schedule(ports.catalog, tenant, schedule_id, ended).last_run
+        if failure is not None and schedule.newer(slot_at):
+            return note_missed(ports, schedule, Missed(slot_at, RunStatus.MISSED, failure.message, ports.clock.now()))
     return None
 
 
-def _run(
-    ports: Ports, tenant: Tenant, schedule_id: str, slot_at: datetime, owner: str, budget_s: float
-) -> SlotRun:
+def note_missed(ports: Ports, schedule: Schedule, missed: Missed) -> Missed | None:
+    """Note that a slot was not run; None where it, or a later one, was by now. Repeating it changes nothing.
+
+    What was noted of the slot before stays. Raises ScheduleNotFound.
+    """
+
+    def note(present: Schedule) -> Schedule:
+        known = present.last_missed
+        if not present.newer(missed.slot_at) or (known is not None and missed.slot_at <= known.slot_at):
+            return present
+        return replace(present, last_missed=missed)
+
+    noted = amend_schedule(ports.catalog, schedule.tenant, schedule.id, note).last_missed
+    return missed if noted == missed else None
+
+
+def end_dead_run(ports: Ports, schedule: Schedule, *, unheard_for: timedelta) -> LastRun | None:
+    """Note that the schedule's last run failed, if nothing was heard of its execution for so long; None where it may
+    still be at work. Raises ScheduleNotFound.
+    """
+    last = schedule.last_run
+    if last is None or last.status is not RunStatus.RUNNING or goes_on(ports, schedule.tenant, last, unheard_for):
+        return None
+    failure = Failure(
+        BackupOverdue.__name__,
+        "Its execution ended without concluding it. If it has made a snapshot, that is kept; look at the execution.",
+    )
+    ended = _ending(last.slot_at, last.owner, failure, last.seen_at or last.started_at)
+    after = amend_schedule(ports.catalog, schedule.tenant, schedule.id, ended).last_run
+    return after if after is not None and after.failure == failure else None
+
+
+def _run(ports: Ports, tenant: Tenant, schedule_id: str, slot_at: datetime, owner: str, budget_s: float) -> SlotRun:
     while True:
         try:
             schedule = ports.catalog.schedule(tenant, schedule_id)
@@ -142,23 +194,36 @@ def _refusal(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str) ->
     last = schedule.last_run
     if _is_of(last, slot_at, owner):
         return None
-    if schedule.status is ScheduleStatus.REMOVING or schedule.paused:
-        return SlotRun(SlotState.OVER, reason="the schedule was paused or deleted after the slot was due")
-    if last is not None and not schedule.newer(slot_at):
-        said = "delivered before" if slot_at == last.slot_at else "overtaken by a later one"
-        return SlotRun(SlotState.OVER, reason=f"the slot was {said}")
-    if last is None or not _goes_on(ports, schedule.tenant, last):
+    over = _over(schedule, slot_at)
+    if over is not None:
+        return SlotRun(SlotState.OVER, reason=over)
+    if last is None or not goes_on(ports, schedule.tenant, last, CLAIM_FOR):
         return None
     if schedule.overlap is Overlap.SKIP:
-        return SlotRun(SlotState.OVER, reason="the schedule's last run goes on, and its overlap policy is to skip")
+        reason = "the schedule's last run went on, and its overlap policy is to skip"
+        with suppress(ScheduleNotFound):
+            note_missed(ports, schedule, Missed(slot_at, RunStatus.SKIPPED, reason, ports.clock.now()))
+        return SlotRun(SlotState.SKIPPED, reason=reason)
     return SlotRun(SlotState.WAITING, reason="the schedule's last run goes on")
 
 
-def _goes_on(ports: Ports, tenant: Tenant, last: LastRun) -> bool:
-    """Whether the execution that claimed the last slot may still be at work."""
+def _over(schedule: Schedule, slot_at: datetime) -> str | None:
+    """Why the slot is never to be run by another execution than the one that has it, if any."""
+    last, missed = schedule.last_run, schedule.last_missed
+    if schedule.status is ScheduleStatus.REMOVING or schedule.paused:
+        return "the schedule was paused or deleted after the slot was due"
+    if last is not None and not schedule.newer(slot_at):
+        return f"the slot was {'delivered before' if slot_at == last.slot_at else 'overtaken by a later one'}"
+    if missed is not None and missed.slot_at == slot_at and missed.status is RunStatus.SKIPPED:
+        return "the slot was delivered before, and skipped"
+    return None
+
+
+def goes_on(ports: Ports, tenant: Tenant, last: LastRun, unheard_for: timedelta) -> bool:
+    """Whether the execution that claimed the last slot may still be at work: it was heard of, or captures."""
     if last.status is not RunStatus.RUNNING:
         return False
-    if ports.clock.now() - (last.seen_at or last.started_at) < CLAIM_FOR:
+    if ports.clock.now() - (last.seen_at or last.started_at) < unheard_for:
         return True
     if last.snapshot_id is None:
         return False
@@ -213,6 +278,7 @@ def _create(ports: Ports, schedule: Schedule, claimed: LastRun, budget_s: float)
         labels=schedule.labels,
         trigger=Trigger.SCHEDULED,
         schedule_id=schedule.id,
+        slot_at=claimed.slot_at,
         interval=interval,
         asked=Asked(slot, slot),
     )
@@ -238,15 +304,17 @@ def _check(ports: Ports, schedule: Schedule) -> Failure | None:
     return None
 
 
-def _ending(slot_at: datetime, owner: str, failure: Failure | None) -> Callable[[Schedule], Schedule]:
-    """The change that notes how a run ended."""
+def _ending(
+    slot_at: datetime, owner: str, failure: Failure | None, seen_at: datetime
+) -> Callable[[Schedule], Schedule]:
+    """The change that notes how a run ended, and when it was last heard of."""
 
     def end(schedule: Schedule) -> Schedule:
         last = schedule.last_run
         if last is None or not _is_of(last, slot_at, owner) or last.status is not RunStatus.RUNNING:
             return schedule
         status = RunStatus.COMPLETED if failure is None else RunStatus.FAILED
-        return replace(schedule, last_run=replace(last, status=status, failure=failure))
+        return replace(schedule, last_run=replace(last, status=status, failure=failure, seen_at=seen_at))
 
     return end
 

@@ -8,7 +8,14 @@ from typing import Final
 from tidemark.domain.asked import KEPT_FOR, Asked
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.retention import RetentionPolicy
-from tidemark.domain.schedule import ID_BYTES, Overlap, Schedule, ScheduleStatus, new_schedule_id
+from tidemark.domain.schedule import (
+    ID_BYTES,
+    STACK_SCHEDULE_ID,
+    Overlap,
+    Schedule,
+    ScheduleStatus,
+    new_schedule_id,
+)
 from tidemark.domain.schedule_expression import whole_minute
 from tidemark.domain.tenant import Tenant
 from tidemark.domain.zones import UTC_NAME
@@ -76,8 +83,10 @@ def create_schedule(
 
 
 def _keep_to_quota(ports: Ports, tenant: Tenant, quota: int) -> None:
-    """Counted with the new one among them, so that two that come at once can't both be the last."""
-    if sum(1 for _ in ports.catalog.found_schedules(tenant)) > quota:
+    """Counted with the new one among them, so that two that come at once can't both be the last. That of the stack does
+    not count: the tenant can't do without it.
+    """
+    if sum(one.id != STACK_SCHEDULE_ID for one in ports.catalog.found_schedules(tenant)) > quota:
         raise ScheduleQuotaReached(
             f"tenant {tenant} has {quota} schedules, which is all it may have: delete one, or let the operator of this "
             "service allow more"

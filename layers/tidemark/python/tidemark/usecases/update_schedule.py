@@ -12,6 +12,7 @@ from tidemark.domain.tenant import Tenant
 from tidemark.errors import ScheduleNotFound, StaleRecord, TidemarkError
 from tidemark.ports import Ports
 from tidemark.usecases import setting_schedules
+from tidemark.usecases.stack_schedule import refuse_change
 from tidemark.usecases.update_snapshot import UNSAID, Unsaid
 
 
@@ -33,11 +34,13 @@ class ScheduleChange:
 def update_schedule(ports: Ports, tenant: Tenant, schedule_id: str, change: ScheduleChange) -> Schedule:
     """The schedule with the change, delivered so from now on. It can be repeated.
 
-    Raises ScheduleNotFound, InvalidRequest, SchedulingRefused; then, and where AWS fails, nothing has changed unless
-    AWS fails again while it is told so: then the schedule is `SETTING` until somebody changes or deletes it.
+    Raises ScheduleNotFound, ScheduleOfStack, InvalidRequest, SchedulingRefused; then, and where AWS fails, nothing has
+    changed unless AWS fails again while it is told so: then the schedule is `SETTING` until somebody changes or deletes
+    it.
     """
     while True:
         before = setting_schedules.wanted_schedule(ports, tenant, schedule_id)
+        refuse_change(before.id)
         after = _changed(ports, before, change)
         if after == before and before.status is ScheduleStatus.ACTIVE:
             return before
@@ -68,6 +71,8 @@ def _changed(ports: Ports, before: Schedule, change: ScheduleChange) -> Schedule
     )
     if (after.expression, after.timezone) != (before.expression, before.timezone):
         after = replace(after, starts_at=whole_minute(ports.clock.now()))
+    if before.paused and not after.paused:
+        after = replace(after, resumed_at=ports.clock.now())
     return after.checked()
 
 

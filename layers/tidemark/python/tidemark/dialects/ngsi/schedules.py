@@ -21,6 +21,7 @@ from tidemark.domain.interval import IntervalType
 from tidemark.domain.schedule import (
     DamagedSchedule,
     LastRun,
+    Missed,
     Overlap,
     RunStatus,
     Schedule,
@@ -49,10 +50,13 @@ _OPTIONAL: Final = ("windowMinutes", "interval", "retention")
 
 
 class LastRunBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a schedule did last. `slotAt` is when it was due, `startedAt` when that was begun."""
+    """What became of a schedule's last slot. `slotAt` is when it was due, `startedAt` when that was begun; one that was
+    skipped or missed was not, and has a `reason`.
+    """
 
     slot_at: Seconds
-    started_at: Seconds
+    started_at: Seconds | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
     snapshot_id: SnapshotName | UnsetType = UNSET
     error: FailureBody | UnsetType = UNSET
 
@@ -116,7 +120,7 @@ def parse_update(document: object) -> ScheduleChange:
 def render(schedule: Schedule, now: datetime) -> ScheduleBody:
     """A schedule as it stands at that moment."""
     interval, next_run, error = _due(schedule, now)
-    last = schedule.last_run
+    last = schedule.latest()
     return ScheduleBody(
         id=schedule.id,
         status="active" if schedule.status is ScheduleStatus.ACTIVE else "setting",
@@ -159,7 +163,9 @@ def _due(
         return UNSET, None, FailureBody(error.code, error.message)
 
 
-def _run(last: LastRun) -> LastRunBody:
+def _run(last: LastRun | Missed) -> LastRunBody:
+    if isinstance(last, Missed):
+        return LastRunBody(slot_at=seconds(last.slot_at), reason=last.reason)
     return LastRunBody(
         slot_at=seconds(last.slot_at),
         started_at=seconds(last.started_at),

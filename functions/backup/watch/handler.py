@@ -1,0 +1,41 @@
+"""Watch: look whether all schedules are run, and tell the age of the oldest last snapshot."""
+
+from tidemark import bootstrap
+from tidemark.errors import TidemarkError
+from tidemark.tasks import Context, Result, Told, task
+from tidemark.telemetry import (
+    LAST_SNAPSHOT_AGE,
+    SCHEDULE_ID,
+    SECONDS,
+    TENANT,
+    logger,
+    measure,
+    report_damage,
+    report_missed,
+)
+from tidemark.usecases.watch_backups import watch_backups
+
+
+class Input(Told, frozen=True):
+    """Nothing: it looks at all tenants."""
+
+
+@task("Watch", Input)
+def handler(step: Input, context: Context) -> Result:
+    """How many slots were missed. Fails in the end where a tenant could not be looked at."""
+    missed, oldest = 0, (-1.0, "")
+    unseen: TidemarkError | None = None
+    for found in watch_backups(bootstrap.ports(), bootstrap.stack_backups()):
+        whose = {TENANT: found.tenant}
+        for schedule_id, slot in found.missed:
+            report_missed(slot.reason, **{**whose, SCHEDULE_ID: schedule_id})
+        for problem in found.problems:
+            logger().error(problem, extra=whose)
+        report_damage(found.damage, **whose)
+        missed, unseen = missed + len(found.missed), unseen or found.failure
+        oldest = max(oldest, (-1.0 if found.age_s is None else found.age_s, found.tenant))
+    if oldest[0] >= 0:
+        measure({LAST_SNAPSHOT_AGE: (oldest[0], SECONDS)}, **{TENANT: oldest[1]})
+    if unseen is not None:
+        raise unseen
+    return {"missed": missed}

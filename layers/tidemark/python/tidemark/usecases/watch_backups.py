@@ -1,0 +1,112 @@
+"""Look whether every schedule is run as it should be, and how old each tenant's last snapshot is.
+
+A slot that has not begun long after it was due is noted as missed, the latest one of a schedule at each look. A run
+whose execution died is noted as failed. Nothing is made up for: the next slot is soon enough, or somebody asks for a
+snapshot. Of each tenant the schedules are read, and snapshots as far as the newest that is good.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import batched
+from typing import Final
+
+from tidemark.domain.schedule import DamagedSchedule, Missed, RunStatus, Schedule, ScheduleId, ScheduleStatus
+from tidemark.domain.snapshot import Snapshot, SnapshotStatus
+from tidemark.domain.tenant import Tenant
+from tidemark.errors import CatalogCorrupt, InvalidRequest, ScheduleNotFound, TidemarkError
+from tidemark.ports import Ports
+from tidemark.usecases.backup_phases import end_dead_run, note_missed
+from tidemark.usecases.stack_schedule import StackBackups, kept_in_step
+
+# How late a slot may begin, beyond the schedule's own window; and for how long an execution may be silent.
+GRACE: Final = timedelta(hours=1)
+# Tenants that are looked at together: what is in memory at a time.
+_TOGETHER: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What was found of one tenant. `age_s` is that of its newest good snapshot, in seconds, or of its oldest schedule
+    where it has none; None for a tenant that is to have no new ones. `damage` says which records can't be read,
+    `problems` what else is wrong, `failure` why no more could be looked at.
+    """
+
+    tenant: Tenant
+    age_s: float | None = None
+    missed: tuple[tuple[ScheduleId, Missed], ...] = ()
+    damage: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    failure: TidemarkError | None = None
+
+
+def watch_backups(ports: Ports, stack: StackBackups | None) -> Iterator[Watched]:
+    """What is found of every tenant, by their names. One that can't be looked at does not keep others from it.
+
+    `stack` is what the stack's parameters say; its schedule is kept in step with them. Can be repeated.
+    """
+    for tenants in batched(ports.catalog.tenants(), _TOGETHER, strict=False):
+        yield from ports.parallel.map(lambda tenant: _watched(ports, tenant, stack), tenants)
+
+
+def _watched(ports: Ports, tenant: Tenant, stack: StackBackups | None) -> Watched:
+    try:
+        return _look(ports, tenant, stack)
+    except TidemarkError as error:
+        return Watched(tenant, problems=(f"it could not be looked at: {error.message}",), failure=error)
+
+
+def _look(ports: Ports, tenant: Tenant, stack: StackBackups | None) -> Watched:
+    missed: list[tuple[ScheduleId, Missed]] = []
+    damage: list[str] = []
+    problems: list[str] = []
+    active: list[datetime] = []
+    # One that is damaged is found again below, and told there.
+    with suppress(CatalogCorrupt):
+        kept_in_step(ports, tenant, stack)
+    now = ports.clock.now()
+    for one in ports.catalog.found_schedules(tenant):
+        if isinstance(one, DamagedSchedule):
+            damage.append(one.failure.message)
+            continue
+        # Somebody may delete it meanwhile.
+        with suppress(ScheduleNotFound):
+            dead = end_dead_run(ports, one, unheard_for=GRACE)
+            if dead is not None:
+                problems.append(f"the run of {one.id} for {dead.slot_at.isoformat()} has died: {dead.owner}")
+            try:
+                late = _late(ports, one, now)
+                if _is_active(one, now):
+                    active.append(one.created_at)
+            except InvalidRequest as error:
+                problems.append(f"it can't be told when {one.id} is due: {error.message}")
+                continue
+            missed += [(one.id, late)] if late else []
+    age_s = (now - _last_good(ports, tenant, min(active))).total_seconds() if active else None
+    return Watched(tenant, age_s, tuple(missed), tuple(damage), tuple(problems))
+
+
+def _late(ports: Ports, schedule: Schedule, now: datetime) -> Missed | None:
+    """The slot of the schedule that is missed, if it was not noted before."""
+    slot_at = schedule.overdue_slot(now, GRACE)
+    if slot_at is None:
+        return None
+    reason = f"nothing had begun it an hour after {schedule.due_by(slot_at).isoformat(timespec='seconds')}"
+    return note_missed(ports, schedule, Missed(slot_at, RunStatus.MISSED, reason, now))
+
+
+def _is_active(schedule: Schedule, now: datetime) -> bool:
+    return schedule.status is ScheduleStatus.ACTIVE and schedule.next_run(now) is not None
+
+
+def _last_good(ports: Ports, tenant: Tenant, otherwise: datetime) -> datetime:
+    """When the newest snapshot was made that is completed and not known to be damaged."""
+    for one in ports.catalog.found_snapshots(tenant):
+        if (
+            isinstance(one, Snapshot)
+            and one.status is SnapshotStatus.COMPLETED
+            and (one.verification is None or one.verification.ok)
+        ):
+            return one.created_at
+    return otherwise
