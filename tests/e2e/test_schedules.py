@@ -42,7 +42,8 @@ class Scheduler:
 
     def of(self, tenant: str) -> set[str]:
         """The schedules of a tenant."""
-        names = [one["Name"] for one in self.client.list_schedules(GroupName=self.group)["Schedules"]]
+        found = self.client.list_schedules(GroupName=self.group, NamePrefix="schedule_")["Schedules"]
+        names = {one["Name"] for one in found}
         return {name for name in names if json.loads(self[name]["Target"]["Input"])["tenant"] == tenant}
 
 

@@ -95,7 +95,7 @@ def assert_error(answer: Answer, status: int, name: str, *said: str) -> None:
 
 
 def walk(call: Caller) -> None:
-    """Entities in, a snapshot, a change, a restore, its undoing, and everything listed and deleted at the end."""
+    """Entities in, a snapshot, a change, a restore, its undoing, a schedule, and all listed and deleted at the end."""
     put_rooms(call, 5, 21.5)
     before = entities(call)
     made = _walk_create(call)
@@ -109,6 +109,7 @@ def walk(call: Caller) -> None:
     safety = done["safetySnapshotId"]
     assert restore(call, safety, {"safetySnapshot": False})["status"] == "completed"
     assert entities(call) == wrecked
+    _walk_schedule(call)
     _walk_lists(call, [safety, made["id"]])
     _walk_delete(call, [safety, made["id"]])
 
@@ -173,6 +174,24 @@ def _walk_restore(call: Caller, snapshot_id: str) -> dict[str, Any]:
     assert all(MILLISECOND.fullmatch(entered["startedAt"]) for entered in done["phases"])
     assert MILLISECOND.fullmatch(done["finishedAt"])
     return done
+
+
+def _walk_schedule(call: Caller) -> None:
+    wanted = {"expression": "cron(0 2 * * ? *)", "timezone": "Europe/Paris", "retention": {"daily": 7}}
+    answer = call("POST", "/v2/schedules", wanted)
+    made = answer.json()
+    assert answer.status == 201
+    assert {member: made[member] for member in wanted} == wanted
+    assert (made["status"], SECOND.fullmatch(made["nextRun"]) is not None) == ("active", True)
+    path = f"/v2/schedules/{made['id']}"
+    assert answer.headers["Location"] == path
+    assert call("GET", "/v2/schedules").json() == [made]
+    assert call("PATCH", path, {"paused": True}).status == 204
+    assert call("GET", path).json()["paused"] is True
+    preview = call("POST", f"{path}/retention/preview", {"retention": {"keepLast": 1}}).json()
+    assert (preview["retention"], preview["counts"]) == ({"keepLast": 1}, {"keep": 0, "forget": 0, "leave": 0})
+    assert call("DELETE", path).status == 204
+    assert_error(call("GET", path), 404, "NotFound", made["id"])
 
 
 def _walk_lists(call: Caller, expected: list[str]) -> None:

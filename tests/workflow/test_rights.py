@@ -393,9 +393,9 @@ class Story:
             yield
 
     def _delivered(self) -> set[str]:
-        """The schedules that EventBridge Scheduler has of the stack's group."""
-        group = self._stack.physical_id("ScheduleGroup")
-        return {one["Name"] for one in self._stack.client("scheduler").list_schedules(GroupName=group)["Schedules"]}
+        """The schedules of tenants that EventBridge Scheduler has."""
+        scheduler, group = self._stack.client("scheduler"), self._stack.physical_id("ScheduleGroup")
+        return {one["Name"] for one in scheduler.list_schedules(GroupName=group, NamePrefix="schedule_")["Schedules"]}
 
     def _forget_answers(self) -> None:
         """What was answered to requests with a key is kept no longer."""
@@ -500,3 +500,11 @@ def test_a_right_is_refused_when_no_statement_gives_it(stack: LocalStack) -> Non
     assert is_allowed(hand_on, rights["CreateScheduleFunction"])
     assert not is_allowed(hand_on._replace(passed_to="lambda.amazonaws.com"), rights["CreateScheduleFunction"])
     assert not is_allowed(hand_on._replace(resource=f"{role}-other"), rights["CreateScheduleFunction"])
+    ours = f"arn:aws:scheduler:eu-west-1:123456789012:schedule/{stack.physical_id('ScheduleGroup')}/schedule_01"
+    remove = Need("DeleteScheduleFunction", "scheduler:DeleteSchedule", ours)
+    assert is_allowed(remove, rights["DeleteScheduleFunction"])
+    for other in (
+        ours.replace("schedule_01", "all-tenants"),
+        ours.replace(f"{stack.physical_id('ScheduleGroup')}/", "default/"),
+    ):
+        assert not is_allowed(remove._replace(resource=other), rights["DeleteScheduleFunction"])
