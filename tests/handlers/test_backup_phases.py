@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_tenants_that_are_due_are_listed_run_and_reported(for_all: Ports) -> Non
     assert listed == {"tenantsKey": key, "tenants": 2, "scheduleId": STACK_SCHEDULE_ID}
     record = for_all.catalog.schedule(TENANT, STACK_SCHEDULE_ID)
     assert record.retention == RetentionPolicy(daily=7, within=timedelta(days=2))
-    slot = {"scheduleId": STACK_SCHEDULE_ID, "slotAt": "2026-01-15T04:40:00Z"}
+    slot: dict[str, Any] = {"scheduleId": STACK_SCHEDULE_ID, "slotAt": "2026-01-15T04:40:00Z"}
     run(run_slot.handler, "backup", "run_slot", **slot)
     run(conclude_slot.handler, "backup", "conclude_slot", **slot)
     report = run(report_backups.handler, "backup", "report_backups")

@@ -48,4 +48,5 @@ def _response(
 replace(callback, "_DELAY_SECONDS_SYNC_CONDITION_CHECK", _LOOK_EVERY_S)
 _original_parameters = replace(StateTaskServiceSfn, "_normalise_parameters", _parameters)
 # It has none of its own: that of all services, which does nothing, stays as it is.
-StateTaskServiceSfn._normalise_response = _response  # type: ignore[method-assign] # noqa: SLF001
+_own: Any = StateTaskServiceSfn
+_own._normalise_response = _response  # noqa: SLF001

@@ -11,7 +11,7 @@ from tidemark.dialects.ngsi.previews import parse_preview
 from tidemark.dialects.ngsi.schedules import listed, parse_create, parse_update, render
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.retention import RetentionPolicy
-from tidemark.domain.schedule import DamagedSchedule, LastRun, Overlap, RunStatus, ScheduleId, ScheduleStatus
+from tidemark.domain.schedule import DamagedSchedule, LastRun, Missed, Overlap, RunStatus, ScheduleId, ScheduleStatus
 from tidemark.domain.snapshot import Failure, SnapshotId
 from tidemark.errors import InvalidRequest
 from tidemark.usecases.create_schedule import ScheduleWanted
@@ -104,6 +104,19 @@ def test_schedule_shows_its_last_and_next_run() -> None:
         "error": {"code": "PackCorrupt", "description": "pack 3 is damaged"},
     }
     assert (shown["status"], shown["interval"]) == ("active", "daily")
+
+
+@pytest.mark.parametrize("status", [RunStatus.SKIPPED, RunStatus.MISSED])
+def test_schedule_shows_a_slot_that_was_not_run_with_its_reason_unless_a_later_one_was(status: RunStatus) -> None:
+    missed = Missed(TEN_O_CLOCK, status, "the last run went on", TEN_O_CLOCK)
+    for before in (None, TEN_O_CLOCK - timedelta(hours=1)):
+        run = None if before is None else LastRun(before, before, RunStatus.COMPLETED)
+        shown = msgspec.to_builtins(render(schedule(last_run=run, last_missed=missed), NOW))
+        assert shown["lastStatus"] == status.value
+        assert shown["lastRun"] == {"slotAt": "2026-01-15T10:00:00Z", "reason": "the last run went on"}
+    late = LastRun(TEN_O_CLOCK, TEN_O_CLOCK, RunStatus.COMPLETED)
+    shown = msgspec.to_builtins(render(schedule(last_run=late, last_missed=missed), NOW))
+    assert (shown["lastStatus"], "reason" in shown["lastRun"]) == ("completed", False)
 
 
 def test_schedule_that_is_paused_or_being_set_shows_that_and_no_next_run() -> None:

@@ -13,11 +13,11 @@ from tests.fakes import ManualClock, memory_ports
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.live import LeaseKind
 from tidemark.domain.retention import RetentionPolicy, Verdict
-from tidemark.domain.schedule import LastRun, Overlap, RunStatus, Schedule, ScheduleId
+from tidemark.domain.schedule import LastRun, Missed, Overlap, RunStatus, Schedule, ScheduleId
 from tidemark.domain.snapshot import Failure, Snapshot, SnapshotStatus, Trigger
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
-from tidemark.errors import InvalidRequest, SnapshotInUse
+from tidemark.errors import InvalidRequest, SnapshotHeld, SnapshotInUse, SnapshotPinned, TidemarkError
 from tidemark.ports import Ports
 from tidemark.usecases.apply_retention import apply_retention
 from tidemark.usecases.backup_phases import CLAIM_FOR, SlotRun, SlotState, conclude_slot, run_slot
@@ -59,7 +59,13 @@ def _backup(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str = "o
     if run.state is SlotState.OVER:
         return None
     assert run.state is SlotState.MADE
-    return conclude_slot(ports, TENANT, schedule.id, slot_at, owner=owner)
+    return _concluded(ports, schedule, slot_at, owner)
+
+
+def _concluded(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str = "one") -> LastRun | None:
+    ended = conclude_slot(ports, TENANT, schedule.id, slot_at, owner=owner)
+    assert not isinstance(ended, Missed)
+    return ended
 
 
 def _made(ports: Ports, schedule: Schedule) -> list[Snapshot]:
@@ -241,7 +247,7 @@ def test_run_whose_capture_failed_says_so_and_is_not_made_again(ports: Ports) ->
     failure = Failure("PackCorrupt", "pack 3 is not what was written")
     ports.catalog.replace_snapshot(replace(failed, status=SnapshotStatus.FAILED, failure=failure))
     assert _run(ports, schedule, schedule.starts_at).state is SlotState.MADE
-    ended = conclude_slot(ports, TENANT, schedule.id, schedule.starts_at, owner="one")
+    ended = _concluded(ports, schedule, schedule.starts_at)
     assert ended is not None
     assert (ended.status, ended.failure) == (RunStatus.FAILED, failure)
     assert _run(ports, schedule, schedule.starts_at).state is SlotState.OVER
@@ -266,7 +272,7 @@ def test_nothing_is_forgotten_when_the_new_manifest_is_damaged(ports: Ports) -> 
     manifest = ports.catalog.snapshot(TENANT, made.snapshot_id).manifest
     assert manifest is not None
     ports.payloads.delete(manifest.key)
-    ended = conclude_slot(ports, TENANT, schedule.id, next_at, owner="two")
+    ended = _concluded(ports, schedule, next_at, "two")
     assert ended is not None
     assert ended.failure is not None
     assert (ended.status, ended.failure.code) == (RunStatus.FAILED, "ManifestCorrupt")
@@ -332,7 +338,10 @@ def test_snapshot_in_use_is_not_forgotten(ports: Ports) -> None:
     assert len(_made(ports, schedule)) == 2
 
 
-def test_snapshot_that_somebody_began_to_use_stays_and_others_go(ports: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [SnapshotInUse("a restore began to read it"), SnapshotPinned("x"), SnapshotHeld("x")])
+def test_snapshot_that_somebody_began_to_use_or_keep_stays_and_others_go(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch, error: TidemarkError
+) -> None:
     schedule = create_schedule(ports, TENANT, HOURLY)
     for slot in range(4):
         _backup(ports, schedule, schedule.starts_at + slot * HOUR, f"execution {slot}")
@@ -340,7 +349,7 @@ def test_snapshot_that_somebody_began_to_use_stays_and_others_go(ports: Ports, m
 
     def racing(ports: Ports, tenant: Tenant, snapshot_id: str, *, recycle_bin_days: int) -> None:
         if snapshot_id == used.id:
-            raise SnapshotInUse("a restore began to read it")
+            raise error
         delete_snapshot(ports, tenant, snapshot_id, recycle_bin_days=recycle_bin_days)
 
     monkeypatch.setattr("tidemark.usecases.apply_retention.delete_snapshot", racing)
