@@ -33,6 +33,9 @@ from tidemark.usecases.delete_schedule import delete_schedule
 from tidemark.usecases.dry_run import dry_run
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
+# The whole story is the set-up of the first test.
+pytestmark = pytest.mark.timeout(300)
+
 TENANT = Tenant("smartcity")
 OTHER = Tenant("staging")
 # These read objects by name and would be told so if one were missing, which does not happen in the story.
