@@ -15,11 +15,11 @@ from tidemark.domain.schedule import STACK_SCHEDULE_ID, LastRun, Missed, RunStat
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import CatalogCorrupt, InvalidRequest, ScheduleNotFound, ScheduleOfStack, ScheduleQuotaReached
 from tidemark.ports import Ports
-from tidemark.usecases.preview_retention import preview_retention
 from tidemark.usecases.backup_phases import SlotState, conclude_slot, run_slot
 from tidemark.usecases.backup_runs import Fate, list_due, summary_of
 from tidemark.usecases.create_schedule import ScheduleWanted, create_schedule
 from tidemark.usecases.delete_schedule import delete_schedule
+from tidemark.usecases.preview_retention import preview_retention
 from tidemark.usecases.read_schedules import get_schedule
 from tidemark.usecases.stack_schedule import StackBackups, kept_in_step
 from tidemark.usecases.update_schedule import ScheduleChange, update_schedule
