@@ -46,9 +46,9 @@ def test_sample_event_creates_its_entity(api: EntitiesClient) -> None:
 
 
 def test_routes_are_those_of_the_table() -> None:
-    snapshots = ("/v2/snapshots", "/v2/restores", "/v2/plans")
+    elsewhere = ("/v2/snapshots", "/v2/restores", "/v2/plans", "/v2/schedules")
     others = {
-        f"{method} {path}" for path, methods in METHODS.items() if not path.startswith(snapshots) for method in methods
+        f"{method} {path}" for path, methods in METHODS.items() if not path.startswith(elsewhere) for method in methods
     }
     assert set(ROUTES) == others - inside_routes.ROUTES.keys() - OPEN
 
@@ -272,7 +272,7 @@ def test_types_are_described(api: EntitiesClient) -> None:
 def test_entry_points_are_listed(api: EntitiesClient) -> None:
     assert api.call("GET /v2").json == {
         f"{name}_url": f"/v2/{name}"
-        for name in ("entities", "types", "subscriptions", "registrations", "snapshots", "restores")
+        for name in ("entities", "types", "subscriptions", "registrations", "snapshots", "restores", "schedules")
     }
 
 

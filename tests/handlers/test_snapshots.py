@@ -251,6 +251,7 @@ def test_get_answers_what_an_operator_wants_to_know(ports: Ports) -> None:
         "createdAt": "2026-01-15T10:00:00Z",
         "entityCount": 1250,
         "status": "completed",
+        "interval": "manual",
         "trigger": "safety",
         "consistency": "point-in-time",
         "sizeBytes": 180_000,
