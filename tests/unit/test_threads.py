@@ -14,6 +14,7 @@ import pytest
             "tidemark.domain.snapshot:Snapshot tidemark.domain.schedule:Schedule tidemark.domain.restore:Restore",
         ),
         ("tidemark.engine.manifests", "tidemark.domain.manifest:PackRef"),
+        ("tidemark.usecases.stored_plans", "tidemark.domain.restore_plan:Counted"),
     ],
 )
 def test_types_are_looked_into_while_the_module_that_decodes_them_is_imported(module: str, types: str) -> None:

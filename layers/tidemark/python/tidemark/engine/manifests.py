@@ -69,6 +69,7 @@ class _Shard(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
 
 
 # Made once, while the module is imported: threads that first meet a type at the same moment can crash in msgspec.
+_HEADER: Final = msgspec.json.Decoder(_Header)
 _SHARD: Final = msgspec.json.Decoder(_Shard)
 _PACK_REF: Final = msgspec.json.Decoder(PackRef)
 
@@ -179,7 +180,7 @@ def _lines(body: bytes) -> Iterator[bytes]:
 
 
 def _decode(lines: Iterator[bytes]) -> Manifest:
-    header = msgspec.json.decode(next(lines), type=_Header)
+    header = _HEADER.decode(next(lines))
     if header.format != FORMAT or header.version != FORMAT_VERSION:
         raise ValueError(f"format {header.format} version {header.version} is not {FORMAT} version {FORMAT_VERSION}")
     shards = tuple(decode_shard(line) for line in lines)

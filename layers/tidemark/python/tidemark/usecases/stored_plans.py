@@ -6,7 +6,7 @@ it was counted under the lease.
 
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -23,6 +23,10 @@ _ASKED: Final = "asked"
 _FAILED: Final = "failed"
 _SHARD: Final = "shard-"
 _WHOLE: Final = 100
+# Made once, while the module is imported: threads that first meet a type at the same moment can crash in msgspec.
+_DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
+    kind: msgspec.json.Decoder(kind) for kind in (Counted, DryRun, Failure, RestorePlan)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +127,8 @@ def read_plan(ports: Ports, tenant: Tenant, plan_id: str) -> RestorePlan:
 
 
 def _get[T](ports: Ports, plan_id: str, name: str, kind: type[T]) -> T:
-    return msgspec.json.decode(ports.payloads.get(_key(plan_id, name)), type=kind)
+    found: T = _DECODERS[kind].decode(ports.payloads.get(_key(plan_id, name)))
+    return found
 
 
 def _put(ports: Ports, plan_id: str, name: str, body: bytes) -> None:

@@ -76,6 +76,10 @@ class Counted(msgspec.Struct, frozen=True):
     digest: str
 
 
+# Made once, while the module is imported: threads that first meet a type at the same moment can crash in msgspec.
+_COUNTED: Final = msgspec.json.Decoder(Counted)
+
+
 def sort_file(
     payloads: PayloadStore,
     job: SortJob,
@@ -114,7 +118,7 @@ def counted(payloads: PayloadStore, job: SortJob) -> Counted:
     """What the file was found to hold. Raises ManifestCorrupt when it was not sorted to its end."""
     key = _count_key(job)
     try:
-        return msgspec.json.decode(payloads.get(key), type=Counted)
+        return _COUNTED.decode(payloads.get(key))
     except (ObjectNotFound, msgspec.DecodeError) as error:
         raise ManifestCorrupt(f"file {job.file.name!r} was not sorted: {key} is missing") from error
 
