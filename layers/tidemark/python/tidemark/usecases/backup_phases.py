@@ -165,8 +165,7 @@ def end_dead_run(ports: Ports, schedule: Schedule, *, unheard_for: timedelta) ->
         return None
     failure = Failure(
         BackupOverdue.__name__,
-        f"Its execution {last.owner} ended without concluding it: look there for the reason. If it has made a "
-        "snapshot, that is kept.",
+        "Its execution ended without concluding it. If it has made a snapshot, that is kept; look at the execution.",
     )
     ended = _ending(last.slot_at, last.owner, failure, last.seen_at or last.started_at)
     after = amend_schedule(ports.catalog, schedule.tenant, schedule.id, ended).last_run
