@@ -123,6 +123,14 @@ def test_stack_without_a_schedule_for_all_refuses_to_list(scheduled: Ports, monk
         run(list_due.handler, "backup", "list_due")
 
 
+def test_watch_tells_an_age_when_there_is_nobody_to_watch_over(
+    ports: Ports, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert list(ports.catalog.tenants()) == []
+    assert run(watch.handler, "backup", "watch") == {"missed": 0}
+    assert _metrics(capsys, "LastSnapshotAgeSeconds") == [(0.0, None)]
+
+
 def test_watch_tells_what_is_missed_and_the_age_of_the_oldest_last_snapshot(
     for_all: Ports, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,14 +145,6 @@ def test_watch_tells_what_is_missed_and_the_age_of_the_oldest_last_snapshot(
     assert f"missed: nothing had begun it an hour after {HOURLY.starts_at.isoformat()[:10]}" in said
     assert _told(said, "BackupMissed") == [(1.0, TENANT)]
     assert _told(said, "LastSnapshotAgeSeconds") == [(3 * 3600.0, "acme")]
-
-
-def test_watch_tells_an_age_when_there_is_nobody_to_watch_over(
-    ports: Ports, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert list(ports.catalog.tenants()) == []
-    assert run(watch.handler, "backup", "watch") == {"missed": 0}
-    assert _metrics(capsys, "LastSnapshotAgeSeconds") == [(0.0, None)]
 
 
 def test_watch_fails_when_a_tenant_can_not_be_looked_at_after_it_has_told_the_rest(

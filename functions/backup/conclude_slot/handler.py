@@ -21,9 +21,15 @@ class Input(Step, frozen=True):
 def handler(step: Input, context: Context) -> Result:
     """How it ended: `completed`, `failed` or `missed`; `lost` where the slot is another execution's by now."""
     failure = failure_of(step.error, step.cause) if step.error else None
-    slot = (bootstrap.ports(), step.tenant, step.schedule_id, parse_scheduled_time(step.slot_at))
-    days = bootstrap.settings().recycle_bin_days
-    ended = conclude_slot(*slot, owner=step.owner, failure=failure, recycle_bin_days=days)
+    ended = conclude_slot(
+        bootstrap.ports(),
+        step.tenant,
+        step.schedule_id,
+        parse_scheduled_time(step.slot_at),
+        owner=step.owner,
+        failure=failure,
+        recycle_bin_days=bootstrap.settings().recycle_bin_days,
+    )
     if isinstance(ended, Missed):
         report_missed(ended.reason, **{TENANT: step.tenant, SCHEDULE_ID: step.schedule_id})
     if isinstance(ended, LastRun):

@@ -3,7 +3,16 @@
 from tidemark import bootstrap
 from tidemark.errors import TidemarkError
 from tidemark.tasks import Context, Result, Told, task
-from tidemark.telemetry import SCHEDULE_ID, TENANT, logger, report_damage, report_missed, report_oldest
+from tidemark.telemetry import (
+    LAST_SNAPSHOT_AGE,
+    SCHEDULE_ID,
+    SECONDS,
+    TENANT,
+    logger,
+    measure,
+    report_damage,
+    report_missed,
+)
 from tidemark.usecases.watch_backups import watch_backups
 
 
@@ -26,7 +35,7 @@ def handler(step: Input, context: Context) -> Result:
         report_damage(found.damage, **whose)
         missed, unseen = missed + len(found.missed), unseen or found.failure
         oldest = max(oldest, (-1.0 if found.age_s is None else found.age_s, found.tenant))
-    report_oldest(oldest[0], **{TENANT: oldest[1] or None})
+    measure({LAST_SNAPSHOT_AGE: (oldest[0], SECONDS)}, **{TENANT: oldest[1] or None})
     if unseen is not None:
         raise unseen
     return {"missed": missed}

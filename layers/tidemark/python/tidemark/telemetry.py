@@ -106,8 +106,3 @@ def report_missed(reason: str, **properties: Field) -> None:
     """Log and count a slot that nobody began in time. An alarm looks at the count."""
     logger().error(f"missed: {reason}", extra=dict(properties))
     measure({BACKUP_MISSED: (1, COUNT)}, **properties)
-
-
-def report_oldest(age_s: float, **properties: Field) -> None:
-    """Tell the age of the oldest last snapshot. An alarm looks at it, and at whether it is told at all."""
-    measure({LAST_SNAPSHOT_AGE: (age_s, SECONDS)}, **properties)

@@ -85,7 +85,7 @@ def _look(ports: Ports, tenant: Tenant, stack: StackBackups | None) -> Watched:
                 problems.append(f"it can't be told when {one.id} is due: {error.message}")
                 continue
             missed += [(one.id, late)] if late else []
-    age_s = (now - (_last_good(ports, tenant, now) or min(active))).total_seconds() if active else None
+    age_s = (now - _last_good(ports, tenant, min(active))).total_seconds() if active else None
     return Watched(tenant, age_s, tuple(missed), tuple(damage), tuple(problems))
 
 
@@ -102,8 +102,9 @@ def _is_active(schedule: Schedule, now: datetime) -> bool:
     return schedule.status is ScheduleStatus.ACTIVE and schedule.next_run(now) is not None
 
 
-def _last_good(ports: Ports, tenant: Tenant, now: datetime) -> datetime | None:
+def _last_good(ports: Ports, tenant: Tenant, otherwise: datetime) -> datetime:
     """When the newest snapshot was made that is completed and not known to be damaged."""
+    now = ports.clock.now()
     for since in (*(now - likely for likely in _LIKELY_WITHIN), None):
         for one in ports.catalog.found_snapshots(tenant, since=since):
             if (
@@ -112,4 +113,4 @@ def _last_good(ports: Ports, tenant: Tenant, now: datetime) -> datetime | None:
                 and (one.verification is None or one.verification.ok)
             ):
                 return one.created_at
-    return None
+    return otherwise
