@@ -128,7 +128,7 @@ def test_watch_tells_an_age_when_there_is_nobody_to_watch_over(
 ) -> None:
     assert list(ports.catalog.tenants()) == []
     assert run(watch.handler, "backup", "watch") == {"missed": 0}
-    assert _metrics(capsys, "LastSnapshotAgeSeconds") == [(0.0, None)]
+    assert _metrics(capsys, "LastSnapshotAgeSeconds") == [(0.0, "")]
 
 
 def test_watch_tells_what_is_missed_and_the_age_of_the_oldest_last_snapshot(
@@ -163,15 +163,15 @@ def test_watch_fails_when_a_tenant_can_not_be_looked_at_after_it_has_told_the_re
     assert _metrics(capsys, "LastSnapshotAgeSeconds") == [(0.0, TENANT)]
 
 
-def _metrics(capsys: pytest.CaptureFixture[str], name: str) -> list[tuple[float, str | None]]:
+def _metrics(capsys: pytest.CaptureFixture[str], name: str) -> list[tuple[float, str]]:
     """The values of a metric that were published, with the tenant that each has as a property."""
     return _told(capsys.readouterr().out, name)
 
 
-def _told(output: str, name: str) -> list[tuple[float, str | None]]:
+def _told(output: str, name: str) -> list[tuple[float, str]]:
     lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
     published = [line for line in lines if name in line and "_aws" in line]
     for line in published:
         [directive] = line["_aws"]["CloudWatchMetrics"]
         assert directive["Dimensions"] == [["service"]], "a tenant is no dimension"
-    return [(line[name][0] if isinstance(line[name], list) else line[name], line.get("tenant")) for line in published]
+    return [(line[name][0] if isinstance(line[name], list) else line[name], line.get("tenant", "")) for line in published]
