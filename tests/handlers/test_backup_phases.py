@@ -174,4 +174,6 @@ def _told(output: str, name: str) -> list[tuple[float, str]]:
     for line in published:
         [directive] = line["_aws"]["CloudWatchMetrics"]
         assert directive["Dimensions"] == [["service"]], "a tenant is no dimension"
-    return [(line[name][0] if isinstance(line[name], list) else line[name], line.get("tenant", "")) for line in published]
+    return [
+        (line[name][0] if isinstance(line[name], list) else line[name], line.get("tenant", "")) for line in published
+    ]
