@@ -56,6 +56,9 @@ class _Listed(msgspec.Struct):
     tenant: Tenant
 
 
+_LIST: Final = msgspec.json.Decoder(list[_Listed])
+
+
 def list_due(ports: Ports, run: str, slot_at: datetime, stack: StackBackups | None) -> DueList:
     """Store the list of the tenants that have not run this slot of the stack's schedule, nor a later one. Repeating it
     gives the list that is stored.
@@ -120,7 +123,7 @@ def _fate_in(schedule: Schedule, slot_at: datetime) -> Fate:
 
 
 def _listed(ports: Ports, run: str) -> list[Tenant]:
-    return [one.tenant for one in msgspec.json.decode(ports.payloads.get(_key(run)), type=list[_Listed])]
+    return [one.tenant for one in _LIST.decode(ports.payloads.get(_key(run)))]
 
 
 def _key(run: str) -> str:
