@@ -15,9 +15,10 @@ from tidemark.domain.snapshot import Failure, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import BackupOverdue, InvalidRequest, Throttled
 from tidemark.ports import Ports
-from tidemark.usecases.backup_phases import GIVEN_UP_AFTER, SlotRun, SlotState, conclude_slot, note_missed, run_slot
+from tidemark.usecases.backup_phases import GIVEN_UP_AFTER, SlotRun, SlotState, conclude_slot, run_slot
 from tidemark.usecases.create_schedule import ScheduleWanted, create_schedule
 from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.slot_notes import note_missed
 from tidemark.usecases.update_schedule import ScheduleChange, update_schedule
 from tidemark.usecases.watch_backups import GRACE, Watched, watch_backups
 

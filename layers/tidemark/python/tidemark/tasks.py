@@ -70,7 +70,7 @@ def task[S: Told](
     """Make a Lambda handler of a phase. Its input comes as `kind`; its result holds ids and counts only."""
 
     def decorate(work: Callable[[S, Context], Result]) -> Callable[[Mapping[str, Any], Context], Result]:
-        # Looked into before there are threads, for where one process runs several functions at once: see `dynamo_records`.
+        # Looked into before there are threads, where one process runs several functions at once: see `dynamo_records`.
         msgspec.json.Decoder(kind)
 
         def handler(event: Mapping[str, Any], context: Context) -> Result:

@@ -9,7 +9,6 @@ A slot that is not run is noted as such: `SKIPPED`, which it stays, or `MISSED`,
 """
 
 import hashlib
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -35,7 +34,6 @@ from tidemark.errors import (
     CaptureInProgress,
     Corrupt,
     DryRunInProgress,
-    InvalidRequest,
     RestoreInProgress,
     ScheduleNotFound,
     SnapshotNotFound,
@@ -47,12 +45,11 @@ from tidemark.usecases.apply_retention import apply_retention
 from tidemark.usecases.create_snapshot import drafted, take
 from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS
 from tidemark.usecases.records import amend_schedule
+from tidemark.usecases.slot_notes import ending, goes_on, is_of, note_missed, refuse_yet_to_come
 
 CLAIM_FOR: Final = timedelta(minutes=15)
 _RENEWED_AFTER: Final = timedelta(minutes=1)
 GIVEN_UP_AFTER: Final = timedelta(hours=12)
-# By how much the clock of whoever delivers a slot may be ahead, at the very most.
-_CLOCKS_APART: Final = timedelta(hours=1)
 _SHORTEST_WAIT_S: Final = 5
 _LONGEST_WAIT_S: Final = 60
 
@@ -96,8 +93,7 @@ def run_slot(
     the tenant is busy; BackupOverdue where the execution, which began at `begun_at`, has waited for half a day; and
     InvalidRequest for a slot that is yet to come, which would keep those before it from being made.
     """
-    if slot_at > ports.clock.now() + _CLOCKS_APART:
-        raise InvalidRequest(f"the slot {slot_at.isoformat()} is yet to come: name one that was due")
+    refuse_yet_to_come(ports, slot_at)
     run = _run(ports, tenant, schedule_id, slot_at, owner, budget_s)
     if run.state not in {SlotState.WAITING, SlotState.CREATING}:
         return run
@@ -127,49 +123,17 @@ def conclude_slot(
     """
     with suppress(ScheduleNotFound):
         schedule = ports.catalog.schedule(tenant, schedule_id)
-        if _is_of(schedule.last_run, slot_at, owner):
+        if is_of(schedule.last_run, slot_at, owner):
             if schedule.last_run is not None and schedule.last_run.status is not RunStatus.RUNNING:
                 return schedule.last_run
             found = failure or _check(ports, schedule)
             if found is None:
                 apply_retention(ports, schedule, recycle_bin_days=recycle_bin_days)
-            ended = _ending(slot_at, owner, found, ports.clock.now())
+            ended = ending(slot_at, owner, found, ports.clock.now())
             return amend_schedule(ports.catalog, tenant, schedule_id, ended).last_run
         if failure is not None and schedule.newer(slot_at):
             return note_missed(ports, schedule, Missed(slot_at, RunStatus.MISSED, failure.message, ports.clock.now()))
     return None
-
-
-def note_missed(ports: Ports, schedule: Schedule, missed: Missed) -> Missed | None:
-    """Note that a slot was not run; None where it, or a later one, was by now. Repeating it changes nothing.
-
-    What was noted of the slot before stays. Raises ScheduleNotFound.
-    """
-
-    def note(present: Schedule) -> Schedule:
-        known = present.last_missed
-        if not present.newer(missed.slot_at) or (known is not None and missed.slot_at <= known.slot_at):
-            return present
-        return replace(present, last_missed=missed)
-
-    noted = amend_schedule(ports.catalog, schedule.tenant, schedule.id, note).last_missed
-    return missed if noted == missed else None
-
-
-def end_dead_run(ports: Ports, schedule: Schedule, *, unheard_for: timedelta) -> LastRun | None:
-    """Note that the schedule's last run failed, if nothing was heard of its execution for so long; None where it may
-    still be at work. Raises ScheduleNotFound.
-    """
-    last = schedule.last_run
-    if last is None or last.status is not RunStatus.RUNNING or goes_on(ports, schedule.tenant, last, unheard_for):
-        return None
-    failure = Failure(
-        BackupOverdue.__name__,
-        "Its execution ended without concluding it. If it has made a snapshot, that is kept; look at the execution.",
-    )
-    ended = _ending(last.slot_at, last.owner, failure, last.seen_at or last.started_at)
-    after = amend_schedule(ports.catalog, schedule.tenant, schedule.id, ended).last_run
-    return after if after is not None and after.failure == failure else None
 
 
 def _run(ports: Ports, tenant: Tenant, schedule_id: str, slot_at: datetime, owner: str, budget_s: float) -> SlotRun:
@@ -192,7 +156,7 @@ def _run(ports: Ports, tenant: Tenant, schedule_id: str, slot_at: datetime, owne
 def _refusal(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str) -> SlotRun | None:
     """Why the slot can't be run by this execution, or not now."""
     last = schedule.last_run
-    if _is_of(last, slot_at, owner):
+    if is_of(last, slot_at, owner):
         return None
     over = _over(schedule, slot_at)
     if over is not None:
@@ -219,23 +183,10 @@ def _over(schedule: Schedule, slot_at: datetime) -> str | None:
     return None
 
 
-def goes_on(ports: Ports, tenant: Tenant, last: LastRun, unheard_for: timedelta) -> bool:
-    """Whether the execution that claimed the last slot may still be at work: it was heard of, or captures."""
-    if last.status is not RunStatus.RUNNING:
-        return False
-    if ports.clock.now() - (last.seen_at or last.started_at) < unheard_for:
-        return True
-    if last.snapshot_id is None:
-        return False
-    with suppress(SnapshotNotFound):
-        return ports.catalog.snapshot(tenant, last.snapshot_id).status is SnapshotStatus.CREATING
-    return False
-
-
 def _claimed(schedule: Schedule, slot_at: datetime, owner: str, now: datetime) -> LastRun:
     """The claim as it is to be: new, or renewed where it is some time old."""
     last = schedule.last_run
-    if last is None or not _is_of(last, slot_at, owner):
+    if last is None or not is_of(last, slot_at, owner):
         return LastRun(slot_at, now, RunStatus.RUNNING, owner=owner, seen_at=now)
     stale = last.seen_at is None or now - last.seen_at >= _RENEWED_AFTER
     return replace(last, seen_at=now) if stale and last.status is RunStatus.RUNNING else last
@@ -258,7 +209,7 @@ def _make(ports: Ports, schedule: Schedule, claimed: LastRun, budget_s: float) -
 
     def note(present: Schedule) -> Schedule:
         last = present.last_run
-        if last is None or not _is_of(last, claimed.slot_at, claimed.owner):
+        if last is None or not is_of(last, claimed.slot_at, claimed.owner):
             return present
         return replace(present, last_run=replace(last, snapshot_id=snapshot.id))
 
@@ -302,22 +253,3 @@ def _check(ports: Ports, schedule: Schedule) -> Failure | None:
     except SnapshotNotFound as error:
         return Failure(error.code, error.message)
     return None
-
-
-def _ending(
-    slot_at: datetime, owner: str, failure: Failure | None, seen_at: datetime
-) -> Callable[[Schedule], Schedule]:
-    """The change that notes how a run ended, and when it was last heard of."""
-
-    def end(schedule: Schedule) -> Schedule:
-        last = schedule.last_run
-        if last is None or not _is_of(last, slot_at, owner) or last.status is not RunStatus.RUNNING:
-            return schedule
-        status = RunStatus.COMPLETED if failure is None else RunStatus.FAILED
-        return replace(schedule, last_run=replace(last, status=status, failure=failure, seen_at=seen_at))
-
-    return end
-
-
-def _is_of(last: LastRun | None, slot_at: datetime, owner: str) -> bool:
-    return last is not None and last.slot_at == slot_at and last.owner == owner

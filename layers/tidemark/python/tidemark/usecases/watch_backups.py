@@ -17,7 +17,7 @@ from tidemark.domain.snapshot import Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import CatalogCorrupt, InvalidRequest, ScheduleNotFound, TidemarkError
 from tidemark.ports import Ports
-from tidemark.usecases.backup_phases import end_dead_run, note_missed
+from tidemark.usecases.slot_notes import end_dead_run, note_missed
 from tidemark.usecases.stack_schedule import StackBackups, kept_in_step
 
 # How late a slot may begin, beyond the schedule's own window; and for how long an execution may be silent.
