@@ -353,7 +353,8 @@ def test_snapshot_that_somebody_began_to_use_or_keep_stays_and_others_go(
         delete_snapshot(ports, tenant, snapshot_id, recycle_bin_days=recycle_bin_days)
 
     monkeypatch.setattr("tidemark.usecases.apply_retention.delete_snapshot", racing)
-    forgotten = apply_retention(ports, replace(schedule, retention=RetentionPolicy(last=1)))
+    last_one = update_schedule(ports, TENANT, schedule.id, ScheduleChange(retention=RetentionPolicy(last=1)))
+    forgotten = apply_retention(ports, last_one)
     assert len(forgotten) == 2
     assert used in _made(ports, schedule)
 

@@ -45,10 +45,20 @@ from tidemark.usecases.apply_retention import apply_retention
 from tidemark.usecases.create_snapshot import drafted, take
 from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS
 from tidemark.usecases.records import amend_schedule
-from tidemark.usecases.slot_notes import ending, goes_on, is_of, note_missed, refuse_yet_to_come
+from tidemark.usecases.slot_notes import (
+    end_dead_run,
+    ending,
+    goes_on,
+    is_of,
+    is_yet_to_come,
+    note_missed,
+    refuse_yet_to_come,
+)
 
 CLAIM_FOR: Final = timedelta(minutes=15)
 _RENEWED_AFTER: Final = timedelta(minutes=1)
+# By how much the clocks of two functions may differ, at the very most.
+_CLOCKS_DIFFER: Final = timedelta(minutes=1)
 GIVEN_UP_AFTER: Final = timedelta(hours=12)
 _SHORTEST_WAIT_S: Final = 5
 _LONGEST_WAIT_S: Final = 60
@@ -119,7 +129,7 @@ def conclude_slot(
     `failure`, which is why there is no snapshot, a slot that was never begun is missed. None where the slot is another
     execution's by now.
 
-    Nothing is forgotten unless the new snapshot is good. It can be repeated.
+    Nothing is forgotten unless the new snapshot is good, nor once the schedule is deleted. It can be repeated.
     """
     with suppress(ScheduleNotFound):
         schedule = ports.catalog.schedule(tenant, schedule_id)
@@ -131,26 +141,36 @@ def conclude_slot(
                 apply_retention(ports, schedule, recycle_bin_days=recycle_bin_days)
             ended = ending(slot_at, owner, found, ports.clock.now())
             return amend_schedule(ports.catalog, tenant, schedule_id, ended).last_run
-        if failure is not None and schedule.newer(slot_at):
+        # One that is yet to come can't be missed: noted as the last one, it would hide all that are.
+        if failure is not None and schedule.newer(slot_at) and not is_yet_to_come(ports, slot_at):
             return note_missed(ports, schedule, Missed(slot_at, RunStatus.MISSED, failure.message, ports.clock.now()))
     return None
 
 
 def _run(ports: Ports, tenant: Tenant, schedule_id: str, slot_at: datetime, owner: str, budget_s: float) -> SlotRun:
+    try:
+        claimed = _claim(ports, tenant, schedule_id, slot_at, owner)
+    except ScheduleNotFound:
+        return SlotRun(SlotState.OVER, reason="the schedule was deleted")
+    return claimed if isinstance(claimed, SlotRun) else _make(ports, claimed, budget_s)
+
+
+def _claim(ports: Ports, tenant: Tenant, schedule_id: str, slot_at: datetime, owner: str) -> Schedule | SlotRun:
+    """The schedule once its last run is this slot's; or why that is not to be, or not now. Raises ScheduleNotFound."""
     while True:
-        try:
-            schedule = ports.catalog.schedule(tenant, schedule_id)
-        except ScheduleNotFound:
-            return SlotRun(SlotState.OVER, reason="the schedule was deleted")
+        schedule = ports.catalog.schedule(tenant, schedule_id)
         refused = _refusal(ports, schedule, slot_at, owner)
         if refused is not None:
             return refused
+        last = schedule.last_run
+        # Nobody would hear that a run has died, once it is not the last one any more.
+        if not is_of(last, slot_at, owner) and end_dead_run(ports, schedule, unheard_for=CLAIM_FOR) is not None:
+            continue
         claimed = _claimed(schedule, slot_at, owner, ports.clock.now())
-        if claimed != schedule.last_run:
-            with suppress(StaleRecord):
-                schedule = ports.catalog.replace_schedule(replace(schedule, last_run=claimed))
-        if schedule.last_run == claimed:
-            return _make(ports, schedule, claimed, budget_s)
+        if claimed == last:
+            return schedule
+        with suppress(StaleRecord):
+            return ports.catalog.replace_schedule(replace(schedule, last_run=claimed))
 
 
 def _refusal(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str) -> SlotRun | None:
@@ -192,10 +212,13 @@ def _claimed(schedule: Schedule, slot_at: datetime, owner: str, now: datetime) -
     return replace(last, seen_at=now) if stale and last.status is RunStatus.RUNNING else last
 
 
-def _make(ports: Ports, schedule: Schedule, claimed: LastRun, budget_s: float) -> SlotRun:
-    """The slot's snapshot, made or looked after. It is asked for under the slot's id, so it is made once even where the
-    note of its id was lost.
+def _make(ports: Ports, schedule: Schedule, budget_s: float) -> SlotRun:
+    """The snapshot of the slot that has the claim, made or looked after. It is asked for under the slot's id, so it is
+    made once even where the note of its id was lost.
     """
+    claimed = schedule.last_run
+    if claimed is None:
+        raise AssertionError("a slot is made whose claim was not stored")
     if claimed.status is not RunStatus.RUNNING:
         return SlotRun(SlotState.OVER, claimed.snapshot_id, "the slot was concluded before")
     if claimed.snapshot_id is not None:
@@ -233,7 +256,8 @@ def _create(ports: Ports, schedule: Schedule, claimed: LastRun, budget_s: float)
         interval=interval,
         asked=Asked(slot, slot),
     )
-    return take(ports, draft, budget_s=budget_s)
+    # Only this execution asks for it, and not before it had the slot: an older record may be damaged.
+    return take(ports, draft, budget_s=budget_s, asked_since=claimed.started_at - _CLOCKS_DIFFER)
 
 
 def _check(ports: Ports, schedule: Schedule) -> Failure | None:
