@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.driving import TENANT, key, put
+from tests.driving import TENANT, key, put, run_capture
 from tests.fakes import ManualClock, MemorySchedules, memory_ports
 from tidemark.domain.retention import RetentionPolicy
-from tidemark.domain.schedule import LastRun, Missed, RunStatus, Schedule, ScheduleId
+from tidemark.domain.schedule import LastRun, Missed, Overlap, RunStatus, Schedule, ScheduleId
 from tidemark.domain.snapshot import Failure, Snapshot
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import AwsFailure, CatalogCorrupt, InvalidRequest
@@ -185,3 +185,59 @@ def test_run_that_died_is_noted_as_failed_before_the_next_slot_takes_its_place(
     assert first is not None
     assert (first.slot_at, first.status, first.owner) == (schedule.starts_at, RunStatus.FAILED, "one")
     assert [one.owner for one in noted[1:] if one] == ["two", "two"]
+
+
+# --- the queue
+
+
+def _queued(ports: Ports, slots: int) -> Schedule:
+    """A schedule whose first slot has gone on for hours, so that the next ones wait. It has just ended."""
+    schedule = create_schedule(ports, TENANT, replace(HOURLY, overlap=Overlap.QUEUE))
+    _advance(ports, schedule.starts_at)
+    begun = _run(ports, schedule, 0, "0", budget_s=-1)
+    for slot in range(1, slots):
+        _advance(ports, schedule.starts_at + slot * HOUR)
+        for waiting in range(1, slot + 1):
+            assert _run(ports, schedule, waiting, f"{waiting}").state is SlotState.WAITING
+    assert begun.snapshot_id is not None
+    run_capture(ports, begun.snapshot_id, ports.catalog.snapshot(TENANT, begun.snapshot_id).capture_id)
+    assert _run(ports, schedule, 0, "0").state is SlotState.MADE
+    _conclude(ports, schedule, 0, "0")
+    return schedule
+
+
+@pytest.mark.parametrize("asks_first", [1, 2, 3])
+def test_slots_that_wait_are_made_in_their_order_whoever_asks_first(ports: Ports, asks_first: int) -> None:
+    schedule = _queued(ports, 4)
+    left = [1, 2, 3]
+    for slot in (asks_first, 3, 2, 1, 3, 2, 3):
+        ports.clock.sleep(20)
+        run = _run(ports, schedule, slot, f"{slot}")
+        if slot not in left:
+            assert run.state is SlotState.OVER
+        elif slot == left[0]:
+            assert run.state is SlotState.MADE
+            _conclude(ports, schedule, left.pop(0), f"{slot}")
+        else:
+            assert (run.state, "comes first" in run.reason) == (SlotState.WAITING, True)
+    assert left == []
+    assert len(_made(ports, schedule)) == 4
+    assert ports.catalog.schedule(TENANT, schedule.id).waiting == ()
+
+
+def test_slot_whose_execution_died_in_the_queue_lets_the_next_one_pass(ports: Ports) -> None:
+    schedule = _queued(ports, 3)
+    assert _run(ports, schedule, 2, "2").state is SlotState.WAITING
+    ports.clock.sleep(CLAIM_FOR.total_seconds())
+    assert _run(ports, schedule, 2, "2").state is SlotState.MADE
+
+
+def test_queue_has_an_end_and_still_begins_with_the_earliest(ports: Ports) -> None:
+    schedule = create_schedule(ports, TENANT, replace(HOURLY, overlap=Overlap.QUEUE))
+    _advance(ports, schedule.starts_at)
+    _run(ports, schedule, 0, "0", budget_s=-1)
+    _advance(ports, schedule.starts_at + 30 * HOUR)
+    for slot in range(30, 0, -1):
+        assert _run(ports, schedule, slot, f"{slot}").state is SlotState.WAITING
+    queue = ports.catalog.schedule(TENANT, schedule.id).waiting
+    assert [one.slot_at for one in queue] == [schedule.starts_at + slot * HOUR for slot in range(1, 25)]

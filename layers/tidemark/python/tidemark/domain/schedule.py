@@ -95,6 +95,14 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A slot in the queue: its execution waits for those before it, and was last heard of at `seen_at`."""
+
+    slot_at: datetime
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """The catalog record of one schedule. `version` is the compare-and-swap token of the record.
 
@@ -103,7 +111,8 @@ class Schedule:
     once the expression was changed. A slot is delivered at most `window_minutes` after it; None: at once. `description`
     is a template (see `render_description`). `interval_given` is None where the expression decides; `retention` where
     nothing is to be forgotten. `resumed_at` is when it was last paused no more. `last_missed` is the last slot that was
-    not run. `asked` is the request that made it, where that can be sent again.
+    not run, `waiting` are the earliest of those that are in the queue. `asked` is the request that made it, where that
+    can be sent again.
     """
 
     tenant: Tenant
@@ -122,6 +131,7 @@ class Schedule:
     status: ScheduleStatus = ScheduleStatus.SETTING
     last_run: LastRun | None = None
     last_missed: Missed | None = None
+    waiting: tuple[Waiting, ...] = ()
     resumed_at: datetime | None = None
     asked: Asked | None = None
     version: int = 0

@@ -2,8 +2,8 @@
 
 EventBridge Scheduler may deliver a slot late, twice, and after a later one. Each delivery is an execution; the first
 that claims the slot in the schedule's record makes its snapshot, and the others are over at once. Slots are claimed in
-their order: one that a later one has overtaken is not made. An execution that died between its steps leaves a claim
-that nobody renews; when `CLAIM_FOR` has passed, a later slot is run regardless.
+their order, those that wait in a queue too: one that a later one has overtaken is not made. An execution that died
+between its steps leaves a claim that nobody renews; when `CLAIM_FOR` has passed, a later slot is run regardless.
 
 A slot that is not run is noted as such: `SKIPPED`, which it stays, or `MISSED`, until it is run after all.
 """
@@ -46,16 +46,19 @@ from tidemark.usecases.create_snapshot import drafted, take
 from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS
 from tidemark.usecases.records import amend_schedule
 from tidemark.usecases.slot_notes import (
+    CLAIM_FOR,
     end_dead_run,
     ending,
     goes_on,
     is_of,
     is_yet_to_come,
     note_missed,
+    note_waiting,
     refuse_yet_to_come,
+    waits_behind,
+    without,
 )
 
-CLAIM_FOR: Final = timedelta(minutes=15)
 _RENEWED_AFTER: Final = timedelta(minutes=1)
 # By how much the clocks of two functions may differ, at the very most.
 _CLOCKS_DIFFER: Final = timedelta(minutes=1)
@@ -170,7 +173,8 @@ def _claim(ports: Ports, tenant: Tenant, schedule_id: str, slot_at: datetime, ow
         if claimed == last:
             return schedule
         with suppress(StaleRecord):
-            return ports.catalog.replace_schedule(replace(schedule, last_run=claimed))
+            queue = without(schedule.waiting, slot_at)
+            return ports.catalog.replace_schedule(replace(schedule, last_run=claimed, waiting=queue))
 
 
 def _refusal(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str) -> SlotRun | None:
@@ -182,13 +186,22 @@ def _refusal(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str) ->
     if over is not None:
         return SlotRun(SlotState.OVER, reason=over)
     if last is None or not goes_on(ports, schedule.tenant, last, CLAIM_FOR):
-        return None
+        first = waits_behind(schedule, slot_at, ports.clock.now())
+        if first is None:
+            return None
+        return _wait(ports, schedule, slot_at, f"the slot {first.isoformat()} waits, too, and comes first")
     if schedule.overlap is Overlap.SKIP:
         reason = "the schedule's last run went on, and its overlap policy is to skip"
         with suppress(ScheduleNotFound):
             note_missed(ports, schedule, Missed(slot_at, RunStatus.SKIPPED, reason, ports.clock.now()))
         return SlotRun(SlotState.SKIPPED, reason=reason)
-    return SlotRun(SlotState.WAITING, reason="the schedule's last run goes on")
+    return _wait(ports, schedule, slot_at, "the schedule's last run goes on")
+
+
+def _wait(ports: Ports, schedule: Schedule, slot_at: datetime, reason: str) -> SlotRun:
+    with suppress(ScheduleNotFound):
+        note_waiting(ports, schedule, slot_at)
+    return SlotRun(SlotState.WAITING, reason=reason)
 
 
 def _over(schedule: Schedule, slot_at: datetime) -> str | None:

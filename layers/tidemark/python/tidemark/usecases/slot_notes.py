@@ -11,13 +11,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from tidemark.domain.schedule import LastRun, Missed, RunStatus, Schedule
+from tidemark.domain.schedule import LastRun, Missed, RunStatus, Schedule, Waiting
 from tidemark.domain.snapshot import Failure, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import BackupOverdue, InvalidRequest, SnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_schedule
 
+# For how long an execution may be silent before a later slot passes it.
+CLAIM_FOR: Final = timedelta(minutes=15)
+_HEARD_AGAIN_AFTER: Final = timedelta(minutes=5)
+# A day of hours.
+_QUEUED_AT_MOST: Final = 24
 # By how much the clock of whoever delivers a slot may be ahead, at the very most.
 _CLOCKS_APART: Final = timedelta(hours=1)
 
@@ -44,6 +49,39 @@ def goes_on(ports: Ports, tenant: Tenant, last: LastRun, unheard_for: timedelta)
     with suppress(SnapshotNotFound):
         return ports.catalog.snapshot(tenant, last.snapshot_id).status is SnapshotStatus.CREATING
     return False
+
+
+def waits_behind(schedule: Schedule, slot_at: datetime, now: datetime) -> datetime | None:
+    """The slot whose turn comes before this one's: the earliest that is in the queue; None where it is this one's."""
+    earlier = [one.slot_at for one in _in_queue(schedule, now) if one.slot_at < slot_at]
+    return min(earlier, default=None)
+
+
+def note_waiting(ports: Ports, schedule: Schedule, slot_at: datetime) -> None:
+    """Note that the slot waits for its turn, or still does. Of more than the record has room for, the earliest count.
+
+    Raises ScheduleNotFound.
+    """
+
+    def note(present: Schedule) -> Schedule:
+        now = ports.clock.now()
+        if any(one.slot_at == slot_at and now - one.seen_at < _HEARD_AGAIN_AFTER for one in present.waiting):
+            return present
+        others = [one for one in _in_queue(present, now) if one.slot_at != slot_at]
+        queue = sorted([*others, Waiting(slot_at, now)], key=lambda one: one.slot_at)
+        return replace(present, waiting=tuple(queue[:_QUEUED_AT_MOST]))
+
+    amend_schedule(ports.catalog, schedule.tenant, schedule.id, note)
+
+
+def without(waiting: tuple[Waiting, ...], slot_at: datetime) -> tuple[Waiting, ...]:
+    """The queue without a slot whose turn has come, and those that it overtakes."""
+    return tuple(one for one in waiting if one.slot_at > slot_at)
+
+
+def _in_queue(schedule: Schedule, now: datetime) -> list[Waiting]:
+    """Those that wait and were heard of: an execution that died lets the others pass."""
+    return [one for one in schedule.waiting if now - one.seen_at < CLAIM_FOR]
 
 
 def note_missed(ports: Ports, schedule: Schedule, missed: Missed) -> Missed | None:

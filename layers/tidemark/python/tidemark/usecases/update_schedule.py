@@ -91,6 +91,7 @@ def _put_back(ports: Ports, before: Schedule, stored: Schedule, *, unchanged: bo
             status=status,
             last_run=present.last_run,
             last_missed=present.last_missed,
+            waiting=present.waiting,
             version=present.version,
         )
 
@@ -102,7 +103,7 @@ def _put_back(ports: Ports, before: Schedule, stored: Schedule, *, unchanged: bo
 
 def _settings(schedule: Schedule) -> Schedule:
     """What people set of a schedule: all but what its runs note."""
-    return replace(schedule, last_run=None, last_missed=None, version=0)
+    return replace(schedule, last_run=None, last_missed=None, waiting=(), version=0)
 
 
 def _said[T](new: T | Unsaid, present: T) -> T:
