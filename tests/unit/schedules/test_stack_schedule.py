@@ -219,3 +219,14 @@ def _ran(status: RunStatus, slot_at: datetime = SLOT) -> dict[str, Any]:
 def _listed(ports: Ports, stored: str) -> object:
     assert isinstance(ports.payloads, MemoryPayloads)
     return json.loads(ports.payloads.objects[stored])
+
+
+def test_parameters_that_make_no_schedule_keep_nobody_from_being_watched(ports: Ports) -> None:
+    kept_in_step(ports, TENANT, DAILY)
+    _advance(ports, SLOT + timedelta(hours=2))
+    wrong = replace(DAILY, retention=RetentionPolicy(hourly=24))
+    found = {one.tenant: one for one in watch_backups(ports, wrong)}[TENANT]
+    assert isinstance(found.failure, InvalidRequest)
+    assert "parameters" in found.problems[0]
+    assert [missed.slot_at for _, missed in found.missed] == [SLOT]
+    assert found.age_s is not None

@@ -196,9 +196,10 @@ class Schedule:
         """The latest slot that should have begun by now, and of which nothing is known; None where there is none.
 
         A slot may begin late by `grace`: after it was due, after the last run was heard of, which it may have had to
-        wait for, and after the schedule came into force. Raises InvalidRequest as `timetable` does.
+        wait for, and after the schedule came into force. One that is `SETTING` for so long was left half set by a
+        process that died. Raises InvalidRequest as `timetable` does.
         """
-        if self.paused or self.status is not ScheduleStatus.ACTIVE:
+        if self.paused or self.status is ScheduleStatus.REMOVING:
             return None
         ran = self.last_run
         if ran is not None and (ran.status is RunStatus.RUNNING or now - (ran.seen_at or ran.started_at) < grace):
