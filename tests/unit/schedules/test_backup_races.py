@@ -14,11 +14,12 @@ from tidemark.domain.snapshot import Failure, Snapshot
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import AwsFailure, CatalogCorrupt, InvalidRequest
 from tidemark.ports import Ports
-from tidemark.usecases.backup_phases import CLAIM_FOR, SlotRun, SlotState, conclude_slot, run_slot
+from tidemark.usecases.backup_phases import SlotRun, SlotState, conclude_slot, run_slot
 from tidemark.usecases.create_schedule import ScheduleWanted, create_schedule
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_schedule import delete_schedule
 from tidemark.usecases.delete_snapshot import delete_snapshot
+from tidemark.usecases.slot_notes import CLAIM_FOR
 from tidemark.usecases.update_schedule import ScheduleChange, update_schedule
 from tidemark.usecases.watch_backups import GRACE, watch_backups
 
@@ -150,6 +151,30 @@ def test_nothing_goes_by_a_policy_any_more_from_the_moment_on_that_it_is_taken_b
     monkeypatch.setattr("tidemark.usecases.apply_retention.delete_snapshot", then_changed)
     _conclude(ports, schedule, 4, "five")
     assert len(_made(ports, schedule)) == 4
+
+
+def test_what_there_is_no_time_to_forget_goes_after_the_next_slot_and_fails_no_backup(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = create_schedule(ports, TENANT, HOURLY)
+    _back_up(ports, schedule, 4)
+    update_schedule(ports, TENANT, schedule.id, ScheduleChange(retention=RetentionPolicy(last=1)))
+
+    def slow(ports: Ports, tenant: Tenant, snapshot_id: str, *, recycle_bin_days: int) -> None:
+        delete_snapshot(ports, tenant, snapshot_id, recycle_bin_days=recycle_bin_days)
+        ports.clock.sleep(100)
+
+    monkeypatch.setattr("tidemark.usecases.apply_retention.delete_snapshot", slow)
+    left = []
+    for slot in (4, 5):
+        slot_at = schedule.starts_at + slot * HOUR
+        _advance(ports, slot_at)
+        assert _run(ports, schedule, slot, f"{slot}").state is SlotState.MADE
+        ended = conclude_slot(ports, TENANT, schedule.id, slot_at, owner=f"{slot}", budget_s=240)
+        assert isinstance(ended, LastRun)
+        assert ended.status is RunStatus.COMPLETED
+        left.append(len(_made(ports, schedule)))
+    assert left == [2, 1]
 
 
 # --- slots that are yet to come, and runs that died

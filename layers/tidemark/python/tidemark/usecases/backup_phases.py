@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import inf
 from typing import Final, NamedTuple
 
 from tidemark.domain.asked import Asked
@@ -127,6 +128,7 @@ def conclude_slot(
     owner: str,
     failure: Failure | None = None,
     recycle_bin_days: int = RECYCLE_BIN_DAYS,
+    budget_s: float = inf,
 ) -> LastRun | Missed | None:
     """Read the manifest of the slot's snapshot back, forget what the policy says, and note how the run ended. With a
     `failure`, which is why there is no snapshot, a slot that was never begun is missed. None where the slot is another
@@ -141,7 +143,7 @@ def conclude_slot(
                 return schedule.last_run
             found = failure or _check(ports, schedule)
             if found is None:
-                apply_retention(ports, schedule, recycle_bin_days=recycle_bin_days)
+                apply_retention(ports, schedule, recycle_bin_days=recycle_bin_days, budget_s=budget_s)
             ended = ending(slot_at, owner, found, ports.clock.now())
             return amend_schedule(ports.catalog, tenant, schedule_id, ended).last_run
         # One that is yet to come can't be missed: noted as the last one, it would hide all that are.
