@@ -163,6 +163,18 @@ def test_watch_fails_when_a_tenant_can_not_be_looked_at_after_it_has_told_the_re
     assert _metrics(capsys, "LastSnapshotAgeSeconds") == [(0.0, TENANT)]
 
 
+def test_watch_that_sees_nobody_tells_no_age_that_would_look_like_a_good_one(
+    for_all: Ports, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(tenant: Tenant) -> Iterator[Schedule | DamagedSchedule]:
+        raise Throttled(f"slow down with {tenant}")
+
+    monkeypatch.setattr(for_all.catalog, "found_schedules", failing)
+    with pytest.raises(Throttled):
+        run(watch.handler, "backup", "watch")
+    assert _metrics(capsys, "LastSnapshotAgeSeconds") == []
+
+
 def _metrics(capsys: pytest.CaptureFixture[str], name: str) -> list[tuple[float, str]]:
     """The values of a metric that were published, with the tenant that each has as a property."""
     return _told(capsys.readouterr().out, name)

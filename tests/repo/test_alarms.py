@@ -68,3 +68,16 @@ def test_widgets_of_the_dashboard_do_not_cover_each_other() -> None:
     ]
     assert len(taken) == len(set(taken))
     assert max(column for column, _ in taken) < 24
+
+
+def test_every_state_machine_has_an_alarm_of_executions_that_end_badly_in_any_way() -> None:
+    watched = {
+        (metric["Dimensions"][0]["Value"]["Ref"], metric["MetricName"])
+        for alarm in resources(ALARMS).values()
+        for part in alarm.get("Metrics", [])
+        if (metric := part.get("MetricStat", {}).get("Metric", {})).get("Namespace") == "AWS/States"
+    }
+    # A verification is asked for by somebody, who sees how it ended; damage has an alarm of its own.
+    machines = set(resources("AWS::Serverless::StateMachine")) - {"VerifyStateMachine"}
+    ways = ("ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted")
+    assert watched >= {(machine, way) for machine in machines for way in ways}

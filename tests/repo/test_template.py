@@ -144,3 +144,8 @@ def is_tenant(name: str) -> bool:
         return parse_tenant(name) == name
     except InvalidRequest:
         return False
+
+
+def test_what_can_not_be_announced_is_tried_for_the_hour_that_is_promised() -> None:
+    [mapping] = resources("AWS::Lambda::EventSourceMapping").values()
+    assert (mapping["MaximumRecordAgeInSeconds"], mapping.get("MaximumRetryAttempts", -1)) == (3600, -1)

@@ -2,7 +2,7 @@
 
 from tidemark import bootstrap
 from tidemark.domain.schedule import LastRun, Missed, parse_scheduled_time
-from tidemark.tasks import Context, Result, Step, failure_of, task
+from tidemark.tasks import Context, Result, Step, budget_s, failure_of, task
 from tidemark.telemetry import SCHEDULE_ID, TENANT, report_missed
 from tidemark.usecases.backup_phases import conclude_slot
 
@@ -29,6 +29,7 @@ def handler(step: Input, context: Context) -> Result:
         owner=step.owner,
         failure=failure,
         recycle_bin_days=bootstrap.settings().recycle_bin_days,
+        budget_s=budget_s(context),
     )
     if isinstance(ended, Missed):
         report_missed(ended.reason, **{TENANT: step.tenant, SCHEDULE_ID: step.schedule_id})

@@ -23,7 +23,7 @@ class Input(Told, frozen=True):
 @task("Watch", Input)
 def handler(step: Input, context: Context) -> Result:
     """How many slots were missed. Fails in the end where a tenant could not be looked at."""
-    # With nobody to watch over it is told all the same: no age at all must mean that nobody watches.
+    # With nobody to watch over it is told all the same: no age at all must mean that nobody watches, or sees anything.
     missed, oldest = 0, (0.0, "")
     unseen: TidemarkError | None = None
     for found in watch_backups(bootstrap.ports(), bootstrap.stack_backups()):
@@ -35,7 +35,8 @@ def handler(step: Input, context: Context) -> Result:
         report_damage(found.damage, **whose)
         missed, unseen = missed + len(found.missed), unseen or found.failure
         oldest = max(oldest, (-1.0 if found.age_s is None else found.age_s, found.tenant))
-    measure({LAST_SNAPSHOT_AGE: (oldest[0], SECONDS)}, **{TENANT: oldest[1] or None})
+    if unseen is None or oldest[1]:
+        measure({LAST_SNAPSHOT_AGE: (oldest[0], SECONDS)}, **{TENANT: oldest[1] or None})
     if unseen is not None:
         raise unseen
     return {"missed": missed}

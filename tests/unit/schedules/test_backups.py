@@ -20,12 +20,13 @@ from tidemark.engine.live import leases
 from tidemark.errors import InvalidRequest, SnapshotHeld, SnapshotInUse, SnapshotPinned, TidemarkError
 from tidemark.ports import Ports
 from tidemark.usecases.apply_retention import apply_retention
-from tidemark.usecases.backup_phases import CLAIM_FOR, SlotRun, SlotState, conclude_slot, run_slot
+from tidemark.usecases.backup_phases import SlotRun, SlotState, conclude_slot, run_slot
 from tidemark.usecases.create_schedule import ScheduleWanted, create_schedule
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_schedule import delete_schedule
 from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.preview_retention import preview_retention
+from tidemark.usecases.slot_notes import CLAIM_FOR
 from tidemark.usecases.update_schedule import ScheduleChange, update_schedule
 
 HOURLY = ScheduleWanted("rate(1 hour)", description="{interval} of {tenant}", labels={"by": "schedule"})
@@ -353,7 +354,8 @@ def test_snapshot_that_somebody_began_to_use_or_keep_stays_and_others_go(
         delete_snapshot(ports, tenant, snapshot_id, recycle_bin_days=recycle_bin_days)
 
     monkeypatch.setattr("tidemark.usecases.apply_retention.delete_snapshot", racing)
-    forgotten = apply_retention(ports, replace(schedule, retention=RetentionPolicy(last=1)))
+    last_one = update_schedule(ports, TENANT, schedule.id, ScheduleChange(retention=RetentionPolicy(last=1)))
+    forgotten = apply_retention(ports, last_one)
     assert len(forgotten) == 2
     assert used in _made(ports, schedule)
 

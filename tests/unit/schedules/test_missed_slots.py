@@ -15,9 +15,10 @@ from tidemark.domain.snapshot import Failure, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import BackupOverdue, InvalidRequest, Throttled
 from tidemark.ports import Ports
-from tidemark.usecases.backup_phases import GIVEN_UP_AFTER, SlotRun, SlotState, conclude_slot, note_missed, run_slot
+from tidemark.usecases.backup_phases import GIVEN_UP_AFTER, SlotRun, SlotState, conclude_slot, run_slot
 from tidemark.usecases.create_schedule import ScheduleWanted, create_schedule
 from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.slot_notes import note_missed
 from tidemark.usecases.update_schedule import ScheduleChange, update_schedule
 from tidemark.usecases.watch_backups import GRACE, Watched, watch_backups
 
@@ -175,14 +176,23 @@ def test_slot_that_waits_in_the_queue_is_not_missed(ports: Ports) -> None:
     assert _missed_slots(_watch(ports)) == [schedule.starts_at + 2 * HOUR]
 
 
-def test_schedule_that_is_being_set_or_will_never_be_due_again_is_not_watched(ports: Ports) -> None:
+def test_schedule_that_will_never_be_due_again_is_not_watched(ports: Ports) -> None:
     schedule = create_schedule(ports, TENANT, replace(HOURLY, expression="at(2026-01-15T12:00:00)"))
     _backup(ports, schedule, datetime(2026, 1, 15, 12, tzinfo=UTC))
     _advance(ports, datetime(2026, 1, 20, tzinfo=UTC))
     assert _watch(ports) == Watched(TENANT)
-    other = create_schedule(ports, TENANT, HOURLY)
-    ports.catalog.replace_schedule(replace(other, status=ScheduleStatus.SETTING))
-    _advance(ports, datetime(2026, 1, 25, tzinfo=UTC))
+
+
+def test_slots_of_a_schedule_that_was_left_half_set_are_missed_and_not_those_of_one_that_is_removed(
+    ports: Ports,
+) -> None:
+    schedule = create_schedule(ports, TENANT, HOURLY)
+    setting = ports.catalog.replace_schedule(replace(schedule, status=ScheduleStatus.SETTING))
+    _advance(ports, schedule.starts_at + HOUR + 2 * MINUTE)
+    found = _watch(ports)
+    assert (_missed_slots(found), found.age_s is None) == ([schedule.starts_at], False)
+    ports.catalog.replace_schedule(replace(_record(ports, setting), status=ScheduleStatus.REMOVING))
+    _advance(ports, schedule.starts_at + 5 * HOUR)
     assert _watch(ports) == Watched(TENANT)
 
 

@@ -11,7 +11,7 @@ from tests.fakes import ManualClock, MemorySchedules, memory_ports
 from tidemark.domain.asked import Asked
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.retention import RetentionPolicy
-from tidemark.domain.schedule import Schedule, ScheduleId, ScheduleStatus
+from tidemark.domain.schedule import LastRun, RunStatus, Schedule, ScheduleId, ScheduleStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import (
     InvalidRequest,
@@ -207,6 +207,25 @@ def test_schedule_stays_what_it_was_when_its_change_is_refused(
     with pytest.raises(type(error)):
         update_schedule(ports, ACME, made.id, ScheduleChange(expression="rate(1 hour)"))
     assert replace(get_schedule(ports, ACME, made.id), version=made.version) == made
+    assert _agree(ports, aws)
+
+
+@pytest.mark.parametrize("error", [REFUSED, THROTTLED])
+def test_change_that_is_refused_is_taken_back_though_a_slot_was_begun_meanwhile(
+    ports: Ports, aws: MemorySchedules, error: TidemarkError
+) -> None:
+    made = create_schedule(ports, ACME, NIGHTLY)
+    run = LastRun(made.starts_at, made.starts_at, RunStatus.RUNNING, owner="one")
+
+    def begun_and_refused(name: ScheduleId) -> None:
+        ports.catalog.replace_schedule(replace(ports.catalog.schedule(ACME, name), last_run=run))
+        raise error
+
+    _once(aws, begun_and_refused)
+    with pytest.raises(type(error)):
+        update_schedule(ports, ACME, made.id, ScheduleChange(expression="rate(1 hour)"))
+    after = get_schedule(ports, ACME, made.id)
+    assert after == replace(made, last_run=run, version=after.version)
     assert _agree(ports, aws)
 
 

@@ -153,6 +153,7 @@ def test_due_are_the_tenants_that_have_not_run_the_slot_nor_a_later_one(ports: P
 
 
 def test_list_is_what_it_was_when_it_is_made_again(ports: Ports) -> None:
+    _advance(ports, SLOT)
     first = list_due(ports, RUN, SLOT, DAILY)
     ports.catalog.add_tenant(Tenant("late"))
     assert list_due(ports, RUN, SLOT, DAILY) == first
@@ -160,7 +161,10 @@ def test_list_is_what_it_was_when_it_is_made_again(ports: Ports) -> None:
     assert list_due(ports, "another", SLOT, DAILY).tenants == 4
 
 
-def test_run_is_refused_when_the_stack_has_no_such_schedule(ports: Ports) -> None:
+def test_run_is_refused_when_the_stack_has_no_such_schedule_or_its_slot_is_yet_to_come(ports: Ports) -> None:
+    with pytest.raises(InvalidRequest, match="yet to come"):
+        list_due(ports, RUN, SLOT, DAILY)
+    _advance(ports, SLOT)
     with pytest.raises(InvalidRequest, match="BackupSchedule is disabled"):
         list_due(ports, RUN, SLOT, None)
     with pytest.raises(InvalidRequest, match="can't be called"):
@@ -178,6 +182,7 @@ def test_tenant_whose_record_is_damaged_is_due_and_failed_and_keeps_no_other_fro
         return read(tenant, schedule_id)
 
     monkeypatch.setattr(ports.catalog, "schedule", damaged)
+    _advance(ports, SLOT)
     assert list_due(ports, RUN, SLOT, DAILY).tenants == 3
     found = summary_of(ports, RUN, SLOT)
     assert (found.failed, found.unbegun) == (("acme",), ("harbour", "smartcity"))
@@ -195,6 +200,7 @@ def test_summary_counts_what_became_of_each_tenant(ports: Ports) -> None:
     for fate in fates:
         ports.catalog.add_tenant(Tenant(fate))
     ports.catalog.add_tenant(Tenant("given_up"))
+    _advance(ports, SLOT)
     list_due(ports, RUN, SLOT, DAILY)
     given_up: dict[str, Any] = {"last_missed": Missed(SLOT, RunStatus.MISSED, "too long", SLOT)}
     for name, happened in [*fates.items(), ("given_up", given_up)]:
@@ -213,3 +219,14 @@ def _ran(status: RunStatus, slot_at: datetime = SLOT) -> dict[str, Any]:
 def _listed(ports: Ports, stored: str) -> object:
     assert isinstance(ports.payloads, MemoryPayloads)
     return json.loads(ports.payloads.objects[stored])
+
+
+def test_parameters_that_make_no_schedule_keep_nobody_from_being_watched(ports: Ports) -> None:
+    kept_in_step(ports, TENANT, DAILY)
+    _advance(ports, SLOT + timedelta(hours=2))
+    wrong = replace(DAILY, retention=RetentionPolicy(hourly=24))
+    found = {one.tenant: one for one in watch_backups(ports, wrong)}[TENANT]
+    assert isinstance(found.failure, InvalidRequest)
+    assert "parameters" in found.problems[0]
+    assert [missed.slot_at for _, missed in found.missed] == [SLOT]
+    assert found.age_s is not None

@@ -70,6 +70,9 @@ def task[S: Told](
     """Make a Lambda handler of a phase. Its input comes as `kind`; its result holds ids and counts only."""
 
     def decorate(work: Callable[[S, Context], Result]) -> Callable[[Mapping[str, Any], Context], Result]:
+        # Looked into before there are threads, where one process runs several functions at once: see `dynamo_records`.
+        msgspec.json.Decoder(kind)
+
         def handler(event: Mapping[str, Any], context: Context) -> Result:
             step = _parse(phase, kind, event)
             told = {name: value for name in _LOGGED if (value := getattr(step, name, None)) is not None}

@@ -95,6 +95,14 @@ class Missed:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A slot in the queue: its execution waits for those before it, and was last heard of at `seen_at`."""
+
+    slot_at: datetime
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Schedule:
     """The catalog record of one schedule. `version` is the compare-and-swap token of the record.
 
@@ -103,7 +111,8 @@ class Schedule:
     once the expression was changed. A slot is delivered at most `window_minutes` after it; None: at once. `description`
     is a template (see `render_description`). `interval_given` is None where the expression decides; `retention` where
     nothing is to be forgotten. `resumed_at` is when it was last paused no more. `last_missed` is the last slot that was
-    not run. `asked` is the request that made it, where that can be sent again.
+    not run, `waiting` are the earliest of those that are in the queue. `asked` is the request that made it, where that
+    can be sent again.
     """
 
     tenant: Tenant
@@ -122,6 +131,7 @@ class Schedule:
     status: ScheduleStatus = ScheduleStatus.SETTING
     last_run: LastRun | None = None
     last_missed: Missed | None = None
+    waiting: tuple[Waiting, ...] = ()
     resumed_at: datetime | None = None
     asked: Asked | None = None
     version: int = 0
@@ -186,9 +196,10 @@ class Schedule:
         """The latest slot that should have begun by now, and of which nothing is known; None where there is none.
 
         A slot may begin late by `grace`: after it was due, after the last run was heard of, which it may have had to
-        wait for, and after the schedule came into force. Raises InvalidRequest as `timetable` does.
+        wait for, and after the schedule came into force. One that is `SETTING` for so long was left half set by a
+        process that died. Raises InvalidRequest as `timetable` does.
         """
-        if self.paused or self.status is not ScheduleStatus.ACTIVE:
+        if self.paused or self.status is ScheduleStatus.REMOVING:
             return None
         ran = self.last_run
         if ran is not None and (ran.status is RunStatus.RUNNING or now - (ran.seen_at or ran.started_at) < grace):

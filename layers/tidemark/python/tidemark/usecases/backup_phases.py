@@ -2,18 +2,18 @@
 
 EventBridge Scheduler may deliver a slot late, twice, and after a later one. Each delivery is an execution; the first
 that claims the slot in the schedule's record makes its snapshot, and the others are over at once. Slots are claimed in
-their order: one that a later one has overtaken is not made. An execution that died between its steps leaves a claim
-that nobody renews; when `CLAIM_FOR` has passed, a later slot is run regardless.
+their order, those that wait in a queue too: one that a later one has overtaken is not made. An execution that died
+between its steps leaves a claim that nobody renews; when `CLAIM_FOR` has passed, a later slot is run regardless.
 
 A slot that is not run is noted as such: `SKIPPED`, which it stays, or `MISSED`, until it is run after all.
 """
 
 import hashlib
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import inf
 from typing import Final, NamedTuple
 
 from tidemark.domain.asked import Asked
@@ -35,7 +35,6 @@ from tidemark.errors import (
     CaptureInProgress,
     Corrupt,
     DryRunInProgress,
-    InvalidRequest,
     RestoreInProgress,
     ScheduleNotFound,
     SnapshotNotFound,
@@ -47,12 +46,24 @@ from tidemark.usecases.apply_retention import apply_retention
 from tidemark.usecases.create_snapshot import drafted, take
 from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS
 from tidemark.usecases.records import amend_schedule
+from tidemark.usecases.slot_notes import (
+    CLAIM_FOR,
+    end_dead_run,
+    ending,
+    goes_on,
+    is_of,
+    is_yet_to_come,
+    note_missed,
+    note_waiting,
+    refuse_yet_to_come,
+    waits_behind,
+    without,
+)
 
-CLAIM_FOR: Final = timedelta(minutes=15)
 _RENEWED_AFTER: Final = timedelta(minutes=1)
+# By how much the clocks of two functions may differ, at the very most.
+_CLOCKS_DIFFER: Final = timedelta(minutes=1)
 GIVEN_UP_AFTER: Final = timedelta(hours=12)
-# By how much the clock of whoever delivers a slot may be ahead, at the very most.
-_CLOCKS_APART: Final = timedelta(hours=1)
 _SHORTEST_WAIT_S: Final = 5
 _LONGEST_WAIT_S: Final = 60
 
@@ -96,8 +107,7 @@ def run_slot(
     the tenant is busy; BackupOverdue where the execution, which began at `begun_at`, has waited for half a day; and
     InvalidRequest for a slot that is yet to come, which would keep those before it from being made.
     """
-    if slot_at > ports.clock.now() + _CLOCKS_APART:
-        raise InvalidRequest(f"the slot {slot_at.isoformat()} is yet to come: name one that was due")
+    refuse_yet_to_come(ports, slot_at)
     run = _run(ports, tenant, schedule_id, slot_at, owner, budget_s)
     if run.state not in {SlotState.WAITING, SlotState.CREATING}:
         return run
@@ -118,93 +128,82 @@ def conclude_slot(
     owner: str,
     failure: Failure | None = None,
     recycle_bin_days: int = RECYCLE_BIN_DAYS,
+    budget_s: float = inf,
 ) -> LastRun | Missed | None:
     """Read the manifest of the slot's snapshot back, forget what the policy says, and note how the run ended. With a
     `failure`, which is why there is no snapshot, a slot that was never begun is missed. None where the slot is another
     execution's by now.
 
-    Nothing is forgotten unless the new snapshot is good. It can be repeated.
+    Nothing is forgotten unless the new snapshot is good, nor once the schedule is deleted. It can be repeated.
     """
     with suppress(ScheduleNotFound):
         schedule = ports.catalog.schedule(tenant, schedule_id)
-        if _is_of(schedule.last_run, slot_at, owner):
+        if is_of(schedule.last_run, slot_at, owner):
             if schedule.last_run is not None and schedule.last_run.status is not RunStatus.RUNNING:
                 return schedule.last_run
             found = failure or _check(ports, schedule)
             if found is None:
-                apply_retention(ports, schedule, recycle_bin_days=recycle_bin_days)
-            ended = _ending(slot_at, owner, found, ports.clock.now())
+                apply_retention(ports, schedule, recycle_bin_days=recycle_bin_days, budget_s=budget_s)
+            ended = ending(slot_at, owner, found, ports.clock.now())
             return amend_schedule(ports.catalog, tenant, schedule_id, ended).last_run
-        if failure is not None and schedule.newer(slot_at):
+        # One that is yet to come can't be missed: noted as the last one, it would hide all that are.
+        if failure is not None and schedule.newer(slot_at) and not is_yet_to_come(ports, slot_at):
             return note_missed(ports, schedule, Missed(slot_at, RunStatus.MISSED, failure.message, ports.clock.now()))
     return None
 
 
-def note_missed(ports: Ports, schedule: Schedule, missed: Missed) -> Missed | None:
-    """Note that a slot was not run; None where it, or a later one, was by now. Repeating it changes nothing.
-
-    What was noted of the slot before stays. Raises ScheduleNotFound.
-    """
-
-    def note(present: Schedule) -> Schedule:
-        known = present.last_missed
-        if not present.newer(missed.slot_at) or (known is not None and missed.slot_at <= known.slot_at):
-            return present
-        return replace(present, last_missed=missed)
-
-    noted = amend_schedule(ports.catalog, schedule.tenant, schedule.id, note).last_missed
-    return missed if noted == missed else None
-
-
-def end_dead_run(ports: Ports, schedule: Schedule, *, unheard_for: timedelta) -> LastRun | None:
-    """Note that the schedule's last run failed, if nothing was heard of its execution for so long; None where it may
-    still be at work. Raises ScheduleNotFound.
-    """
-    last = schedule.last_run
-    if last is None or last.status is not RunStatus.RUNNING or goes_on(ports, schedule.tenant, last, unheard_for):
-        return None
-    failure = Failure(
-        BackupOverdue.__name__,
-        "Its execution ended without concluding it. If it has made a snapshot, that is kept; look at the execution.",
-    )
-    ended = _ending(last.slot_at, last.owner, failure, last.seen_at or last.started_at)
-    after = amend_schedule(ports.catalog, schedule.tenant, schedule.id, ended).last_run
-    return after if after is not None and after.failure == failure else None
-
-
 def _run(ports: Ports, tenant: Tenant, schedule_id: str, slot_at: datetime, owner: str, budget_s: float) -> SlotRun:
+    try:
+        claimed = _claim(ports, tenant, schedule_id, slot_at, owner)
+    except ScheduleNotFound:
+        return SlotRun(SlotState.OVER, reason="the schedule was deleted")
+    return claimed if isinstance(claimed, SlotRun) else _make(ports, claimed, budget_s)
+
+
+def _claim(ports: Ports, tenant: Tenant, schedule_id: str, slot_at: datetime, owner: str) -> Schedule | SlotRun:
+    """The schedule once its last run is this slot's; or why that is not to be, or not now. Raises ScheduleNotFound."""
     while True:
-        try:
-            schedule = ports.catalog.schedule(tenant, schedule_id)
-        except ScheduleNotFound:
-            return SlotRun(SlotState.OVER, reason="the schedule was deleted")
+        schedule = ports.catalog.schedule(tenant, schedule_id)
         refused = _refusal(ports, schedule, slot_at, owner)
         if refused is not None:
             return refused
+        last = schedule.last_run
+        # Nobody would hear that a run has died, once it is not the last one any more.
+        if not is_of(last, slot_at, owner) and end_dead_run(ports, schedule, unheard_for=CLAIM_FOR) is not None:
+            continue
         claimed = _claimed(schedule, slot_at, owner, ports.clock.now())
-        if claimed != schedule.last_run:
-            with suppress(StaleRecord):
-                schedule = ports.catalog.replace_schedule(replace(schedule, last_run=claimed))
-        if schedule.last_run == claimed:
-            return _make(ports, schedule, claimed, budget_s)
+        if claimed == last:
+            return schedule
+        with suppress(StaleRecord):
+            queue = without(schedule.waiting, slot_at)
+            return ports.catalog.replace_schedule(replace(schedule, last_run=claimed, waiting=queue))
 
 
 def _refusal(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str) -> SlotRun | None:
     """Why the slot can't be run by this execution, or not now."""
     last = schedule.last_run
-    if _is_of(last, slot_at, owner):
+    if is_of(last, slot_at, owner):
         return None
     over = _over(schedule, slot_at)
     if over is not None:
         return SlotRun(SlotState.OVER, reason=over)
     if last is None or not goes_on(ports, schedule.tenant, last, CLAIM_FOR):
-        return None
+        first = waits_behind(schedule, slot_at, ports.clock.now())
+        if first is None:
+            return None
+        return _wait(ports, schedule, slot_at, f"the slot {first.isoformat()} waits, too, and comes first")
     if schedule.overlap is Overlap.SKIP:
         reason = "the schedule's last run went on, and its overlap policy is to skip"
         with suppress(ScheduleNotFound):
             note_missed(ports, schedule, Missed(slot_at, RunStatus.SKIPPED, reason, ports.clock.now()))
         return SlotRun(SlotState.SKIPPED, reason=reason)
-    return SlotRun(SlotState.WAITING, reason="the schedule's last run goes on")
+    return _wait(ports, schedule, slot_at, "the schedule's last run goes on")
+
+
+def _wait(ports: Ports, schedule: Schedule, slot_at: datetime, reason: str) -> SlotRun:
+    with suppress(ScheduleNotFound):
+        note_waiting(ports, schedule, slot_at)
+    return SlotRun(SlotState.WAITING, reason=reason)
 
 
 def _over(schedule: Schedule, slot_at: datetime) -> str | None:
@@ -219,32 +218,22 @@ def _over(schedule: Schedule, slot_at: datetime) -> str | None:
     return None
 
 
-def goes_on(ports: Ports, tenant: Tenant, last: LastRun, unheard_for: timedelta) -> bool:
-    """Whether the execution that claimed the last slot may still be at work: it was heard of, or captures."""
-    if last.status is not RunStatus.RUNNING:
-        return False
-    if ports.clock.now() - (last.seen_at or last.started_at) < unheard_for:
-        return True
-    if last.snapshot_id is None:
-        return False
-    with suppress(SnapshotNotFound):
-        return ports.catalog.snapshot(tenant, last.snapshot_id).status is SnapshotStatus.CREATING
-    return False
-
-
 def _claimed(schedule: Schedule, slot_at: datetime, owner: str, now: datetime) -> LastRun:
     """The claim as it is to be: new, or renewed where it is some time old."""
     last = schedule.last_run
-    if last is None or not _is_of(last, slot_at, owner):
+    if last is None or not is_of(last, slot_at, owner):
         return LastRun(slot_at, now, RunStatus.RUNNING, owner=owner, seen_at=now)
     stale = last.seen_at is None or now - last.seen_at >= _RENEWED_AFTER
     return replace(last, seen_at=now) if stale and last.status is RunStatus.RUNNING else last
 
 
-def _make(ports: Ports, schedule: Schedule, claimed: LastRun, budget_s: float) -> SlotRun:
-    """The slot's snapshot, made or looked after. It is asked for under the slot's id, so it is made once even where the
-    note of its id was lost.
+def _make(ports: Ports, schedule: Schedule, budget_s: float) -> SlotRun:
+    """The snapshot of the slot that has the claim, made or looked after. It is asked for under the slot's id, so it is
+    made once even where the note of its id was lost.
     """
+    claimed = schedule.last_run
+    if claimed is None:
+        raise AssertionError("a slot is made whose claim was not stored")
     if claimed.status is not RunStatus.RUNNING:
         return SlotRun(SlotState.OVER, claimed.snapshot_id, "the slot was concluded before")
     if claimed.snapshot_id is not None:
@@ -258,7 +247,7 @@ def _make(ports: Ports, schedule: Schedule, claimed: LastRun, budget_s: float) -
 
     def note(present: Schedule) -> Schedule:
         last = present.last_run
-        if last is None or not _is_of(last, claimed.slot_at, claimed.owner):
+        if last is None or not is_of(last, claimed.slot_at, claimed.owner):
             return present
         return replace(present, last_run=replace(last, snapshot_id=snapshot.id))
 
@@ -282,7 +271,8 @@ def _create(ports: Ports, schedule: Schedule, claimed: LastRun, budget_s: float)
         interval=interval,
         asked=Asked(slot, slot),
     )
-    return take(ports, draft, budget_s=budget_s)
+    # Only this execution asks for it, and not before it had the slot: an older record may be damaged.
+    return take(ports, draft, budget_s=budget_s, asked_since=claimed.started_at - _CLOCKS_DIFFER)
 
 
 def _check(ports: Ports, schedule: Schedule) -> Failure | None:
@@ -302,22 +292,3 @@ def _check(ports: Ports, schedule: Schedule) -> Failure | None:
     except SnapshotNotFound as error:
         return Failure(error.code, error.message)
     return None
-
-
-def _ending(
-    slot_at: datetime, owner: str, failure: Failure | None, seen_at: datetime
-) -> Callable[[Schedule], Schedule]:
-    """The change that notes how a run ended, and when it was last heard of."""
-
-    def end(schedule: Schedule) -> Schedule:
-        last = schedule.last_run
-        if last is None or not _is_of(last, slot_at, owner) or last.status is not RunStatus.RUNNING:
-            return schedule
-        status = RunStatus.COMPLETED if failure is None else RunStatus.FAILED
-        return replace(schedule, last_run=replace(last, status=status, failure=failure, seen_at=seen_at))
-
-    return end
-
-
-def _is_of(last: LastRun | None, slot_at: datetime, owner: str) -> bool:
-    return last is not None and last.slot_at == slot_at and last.owner == owner

@@ -18,6 +18,7 @@ from tidemark.domain.schedule import STACK_SCHEDULE_ID, RunStatus, Schedule
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import Corrupt, InvalidRequest, ObjectExists, ScheduleNotFound
 from tidemark.ports import Ports
+from tidemark.usecases.slot_notes import refuse_yet_to_come
 from tidemark.usecases.stack_schedule import StackBackups, kept_in_step
 
 _RUN: Final = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -56,12 +57,16 @@ class _Listed(msgspec.Struct):
     tenant: Tenant
 
 
+_LIST: Final = msgspec.json.Decoder(list[_Listed])
+
+
 def list_due(ports: Ports, run: str, slot_at: datetime, stack: StackBackups | None) -> DueList:
     """Store the list of the tenants that have not run this slot of the stack's schedule, nor a later one. Repeating it
     gives the list that is stored.
 
-    Raises InvalidRequest where there is no such schedule, or the stack's parameters make none.
+    Raises InvalidRequest where there is no such schedule, the stack's parameters make none, or the slot is yet to come.
     """
+    refuse_yet_to_come(ports, slot_at)
     if stack is None:
         raise InvalidRequest("the stack has no schedule for all tenants: its parameter BackupSchedule is disabled")
     key = _key(run)
@@ -120,7 +125,7 @@ def _fate_in(schedule: Schedule, slot_at: datetime) -> Fate:
 
 
 def _listed(ports: Ports, run: str) -> list[Tenant]:
-    return [one.tenant for one in msgspec.json.decode(ports.payloads.get(_key(run)), type=list[_Listed])]
+    return [one.tenant for one in _LIST.decode(ports.payloads.get(_key(run)))]
 
 
 def _key(run: str) -> str:

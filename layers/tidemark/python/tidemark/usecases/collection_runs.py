@@ -42,6 +42,10 @@ class _Listed(msgspec.Struct):
     tenant: str
 
 
+_LIST: Final = msgspec.json.Decoder(list[_Listed])
+_REPORT: Final = msgspec.json.Decoder(Collection)
+
+
 def list_tenants(ports: Ports, run: str) -> TenantList:
     """Store the list of all tenants for a run. Repeating it gives the list that is stored."""
     key = f"{_folder(run)}/tenants.json"
@@ -66,7 +70,7 @@ def total_of(ports: Ports, run: str) -> RunTotal:
     whole: dict[str, Collection] = {}
     for stored in ports.payloads.list(f"{_folder(run)}/"):
         if stored.key.count("/") == _folder(run).count("/") + 2:
-            report = msgspec.json.decode(ports.payloads.get(stored.key), type=Collection)
+            report = _REPORT.decode(ports.payloads.get(stored.key))
             before = whole.get(report.tenant)
             whole[report.tenant] = before.followed_by(report) if before is not None else report
     tenants = _listed(ports, run)
@@ -86,7 +90,7 @@ def total_of(ports: Ports, run: str) -> RunTotal:
 
 def _listed(ports: Ports, run: str) -> list[str]:
     stored = ports.payloads.get(f"{_folder(run)}/tenants.json")
-    return [one.tenant for one in msgspec.json.decode(stored, type=list[_Listed])]
+    return [one.tenant for one in _LIST.decode(stored)]
 
 
 def _folder(run: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 from types import MappingProxyType
 from typing import Final
@@ -55,15 +55,23 @@ def drafted(ports: Ports, tenant: Tenant) -> Snapshot:
     return Snapshot(tenant, snapshot_id(now), now, capture_id, FencingToken(0))
 
 
-def take(ports: Ports, draft: Snapshot, *, budget_s: float, inline_limit_s: int = INLINE_LIMIT_S) -> Snapshot:
+def take(
+    ports: Ports,
+    draft: Snapshot,
+    *,
+    budget_s: float,
+    inline_limit_s: int = INLINE_LIMIT_S,
+    asked_since: datetime | None = None,
+) -> Snapshot:
     """The snapshot of a draft: `COMPLETED` when it fits `budget_s`, else `CREATING`, with its execution started.
 
-    What was `asked` for before, by a request that died, is not made again: the snapshot is the one that it made.
-    `inline_limit_s` is how long the request itself may live. Raises CaptureInProgress, RestoreInProgress, KeyReused.
+    What was `asked` for before, by a request that died, is not made again: the snapshot is the one that it made;
+    it can't have asked before `asked_since`, where that is known. `inline_limit_s` is how long the request itself may
+    live. Raises CaptureInProgress, RestoreInProgress, KeyReused.
     """
     tenant, capture_id = draft.tenant, draft.capture_id
     if draft.asked is not None:
-        made = snapshot_asked_for(ports, tenant, draft.asked, inline_limit_s=inline_limit_s)
+        made = snapshot_asked_for(ports, tenant, draft.asked, inline_limit_s=inline_limit_s, since=asked_since)
         if made is not None:
             return made
     until_s = ports.clock.monotonic_s() + budget_s

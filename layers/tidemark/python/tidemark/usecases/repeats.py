@@ -4,6 +4,8 @@ Nothing is derived from the key but the mark on the record. A capture's id, and 
 once: packs of an earlier cut under the same keys would be adopted as those of this one.
 """
 
+from datetime import datetime
+
 from tidemark.domain.asked import KEPT_FOR, Asked
 from tidemark.domain.restore import DamagedRestore, Restore, RestoreStatus
 from tidemark.domain.snapshot import Snapshot, SnapshotStatus, whole_second
@@ -13,12 +15,15 @@ from tidemark.ports import Ports
 from tidemark.usecases.contention import see_through
 
 
-def snapshot_asked_for(ports: Ports, tenant: Tenant, asked: Asked, *, inline_limit_s: int) -> Snapshot | None:
+def snapshot_asked_for(
+    ports: Ports, tenant: Tenant, asked: Asked, *, inline_limit_s: int, since: datetime | None = None
+) -> Snapshot | None:
     """The snapshot that the request has made or is making; None where it made none, or one that failed.
 
-    A capture that is under way is seen through. Raises KeyReused, CatalogCorrupt.
+    A capture that is under way is seen through. It was not made before `since`, where that is known. Raises KeyReused,
+    CatalogCorrupt.
     """
-    snapshot = transfer_asked_for(ports, tenant, asked)
+    snapshot = transfer_asked_for(ports, tenant, asked, since=since)
     if snapshot is None:
         return None
     if snapshot.status is SnapshotStatus.CREATING:
@@ -26,13 +31,12 @@ def snapshot_asked_for(ports: Ports, tenant: Tenant, asked: Asked, *, inline_lim
     return ports.catalog.snapshot(tenant, snapshot.id)
 
 
-def transfer_asked_for(ports: Ports, tenant: Tenant, asked: Asked) -> Snapshot | None:
+def transfer_asked_for(ports: Ports, tenant: Tenant, asked: Asked, *, since: datetime | None = None) -> Snapshot | None:
     """The copy or import that the request has registered; None where it registered none, or one that failed.
 
     What the dead request left undone of it is its use case's to do. Raises KeyReused, CatalogCorrupt.
     """
-    since = ports.clock.now() - KEPT_FOR
-    for snapshot in ports.catalog.snapshots(tenant, since=since):
+    for snapshot in ports.catalog.snapshots(tenant, since=since or ports.clock.now() - KEPT_FOR):
         if _same(snapshot.asked, asked) and snapshot.status is not SnapshotStatus.FAILED:
             return snapshot
     return None

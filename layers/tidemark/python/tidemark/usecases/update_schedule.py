@@ -12,6 +12,7 @@ from tidemark.domain.tenant import Tenant
 from tidemark.errors import ScheduleNotFound, StaleRecord, TidemarkError
 from tidemark.ports import Ports
 from tidemark.usecases import setting_schedules
+from tidemark.usecases.records import amend_schedule
 from tidemark.usecases.stack_schedule import refuse_change
 from tidemark.usecases.update_snapshot import UNSAID, Unsaid
 
@@ -77,12 +78,32 @@ def _changed(ports: Ports, before: Schedule, change: ScheduleChange) -> Schedule
 
 
 def _put_back(ports: Ports, before: Schedule, stored: Schedule, *, unchanged: bool) -> None:
-    """The record as it was, unless somebody changed it since. `unchanged`: EventBridge Scheduler has it still so."""
-    with suppress(StaleRecord, ScheduleNotFound):
+    """The settings as they were, unless somebody changed them since; a run that was noted meanwhile stays noted.
+    `unchanged`: EventBridge Scheduler has it still so.
+    """
+
+    def put_back(present: Schedule) -> Schedule:
+        if _settings(present) != _settings(stored):
+            return present
         status = before.status if unchanged else ScheduleStatus.SETTING
-        ports.catalog.replace_schedule(replace(before, status=status, version=stored.version))
-        if not unchanged:
+        return replace(
+            before,
+            status=status,
+            last_run=present.last_run,
+            last_missed=present.last_missed,
+            waiting=present.waiting,
+            version=present.version,
+        )
+
+    with suppress(ScheduleNotFound):
+        after = amend_schedule(ports.catalog, before.tenant, before.id, put_back)
+        if not unchanged and _settings(after) == _settings(replace(before, status=ScheduleStatus.SETTING)):
             setting_schedules.settle(ports, before.tenant, before.id)
+
+
+def _settings(schedule: Schedule) -> Schedule:
+    """What people set of a schedule: all but what its runs note."""
+    return replace(schedule, last_run=None, last_missed=None, waiting=(), version=0)
 
 
 def _said[T](new: T | Unsaid, present: T) -> T:

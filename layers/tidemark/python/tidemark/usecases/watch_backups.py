@@ -17,7 +17,7 @@ from tidemark.domain.snapshot import Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import CatalogCorrupt, InvalidRequest, ScheduleNotFound, TidemarkError
 from tidemark.ports import Ports
-from tidemark.usecases.backup_phases import end_dead_run, note_missed
+from tidemark.usecases.slot_notes import end_dead_run, note_missed
 from tidemark.usecases.stack_schedule import StackBackups, kept_in_step
 
 # How late a slot may begin, beyond the schedule's own window; and for how long an execution may be silent.
@@ -32,7 +32,7 @@ _TOGETHER: Final = 64
 class Watched:
     """What was found of one tenant. `age_s` is that of its newest good snapshot, in seconds, or of its oldest schedule
     where it has none; None for a tenant that is to have no new ones. `damage` says which records can't be read,
-    `problems` what else is wrong, `failure` why no more could be looked at.
+    `problems` what else is wrong, `failure` why not all could be looked at.
     """
 
     tenant: Tenant
@@ -64,9 +64,15 @@ def _look(ports: Ports, tenant: Tenant, stack: StackBackups | None) -> Watched:
     damage: list[str] = []
     problems: list[str] = []
     active: list[datetime] = []
-    # One that is damaged is found again below, and told there.
-    with suppress(CatalogCorrupt):
+    refused: InvalidRequest | None = None
+    try:
         kept_in_step(ports, tenant, stack)
+    except CatalogCorrupt:
+        # It is found again below, and told there.
+        pass
+    except InvalidRequest as error:
+        refused = error
+        problems.append(f"the stack's parameters make no schedule for all tenants: {error.message}")
     now = ports.clock.now()
     for one in ports.catalog.found_schedules(tenant):
         if isinstance(one, DamagedSchedule):
@@ -86,7 +92,7 @@ def _look(ports: Ports, tenant: Tenant, stack: StackBackups | None) -> Watched:
                 continue
             missed += [(one.id, late)] if late else []
     age_s = (now - _last_good(ports, tenant, min(active))).total_seconds() if active else None
-    return Watched(tenant, age_s, tuple(missed), tuple(damage), tuple(problems))
+    return Watched(tenant, age_s, tuple(missed), tuple(damage), tuple(problems), refused)
 
 
 def _late(ports: Ports, schedule: Schedule, now: datetime) -> Missed | None:
@@ -99,7 +105,7 @@ def _late(ports: Ports, schedule: Schedule, now: datetime) -> Missed | None:
 
 
 def _is_active(schedule: Schedule, now: datetime) -> bool:
-    return schedule.status is ScheduleStatus.ACTIVE and schedule.next_run(now) is not None
+    return schedule.status is not ScheduleStatus.REMOVING and schedule.next_run(now) is not None
 
 
 def _last_good(ports: Ports, tenant: Tenant, otherwise: datetime) -> datetime:

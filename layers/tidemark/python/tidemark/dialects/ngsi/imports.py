@@ -28,6 +28,7 @@ SHA256: Final = "[0-9a-f]{64}"
 _NAME: Final = re.compile(FILE_NAME)
 _SHA256: Final = re.compile(SHA256)
 _ONLY_FILE: Final = "upload"
+_REGISTERED: Final = msgspec.json.Decoder(SnapshotSummary)
 
 
 class UploadBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -90,7 +91,7 @@ def parse_import(document: object) -> ImportWanted:
 
 def registered(body: str) -> SnapshotSummary:
     """What was said of an import when it was registered."""
-    return msgspec.json.decode(body, type=SnapshotSummary)
+    return _REGISTERED.decode(body)
 
 
 def render(ports: Ports, opened: Opened, expires_s: int, told: SnapshotSummary | None = None) -> OpenedImport:

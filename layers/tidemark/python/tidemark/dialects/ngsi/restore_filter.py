@@ -92,10 +92,14 @@ def _attributes(doc: str | None) -> Attributes:
 
 
 def _key_in(doc: str | None) -> EntityKey:
-    identity = msgspec.json.decode(doc or "{}", type=_Identity)
+    identity = _IDENTITY.decode(doc or "{}")
     return EntityKey(identity.type, identity.id, "")
 
 
 class _Identity(msgspec.Struct):
     id: str
     type: str
+
+
+# Made here, by one thread: the shards that a filter is asked about are read by several.
+_IDENTITY: Final = msgspec.json.Decoder(_Identity)

@@ -61,6 +61,9 @@ class ImportPlan:
     digest: str | None = None
 
 
+_PLAN: Final = msgspec.json.Decoder(ImportPlan)
+
+
 def prefix_of(tenant: Tenant, capture_id: CaptureId) -> str:
     """What the keys of an import's objects begin with."""
     return f"{IMPORTS}/{tenant}/{capture_id}"
@@ -84,7 +87,7 @@ def store(payloads: PayloadStore, tenant: Tenant, capture_id: CaptureId, plan: I
 def read(payloads: PayloadStore, tenant: Tenant, capture_id: CaptureId) -> ImportPlan:
     """The plan of an import. Raises TransferEnded when it has expired or was never stored."""
     try:
-        return msgspec.json.decode(payloads.get(_plan_key(tenant, capture_id)), type=ImportPlan)
+        return _PLAN.decode(payloads.get(_plan_key(tenant, capture_id)))
     except ObjectNotFound as error:
         raise TransferEnded("what was uploaded for this import is not there any more; begin it again") from error
 

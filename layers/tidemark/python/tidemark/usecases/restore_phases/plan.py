@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -85,11 +85,14 @@ class _WorkItem(msgspec.Struct, rename="camel"):
     to_key: str | None
 
 
+_WORK_LIST: Final = msgspec.json.Decoder(list[_WorkItem])
+
+
 def _work_list(parts: list[Part]) -> bytes:
     return msgspec.json.encode([_WorkItem(part.number, part.shard, part.from_key, part.to_key) for part in parts])
 
 
 def read_work_list(body: bytes) -> list[Part]:
     """The parts in a stored work list, as the Distributed Map hands them out one by one."""
-    items = msgspec.json.decode(body, type=list[_WorkItem])
+    items = _WORK_LIST.decode(body)
     return [Part(item.part, item.shard, item.from_key, item.to_key) for item in items]
