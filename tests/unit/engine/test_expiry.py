@@ -103,6 +103,19 @@ def test_base_stays_as_it_is_until_another_has_taken_its_place(ports: Ports) -> 
     assert content(ports, following.id) == live(ports)
 
 
+def test_last_good_snapshot_of_a_schedule_stays_until_it_has_made_another(ports: Ports) -> None:
+    def of_schedule(one: Snapshot) -> Snapshot:
+        return ports.catalog.replace_snapshot(replace(one, schedule_id="schedule_9f86d081884c7d65"))
+
+    first = of_schedule(snapshot(ports, HOUR))
+    snapshot(ports, value=3)
+    pass_time(ports, HOUR)
+    assert collect_garbage(ports, TENANT).recycled == 0
+    of_schedule(snapshot(ports, value=4))
+    assert collect_garbage(ports, TENANT).recycled == 1
+    assert now_is(ports, first).status is SnapshotStatus.DELETED
+
+
 def test_snapshot_that_is_restored_stays_until_the_restore_is_over(ports: Ports) -> None:
     expiring = snapshot(ports, HOUR)
     wanted = live(ports)

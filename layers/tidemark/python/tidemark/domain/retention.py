@@ -103,6 +103,11 @@ class Candidate:
         """The moment whose state it is to show: one that was made late, past midnight, is still of its slot's day."""
         return self.slot_at or self.created_at
 
+    @property
+    def counts(self) -> bool:
+        """Whether it is a good snapshot, as far as is known."""
+        return self.status is SnapshotStatus.COMPLETED and not self.damaged
+
     def is_of_the_future(self, now: datetime) -> bool:
         """Whether it can't have been made yet, so that some clock was wrong."""
         return max(self.created_at, self.stands_for) > now
@@ -183,6 +188,15 @@ def made_by(schedule_id: str) -> Callable[[Candidate], bool]:
     return lambda candidate: candidate.schedule_id == schedule_id
 
 
+def last_of_schedules(snapshots: Iterable[Snapshot], now: datetime) -> frozenset[SnapshotId]:
+    """The newest good snapshot of each schedule, which stays even if it is expired."""
+    newest: dict[str, SnapshotId] = {}
+    for one in _newest_first(candidate_of(snapshot, schedule_id=snapshot.schedule_id) for snapshot in snapshots):
+        if one.schedule_id is not None and one.counts and not one.is_of_the_future(now):
+            newest.setdefault(one.schedule_id, one.id)
+    return frozenset(newest.values())
+
+
 def decide(
     candidates: Iterable[Candidate],
     policy: RetentionPolicy,
@@ -196,7 +210,7 @@ def decide(
     `concerns` says whose policy it is, usually `made_by` a schedule; what no schedule made is never concerned. Raises
     ValueError for a snapshot that is given twice, since it would fill two places.
     """
-    ordered = sorted(candidates, key=lambda one: (one.stands_for, *parse_snapshot_id(one.id)), reverse=True)
+    ordered = _newest_first(candidates)
     if len({one.id for one in ordered}) < len(ordered):
         raise ValueError("retention can't decide: a snapshot is given twice")
     left = {one.id: reason for one in ordered if (reason := _not_concerned(one, concerns)) is not None}
@@ -226,6 +240,10 @@ def duration_text(duration: timedelta) -> str:
     days = f"{duration.days}D" if duration.days else ""
     clock = "".join(f"{count}{unit}" for count, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if count)
     return f"P{days}T{clock}" if clock else f"P{days or 'T0S'}"
+
+
+def _newest_first(candidates: Iterable[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda one: (one.stands_for, *parse_snapshot_id(one.id)), reverse=True)
 
 
 def _not_concerned(one: Candidate, concerns: Callable[[Candidate], bool]) -> Reason | None:

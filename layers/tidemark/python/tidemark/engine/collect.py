@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from tidemark.domain.collection import Tally
 from tidemark.domain.live import TenantState
 from tidemark.domain.restore import Restore, RestoreStatus
+from tidemark.domain.retention import last_of_schedules
 from tidemark.domain.snapshot import CaptureId, Snapshot, SnapshotId, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
@@ -91,13 +92,14 @@ def recycle(ports: Ports, records: Records, bin_days: int, *, dry_run: bool) -> 
     """Put snapshots that were to be kept until a moment that has passed into the recycle bin, where they stay for so
     many days: the records with that done, and how many.
 
-    One that something still builds on or reads stays what it is, until nothing does, and a pinned or held one until it
-    isn't: what is set after the records were read makes this compare-and-swap fail. No safety hangs on the clock that
-    is asked here: what it puts into the bin can be brought back.
+    One that something still builds on or reads stays what it is, until nothing does, the last good one of a schedule
+    until there is another, as retention has it, and a pinned or held one until it isn't: what is set after the records
+    were read makes this compare-and-swap fail. No safety hangs on the clock that is asked here: what it puts into the
+    bin can be brought back.
     """
     now = ports.clock.now()
     until = now + timedelta(days=bin_days)
-    needed = needed_ids(records)
+    needed = needed_ids(records) | last_of_schedules(records.snapshots, now)
 
     def going(snapshot: Snapshot) -> Snapshot | None:
         wanted = snapshot.used_by or snapshot.id in needed or not snapshot.expired(now)
