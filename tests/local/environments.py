@@ -3,13 +3,15 @@
 Names are those of the page's example: an instance `i-douglas-ADM` with a volume `foo`.
 """
 
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.local import volumes
+from tests.local import ext4, volume_blocks, volumes
 from tests.local.aws import REGION
 from tests.local.stack import LocalStack
+from tests.local.volume_blocks import GIB_BYTES
 
 SERVICE_CODE = "compute-on"
 ENVIRONMENT_NAME = "test_area"
@@ -50,6 +52,24 @@ def seed_environment(stack: LocalStack, *, size_gib: int = 1, image: Path | None
     instance_id = _instance(ec2)
     ec2.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device=_DEVICE)
     return Seeded(volume_id, instance_id)
+
+
+def seed_with_files(stack: LocalStack) -> tuple[Seeded, str]:
+    """Make the environment's volume with an ext4 file system in it; or an empty one, and tell why, without e2fsprogs.
+
+    Raises:
+        ImageError: the file system can't be made.
+        OSError: there is no room for it.
+    """
+    missing = ext4.missing_tools()
+    if missing is not None:
+        return seed_environment(stack), missing
+    with tempfile.TemporaryDirectory(dir=volume_blocks.directory()) as place:
+        files, image = Path(place) / "files", Path(place) / "image.raw"
+        files.mkdir()
+        (files / "README").write_text("A file in a volume of the local stack.\n", encoding="utf-8")
+        ext4.make(image, GIB_BYTES, files)
+        return seed_environment(stack, image=image), "ext4"
 
 
 def _instance(ec2: Any) -> str:

@@ -25,6 +25,10 @@ class ToolMissing(Exception):
     """A program of e2fsprogs is not on this machine."""
 
 
+class ImageError(Exception):
+    """An image can't be made, or is not as it should be."""
+
+
 def missing_tools() -> str | None:
     """What to tell somebody whose machine can't make images; None if it can."""
     missing = [name for name in TOOLS if _find(name) is None]
@@ -38,7 +42,7 @@ def make(image: Path, size_bytes: int, folder: Path) -> None:
 
     Raises:
         ToolMissing: this machine has no mkfs.ext4.
-        ValueError: it can't be made, as told by mkfs.ext4.
+        ImageError: it can't be made, as told by mkfs.ext4.
         FileExistsError: there is a file already.
     """
     with image.open("xb") as made:
@@ -52,7 +56,7 @@ def check(image: Path) -> None:
 
     Raises:
         ToolMissing: this machine has no e2fsck.
-        ValueError: it finds a fault, which the message tells.
+        ImageError: it finds a fault, which the message tells.
     """
     _run("e2fsck", "-f", "-n", str(image))
 
@@ -62,7 +66,7 @@ def read(image: Path, name: str) -> bytes:
 
     Raises:
         ToolMissing: this machine has no debugfs.
-        ValueError: there is no such file, or it is empty.
+        ImageError: there is no such file, or it is empty.
     """
     _blocks(image, name)
     return _run("debugfs", "-R", f"cat {name}", str(image))
@@ -73,13 +77,13 @@ def overwrite(image: Path, name: str, content: bytes) -> None:
 
     Raises:
         ToolMissing: this machine has no debugfs.
-        ValueError: there is no such file, or it is shorter.
+        ImageError: there is no such file, or it is shorter.
     """
     places = _blocks(image, name)
     with image.open("r+b") as opened:
         for number in range(-(-len(content) // _BLOCK_BYTES)):
             if number not in places:
-                raise ValueError(f"{name} has no block {number}: it is too short for {len(content)} bytes")
+                raise ImageError(f"{name} has no block {number}: it is too short for {len(content)} bytes")
             part = content[number * _BLOCK_BYTES : (number + 1) * _BLOCK_BYTES]
             os.pwrite(opened.fileno(), part, places[number] * _BLOCK_BYTES)
 
@@ -88,7 +92,7 @@ def _blocks(image: Path, name: str) -> dict[int, int]:
     """Where in the file system each of a file's blocks is: only those of its data, not those of its extents."""
     extents = _EXTENT.findall(_run("debugfs", "-R", f"dump_extents -l {name}", str(image)).decode())
     if not extents:
-        raise ValueError(f"there is no file {name} in {image.name}, or it is empty")
+        raise ImageError(f"there is no file {name} in {image.name}, or it is empty")
     return {
         int(logical) + number: int(physical) + number
         for logical, last, physical in extents
@@ -108,5 +112,5 @@ def _run(name: str, *arguments: str) -> bytes:
     ended = subprocess.run([program, *arguments], capture_output=True, check=False, env=environment)
     if ended.returncode:
         said = (ended.stdout + ended.stderr).decode(errors="replace").strip()
-        raise ValueError(f"{name} ended with {ended.returncode}: {said[-2000:]}")
+        raise ImageError(f"{name} ended with {ended.returncode}: {said[-2000:]}")
     return ended.stdout

@@ -6,6 +6,7 @@ one byte read. A place in the file is free again when nobody has its block any m
 Source for the size: Amazon EBS User Guide, "Concepts for EBS direct APIs", "Block indexes".
 """
 
+import atexit
 import hashlib
 import os
 import tempfile
@@ -38,8 +39,8 @@ class Block:
 class BlockFile:
     """Keeps blocks in a file without a name, which goes with the process."""
 
-    def __init__(self, directory: str | None = None) -> None:
-        self._file = tempfile.TemporaryFile(dir=directory or _directory())  # noqa: SIM115 - open as long as it is kept
+    def __init__(self, place: str | None = None) -> None:
+        self._file = tempfile.TemporaryFile(dir=place or directory())  # noqa: SIM115 - open as long as it is kept
         self._blocks: weakref.WeakValueDictionary[bytes, Block] = weakref.WeakValueDictionary()
         self._free: deque[int] = deque()
         self._end = 0
@@ -78,12 +79,13 @@ class BlockFile:
         self._file.close()
 
 
-def _directory() -> str | None:
-    # The usual place for temporary files is memory on some systems; this one is for what is large.
+def directory() -> str | None:
+    """Where large files go for a while: the usual place for temporary ones is memory on some systems."""
     return os.environ.get("TMPDIR") or ("/var/tmp" if Path("/var/tmp").is_dir() else None)
 
 
 FILE = BlockFile()
+atexit.register(FILE.close)
 
 
 @dataclass

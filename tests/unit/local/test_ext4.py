@@ -49,9 +49,9 @@ def test_overwrites_a_file_in_place_and_leaves_the_file_system_sound(tmp_path: P
     assert ext4.read(image, "small.txt") == b"small\n"
     after = image.read_bytes()
     assert sum(before[at : at + 4096] != after[at : at + 4096] for at in range(0, SIZE_BYTES, 4096)) == 3
-    with pytest.raises(ValueError, match=r"small\.txt has no block 1: it is too short"):
+    with pytest.raises(ext4.ImageError, match=r"small\.txt has no block 1: it is too short"):
         ext4.overwrite(image, "small.txt", b"x" * 5000)
-    with pytest.raises(ValueError, match=r"no file other\.txt in image\.raw"):
+    with pytest.raises(ext4.ImageError, match=r"no file other\.txt in image\.raw"):
         ext4.read(image, "other.txt")
 
 
@@ -63,7 +63,7 @@ def test_tells_what_is_wrong_with_a_damaged_file_system(tmp_path: Path, folder: 
         opened.seek(2 * 4096)
         opened.write(b"\xff" * 5000)
 
-    with pytest.raises(ValueError, match=r"(?s)e2fsck ended with \d+: .*[Ii]llegal"):
+    with pytest.raises(ext4.ImageError, match=r"(?s)e2fsck ended with \d+: .*[Ii]llegal"):
         ext4.check(image)
 
 
