@@ -34,7 +34,7 @@ def test_makes_a_volume_of_a_snapshot_that_was_written_block_by_block(ec2: Any, 
     snapshot_id = answer["SnapshotId"]
     assert (answer["BlockSize"], answer["Status"], answer["Tags"]) == (524288, "pending", tags)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda item: put(ebs, snapshot_id, *item), blocks.items()))
+        list(pool.map(lambda item: put(ebs, snapshot_id, *item), reversed(blocks.items())))
     assert state_of(ec2, snapshot_id) == "pending"
 
     assert complete(ebs, snapshot_id, *blocks.values())["Status"] == "pending"
