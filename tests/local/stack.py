@@ -20,6 +20,7 @@ from moto import mock_aws
 from tests.endpoints import credentials
 from tests.local import (
     moto_dynamodb,
+    moto_ebs,
     moto_lambda,
     moto_nested_executions,
     moto_s3,
@@ -45,13 +46,17 @@ from tests.local.rest_api import INTEGRATION_TIMEOUT_S, RestApi
 from tests.local.scheduler import Delivery, LocalScheduler
 from tests.local.streams import Streams
 from tests.local.template import load_template
+from tests.local.volume_route import VolumeRoute
 from tests.local.workers import WorkerPool
 
 TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 STACK_NAME = "tidemark"
 _POLL_INTERVAL_S = 0.02
 # Imported for what they register or patch.
-_NEEDED = (moto_dynamodb, moto_nested_executions, moto_s3, resources_compute, resources_events, resources_stores)
+_NEEDED = (
+    *(moto_dynamodb, moto_ebs, moto_nested_executions, moto_s3),
+    *(resources_compute, resources_events, resources_stores),
+)
 _running = threading.Lock()
 
 
@@ -151,7 +156,8 @@ class LocalStack:
             logs: takes the functions' log lines.
             elsewhere: URLs of other servers of DynamoDB (`dynamodb`) and S3 (`s3`), used with the credentials of
                 `tests/endpoints.py`; what the stack makes there it removes when it is closed.
-            ticking: whether schedules are fired as time passes, and the clock can be moved over HTTP (`ClockRoute`).
+            ticking: whether schedules are fired as time passes, and the clock can be moved over HTTP (`ClockRoute`), as
+                volumes can be filled and saved (`VolumeRoute`).
 
         Raises:
             TemplateError, DeployError: the template cannot be deployed.
@@ -170,7 +176,7 @@ class LocalStack:
             stack._cleanup.callback(front.close)  # before the rest too: what comes in finds everything
             handle = stack.api.handle
             if ticking:
-                handle = ClockRoute(stack.clock, stack.scheduler, handle).handle
+                handle = VolumeRoute(ClockRoute(stack.clock, stack.scheduler, handle).handle).handle
                 stack.scheduler.start_ticking()
                 stack._cleanup.callback(stack.scheduler.close)  # first of all: a request may be moving the clock
             front.start(handle)

@@ -15,6 +15,8 @@ from types import FrameType
 
 from tests.local.clock_route import PATH as CLOCK_PATH
 from tests.local.deployer import DeployError
+from tests.local.environments import ENVIRONMENT_NAME, SERVICE_CODE, Seeded, seed_with_files
+from tests.local.ext4 import ImageError
 from tests.local.keys import seed_key
 from tests.local.logs import screen
 from tests.local.stack import TEMPLATE, LocalStack
@@ -130,25 +132,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         ) as stack:
             stack.streams.start()
             key = seed_key(stack)
+            volume = _volume(*seed_with_files(stack))
             write_environment(environment_of(stack, stack.url, key), options.env_file)
-            print(_banner(stack, key, options.env_file, time.monotonic() - started), flush=True)
+            print(_banner(stack, key, volume, options.env_file, time.monotonic() - started), flush=True)
             wait_for_stop()
             print("\nStopping.", flush=True)
     except (KeyboardInterrupt, StopRequested):
         return 130
-    except (TemplateError, DeployError, OSError) as error:
+    except (TemplateError, DeployError, ImageError, OSError) as error:
         print(f"The stack does not start: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _banner(stack: LocalStack, key: str, env_file: Path, seconds: float) -> str:
+def _volume(seeded: Seeded, holding: str) -> str:
+    return f"{seeded.volume_id} of {SERVICE_CODE}/{ENVIRONMENT_NAME} ({holding})"
+
+
+def _banner(stack: LocalStack, key: str, volume: str, env_file: Path, seconds: float) -> str:
     counts = f"{len(stack.api.routes)} routes, {len(stack.deployment.functions)} functions"
     return f"""\
 Tidemark is up at {stack.url} ({counts}, {seconds:.1f} s)
 
   API key   {key}
   AWS       {stack.aws.endpoint_url}
+  volume    {volume}
   shell     source {_relative(env_file)}
 
 {curl_commands(stack.url, key)}

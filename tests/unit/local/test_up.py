@@ -79,6 +79,7 @@ def test_answers_and_leaves_nothing_behind_when_it_is_ended(tmp_path: Path, numb
 
     assert process.returncode == status, output
     assert f"Tidemark is up at {variables['TIDEMARK_URL']}" in output
+    assert "of compute-on/test_area (" in output
     assert started, "the workers are processes"
     deadline = time.monotonic() + 5
     while any(map(is_alive, started)) and time.monotonic() < deadline:
