@@ -14,6 +14,7 @@ from tidemark.errors import InvalidRequest
 
 EnvironmentId = NewType("EnvironmentId", str)
 
+ANY_ENVIRONMENT: Final = "*"
 MAX_NAME_CHARS: Final = 50
 # What EC2 allows of tags.
 MAX_TAGS: Final = 50

@@ -146,7 +146,7 @@ def _message(error: Exception, form: _Form, correlation_id: str) -> str:
     if isinstance(error, WrongState):
         current = state_of(error.subject, error.current)
         expected = " or ".join(_expected(error))
-        return f"{error.message}: it is {current}" + (f", which would have to be {expected}" if expected else "")
+        return f"{error.message}: its state is {current}" + (f"; it would have to be {expected}" if expected else "")
     return error.message
 
 

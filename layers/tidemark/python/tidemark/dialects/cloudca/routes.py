@@ -5,7 +5,8 @@ Source: the cloud.ca documentation, "Snapshots" and "Volumes", and the CloudMC d
 
 from typing import Final
 
-from tidemark.domain.api_key import Action
+from tidemark.domain.api_key import Action, ApiKey
+from tidemark.domain.environment import EnvironmentId
 from tidemark.errors import MethodNotAllowed, RouteNotFound, TidemarkError
 
 BASE: Final = "/v1"
@@ -52,3 +53,12 @@ def action(method: str, route: str) -> Action:
         return Action.READ
     # What can be asked of a snapshot makes volumes and templates of it.
     return Action.RESTORE if (method, route) == ("POST", SNAPSHOT) else Action.SNAPSHOT
+
+
+def permits(key: ApiKey, method: str, route: str, environment: EnvironmentId | None) -> bool:
+    """Whether a key may call a route. `environment` is the one in the path; None where there is none.
+
+    Whoever serves a task asks once more, as only its record says which environment it is of.
+    """
+    needed = action(method, route)
+    return key.allows_somewhere(needed) if environment is None else key.allows_in(environment, needed)
