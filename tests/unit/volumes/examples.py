@@ -32,12 +32,16 @@ FAILURE = Failure("PackCorrupt", "block 7 of the image is not what was read from
 
 
 def environment(**fields: Any) -> Environment:
-    wanted = {"region": "ca-central-1", "created_at": TEN_O_CLOCK, "tags": {"Environment": "test_area"}} | fields
+    wanted: dict[str, Any] = {
+        "region": "ca-central-1",
+        "created_at": TEN_O_CLOCK,
+        "tags": {"Environment": "test_area"},
+    } | fields
     return Environment(**{"service_code": "compute-on", "name": "test_area"} | wanted)
 
 
 def volume(**fields: Any) -> Volume:
-    wanted = {
+    wanted: dict[str, Any] = {
         "environment": TEST_AREA,
         "id": VOLUME_ID,
         "source_id": "vol-049df61146c4d7901",
@@ -56,7 +60,7 @@ def volume(**fields: Any) -> Volume:
 
 
 def snapshot(**fields: Any) -> VolumeSnapshot:
-    wanted = {
+    wanted: dict[str, Any] = {
         "environment": TEST_AREA,
         "id": SNAPSHOT_ID,
         "name": "i-douglas-ADM_foo_20161116211009",
