@@ -148,6 +148,7 @@ def _followed(members: dict[str, Any], name: str) -> Any:
 
 def _typed[T](one: dict[str, Any], name: str, kind: type[T]) -> T:
     """What Go's decoder stores: the value if it has the type of the client's member."""
-    if not isinstance(one[name], kind):
+    value: object = one[name]
+    if not isinstance(value, kind):
         raise PanicError(f"cannot unmarshal {name}")
-    return one[name]
+    return value

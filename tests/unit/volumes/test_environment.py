@@ -8,8 +8,10 @@ from tidemark.domain.environment import (
     Environment,
     declared_environment,
     environment_id,
+    image_owner,
     parse_environment_id,
 )
+from tidemark.domain.tenant import parse_tenant
 from tidemark.errors import InvalidRequest
 
 
@@ -30,6 +32,15 @@ def test_name_may_have_fifty_characters_and_no_more() -> None:
     assert environment_id("a", "x" * 50) == f"a/{'x' * 50}"
     with pytest.raises(InvalidRequest, match="1 to 50"):
         environment_id("a", "x" * 51)
+
+
+def test_images_are_nobody_elses() -> None:
+    owners = {image_owner(parse_environment_id(text)) for text in ("a/b", "a/b_c", "a_b/c", "a-b/c")}
+    assert len(owners) == 4
+    for owner in owners:
+        assert "-" in owner.split("/")[0]
+        with pytest.raises(InvalidRequest):
+            parse_tenant(owner)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Final, NewType
 from urllib.parse import parse_qsl
 
+from tidemark.domain.tenant import Tenant
 from tidemark.errors import InvalidRequest
 
 EnvironmentId = NewType("EnvironmentId", str)
@@ -88,6 +89,14 @@ def parse_environment_id(text: str) -> EnvironmentId:
     if not slash:
         raise InvalidRequest(f"an environment is written as compute-on/test_area; {text[:60]!r} has no slash")
     return environment_id(service_code, name)
+
+
+def image_owner(environment: EnvironmentId) -> Tenant:
+    """Whose the stored images of an environment are, where objects of tenants are filed under the tenant.
+
+    It has a hyphen before its first slash, which no tenant's name has.
+    """
+    return Tenant(f"volume-images/{environment}")
 
 
 def declared_environment(text: str, created_at: datetime) -> Environment:

@@ -1,4 +1,4 @@
-"""What can go wrong with environments, volumes, their snapshots and tasks. All of it is in `tidemark.errors`, too."""
+"""What fails about environments, their snapshots and their tasks; a part of the taxonomy of `tidemark.errors`."""
 
 from tidemark.errors.categories import Conflict, NotFound
 
