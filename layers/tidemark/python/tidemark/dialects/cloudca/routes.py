@@ -26,9 +26,12 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def serves(route: str) -> bool:
-    """Whether a path is of this dialect, so that whatever is wrong with a request is told in its words."""
-    return route == BASE or route.startswith(f"{BASE}/")
+def serves(path: str) -> bool:
+    """Whether a path, or the template of one, is of this dialect: whatever is wrong with a request is told in its words.
+
+    Ask with the path where no template was matched but the one for everything.
+    """
+    return path == BASE or path.startswith(f"{BASE}/")
 
 
 def of_environment(route: str) -> bool:
