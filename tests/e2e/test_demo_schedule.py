@@ -11,6 +11,8 @@ from tidemark.usecases import backup_phases
 
 DAYS = 2
 
+pytestmark = pytest.mark.timeout(300)
+
 
 def test_days_of_hourly_backups_leave_what_the_policy_says(capsys: pytest.CaptureFixture[str]) -> None:
     story = Story()

@@ -21,11 +21,22 @@ from tests.handlers.rest import Answer, assert_error, call, request, sample
 from tidemark import bootstrap
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.live import FencingToken
-from tidemark.domain.schedule import DamagedSchedule, LastRun, RunStatus, Schedule, ScheduleId, ScheduleStatus
+from tidemark.domain.retention import RetentionPolicy
+from tidemark.domain.schedule import (
+    STACK_SCHEDULE_ID,
+    DamagedSchedule,
+    LastRun,
+    Missed,
+    RunStatus,
+    Schedule,
+    ScheduleId,
+    ScheduleStatus,
+)
 from tidemark.domain.snapshot import CaptureId, Failure, Snapshot, SnapshotId, SnapshotStatus, Trigger, snapshot_id
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import SchedulingRefused, Throttled
 from tidemark.ports import Ports
+from tidemark.usecases.stack_schedule import StackBackups, kept_in_step
 from tidemark.web import LambdaHandler
 
 pytestmark = pytest.mark.usefixtures("ports")
@@ -274,6 +285,33 @@ def test_schedule_shows_its_last_run(ports: Ports) -> None:
     assert (shown["lastStatus"], shown["lastRun"]["snapshotId"]) == ("failed", "snapshot_2026-01-15T10-00-00Z")
     assert shown["lastRun"]["error"] == {"code": "PackCorrupt", "description": "pack 3 is damaged"}
     assert shown["nextRun"] == "2026-01-16T02:00:00Z"
+
+
+@pytest.mark.parametrize("status", [RunStatus.MISSED, RunStatus.SKIPPED])
+def test_schedule_shows_a_slot_that_was_not_run_and_why(ports: Ports, status: Any) -> None:
+    name = made()
+    record = ports.catalog.schedule(SMARTCITY, name)
+    last = LastRun(TEN - DAY, TEN - DAY, RunStatus.COMPLETED)
+    missed = Missed(TEN, status, "nobody delivered it", TEN + timedelta(hours=1))
+    ports.catalog.replace_schedule(replace(record, last_run=last, last_missed=missed))
+    shown = show(name).json
+    assert (shown["lastStatus"], shown["lastRun"]) == (
+        status.value,
+        {"slotAt": "2026-01-15T10:00:00Z", "reason": "nobody delivered it"},
+    )
+
+
+def test_schedule_of_the_stack_is_shown_and_previewed_but_not_changed(ports: Ports) -> None:
+    kept_in_step(ports, SMARTCITY, StackBackups("cron(40 4 * * ? *)", "UTC", RetentionPolicy(daily=7)))
+    name = STACK_SCHEDULE_ID
+    assert [one["id"] for one in call(list_schedules.handler, sample("ngsi", "list_schedules")).json] == [name]
+    before = show(name).json
+    assert (before["status"], before["retention"]) == ("active", {"daily": 7})
+    assert preview(name).json["counts"] == {"keep": 0, "forget": 0, "leave": 0}
+    for answer in (change(name, {"paused": True}), remove(name)):
+        assert_error(answer, 409, "Conflict", "its operator alone changes it", "BackupSchedule")
+    assert show(name).json == before
+    assert dict(told(ports)) == {}
 
 
 @pytest.mark.parametrize("name", [UNKNOWN, *BAD_IDS])

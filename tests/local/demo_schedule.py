@@ -3,6 +3,7 @@
 What has to be left is counted here once more, from the moments of the slots alone, and not by the product's code.
 """
 
+import contextlib
 import datetime as dt
 import itertools
 import json
@@ -160,14 +161,11 @@ def play(story: Story, days: int = DAYS) -> None:
         DemoFailed: something was not as it must be.
         TemplateError, DeployError: the template cannot be deployed.
     """
-    with story.step("Start a stack that keeps its data in memory") as step:
-        context = memory_stack(_PARAMETERS)
-        stack, key = context.__enter__()
-        step.result = f"{len(stack.deployment.functions)} functions, {len(stack.api.routes)} routes"
-    try:
+    with contextlib.ExitStack() as running:
+        with story.step("Start a stack that keeps its data in memory") as step:
+            stack, key = running.enter_context(memory_stack(_PARAMETERS))
+            step.result = f"{len(stack.deployment.functions)} functions, {len(stack.api.routes)} routes"
         Month(story, stack, key, days).play()
-    finally:
-        context.__exit__(None, None, None)
 
 
 def table(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:

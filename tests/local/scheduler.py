@@ -98,9 +98,11 @@ class LocalScheduler:
         Raises:
             TimeoutError: something that was started does not end.
         """
-        done = []
+        done: list[Delivery] = []
         with self._lock:
             for slot in self.due(until, only):
+                if self._stopped.is_set():
+                    return done
                 self._move_to(slot.due_at)
                 done.append(self.deliver(slot, settle=settle))
                 self._delete_completed(slot.schedule_arn)
@@ -141,7 +143,7 @@ class LocalScheduler:
         self._ticker.start()
 
     def close(self) -> None:
-        """Stop ticking."""
+        """Fire nothing any more."""
         self._stopped.set()
         if self._ticker is not None:
             self._ticker.join()

@@ -172,6 +172,7 @@ class LocalStack:
             if ticking:
                 handle = ClockRoute(stack.clock, stack.scheduler, handle).handle
                 stack.scheduler.start_ticking()
+                stack._cleanup.callback(stack.scheduler.close)  # first of all: a request may be moving the clock
             front.start(handle)
             stack.url = f"http://127.0.0.1:{front.port}"
         return stack

@@ -2,7 +2,9 @@
 
 import datetime as dt
 import json
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -73,3 +75,19 @@ def test_refuses_what_is_no_later_moment(ticking: LocalStack, wanted: Any, becau
 def test_knows_two_methods_and_leaves_other_paths_to_the_api(ticking: LocalStack) -> None:
     assert ticking.http("DELETE", PATH).status == 405
     assert ticking.http("GET", f"{PATH}/more").status == 404
+
+
+def test_stops_moving_the_clock_when_the_stack_is_closed(ticking: LocalStack) -> None:
+    # Named so that it comes last: it ends this module's stack, in the middle of some years.
+    before = ticking.clock.now()
+    with ThreadPoolExecutor(1) as pool:
+        moving = pool.submit(move, ticking, {"hours": 24 * 2000})
+        time.sleep(0.5)
+        began = time.monotonic()
+        ticking.close()
+        status, told = moving.result()
+
+    assert time.monotonic() - began < 20
+    assert status == 200
+    assert 0 < told["fired"] < 2000
+    assert dt.datetime.fromisoformat(told["now"]) < before + 2000 * 24 * HOUR
