@@ -27,7 +27,7 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
 
 
 def serves(path: str) -> bool:
-    """Whether a path, or the template of one, is of this dialect: whatever is wrong with a request is told in its words.
+    """Whether a path, or the template of one, is of this dialect: what is wrong with a request is told in its words.
 
     Ask with the path where no template was matched but the one for everything.
     """
