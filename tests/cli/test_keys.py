@@ -78,6 +78,20 @@ def test_make_prints_a_key_that_opens_what_was_asked_for(stack: str) -> None:
     assert said.out.strip() not in said.err
 
 
+def test_make_prints_a_key_for_environments_alone(stack: str) -> None:
+    asked = ("make", "--stack", stack, "--environments", "compute-on/test_area", "--actions", "snapshot", "--json")
+    told = json.loads(run(*asked).out)
+    key = stored(stack, told["key"])
+    assert (key.tenants, key.environments) == (frozenset(), frozenset({"compute-on/test_area"}))
+    assert (told["tenants"], told["environments"]) == ([], ["compute-on/test_area"])
+    assert "compute-on/test_area" in run("list", "--stack", stack).out
+
+
+def test_list_says_of_what_a_star_is(stack: str) -> None:
+    said = run("make", "--stack", stack, "--environments", "*", "--actions", "admin")
+    assert "opens * (environments) for admin" in " ".join(said.err.split())
+
+
 def test_make_prints_json_when_asked(stack: str) -> None:
     said = run("make", "--stack", stack, "--tenants", "*", "--actions", "admin", "--json")
     told = json.loads(said.out)
@@ -131,6 +145,12 @@ def test_revoke_ends_a_key(stack: str) -> None:
             ("make", "--tenants", "a", "--actions", "read", "--expires", "soon"), 2, "'soon' is no date", id="no date"
         ),
         pytest.param(("make", "--actions", "read"), 2, "--tenants", id="no tenants"),
+        pytest.param(
+            ("make", "--stack", STACK, "--environments", "test_area", "--actions", "read"),
+            1,
+            "compute-on/test_area",
+            id="bad environment",
+        ),
     ],
 )
 def test_command_fails_with_a_sentence_when(arguments: tuple[str, ...], code: int, told: str, stack: str) -> None:

@@ -38,8 +38,12 @@ def add_to(group: typer.Typer) -> None:
 def make(
     session: Session,
     *,
-    tenants: Annotated[str, typer.Option(metavar="A,B", help="The tenants that it opens, or * for all.")],
     actions: Annotated[str, typer.Option(metavar="A,B", help="Of read, write, snapshot, restore, hold, admin (all).")],
+    tenants: Annotated[str, typer.Option(metavar="A,B", help="The tenants that it opens, or * for all.")] = "",
+    environments: Annotated[
+        str,
+        typer.Option(metavar="A/B,C/D", help="The environments of volumes that it opens, or * for all."),
+    ] = "",
     name: Annotated[str, typer.Option(help="What the key is for.")] = "operator",
     expires: Annotated[
         str | None, typer.Option(metavar="DATE", help="When it ends: 2027-01-31 (default: never).")
@@ -47,11 +51,20 @@ def make(
     stack: StackOption = "tidemark",
 ) -> None:
     """Make a key and print it: the key alone goes to standard output, so that a script can take it from there."""
+    if not _names(tenants) and not _names(environments):
+        raise typer.BadParameter("name one tenant or environment at least", param_hint="--tenants, --environments")
     wanted, expires_at = _actions(actions), None if expires is None else _date(expires)
     with _ports(stack) as ports:
         from tidemark.usecases.keys import create_key  # noqa: PLC0415 - see the module
 
-        made = create_key(ports, name=name, tenants=_names(tenants), actions=wanted, expires_at=expires_at)
+        made = create_key(
+            ports,
+            name=name,
+            tenants=_names(tenants),
+            actions=wanted,
+            environments=_names(environments),
+            expires_at=expires_at,
+        )
     key = made.key
     if session.json:
         _print({"key": made.secret, **_told(key)})
@@ -59,7 +72,7 @@ def make(
         sys.stdout.write(f"{made.secret}\n")
     session.note(
         shown.clean(
-            f"Key {key.id[:_ID_SHOWN]} of {key.name!r} opens {', '.join(sorted(key.tenants))} for "
+            f"Key {key.id[:_ID_SHOWN]} of {key.name!r} opens {_opened(key)} for "
             f"{', '.join(sorted(key.actions))}. Keep it now: only its SHA-256 is stored, so it is shown this once."
         ),
         f"To revoke it: tidemark keys revoke {key.id}",
@@ -126,6 +139,7 @@ def _told(key: "ApiKey") -> dict[str, Any]:
         "id": key.id,
         "name": key.name,
         "tenants": sorted(key.tenants),
+        **({"environments": sorted(key.environments)} if key.environments else {}),
         "actions": sorted(key.actions),
         **{name: _moment(moment) for name, moment in moments.items() if moment is not None},
     }
@@ -137,7 +151,7 @@ def _listed(keys: list["ApiKey"]) -> RenderableType:
         (
             key.id[:_ID_SHOWN],
             key.name,
-            ", ".join(sorted(key.tenants)),
+            _opened(key),
             ", ".join(sorted(key.actions)),
             _moment(key.created_at),
             "expired" if key.expired(now) else _moment(key.expires_at) if key.expires_at else "never",
@@ -145,7 +159,13 @@ def _listed(keys: list["ApiKey"]) -> RenderableType:
         )
         for key in keys
     ]
-    return shown.table(("id", "name", "tenants", "actions", "made", "ends", "last used"), rows)
+    return shown.table(("id", "name", "opens", "actions", "made", "ends", "last used"), rows)
+
+
+def _opened(key: "ApiKey") -> str:
+    """Its tenants and environments. Where it is for all of them, the star says of which."""
+    environments = (f"{name} (environments)" if name == "*" else name for name in sorted(key.environments))
+    return ", ".join((*sorted(key.tenants), *environments))
 
 
 def _print(document: object) -> None:

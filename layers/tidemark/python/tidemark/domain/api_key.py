@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from tidemark.domain.environment import ANY_ENVIRONMENT, EnvironmentId
 from tidemark.domain.tenant import Tenant
 
 PREFIX: Final = "tm_"
@@ -31,7 +32,8 @@ class Action(StrEnum):
 class ApiKey:
     """The stored side of a key.
 
-    `id` is the SHA-256 of the secret in hexadecimal; `tenants` holds names, or `*` for all.
+    `id` is the SHA-256 of the secret in hexadecimal; `tenants` holds names, or `*` for all, and `environments` ids, or
+    `*` for all. Neither says anything of the other: a key for every tenant is for no environment.
     """
 
     id: str
@@ -41,6 +43,7 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
+    environments: frozenset[str] = frozenset()
     version: int = 0
 
     @property
@@ -49,6 +52,13 @@ class ApiKey:
         them.
         """
         return ANY_TENANT if ANY_TENANT in self.tenants else ",".join(sorted(self.tenants))
+
+    @property
+    def held_environments(self) -> str:
+        """The environments in one string, as an authorizer's context can hold them: `*`, or their ids with commas
+        between them; empty where there are none.
+        """
+        return ANY_ENVIRONMENT if ANY_ENVIRONMENT in self.environments else ",".join(sorted(self.environments))
 
     @property
     def allowed(self) -> str:
@@ -61,12 +71,28 @@ class ApiKey:
 
     def allows(self, tenant: Tenant, action: Action) -> bool:
         """Whether the bearer may do `action` for `tenant`."""
-        return bool(self.tenants & {tenant, ANY_TENANT}) and bool(self.actions & {action, Action.ADMIN})
+        return bool(self.tenants & {tenant, ANY_TENANT}) and self._made_for(action)
+
+    def allows_in(self, environment: EnvironmentId, action: Action) -> bool:
+        """Whether the bearer may do `action` in `environment`."""
+        return bool(self.environments & {environment, ANY_ENVIRONMENT}) and self._made_for(action)
+
+    def allows_somewhere(self, action: Action) -> bool:
+        """Whether the bearer may do `action` in some environment, where a path does not say which it is about."""
+        return bool(self.environments) and self._made_for(action)
+
+    def _made_for(self, action: Action) -> bool:
+        return bool(self.actions & {action, Action.ADMIN})
 
 
 def holds(held: str, tenant: Tenant) -> bool:
     """Whether a key that holds these tenants, as `ApiKey.held` writes them, is for `tenant`."""
     return held == ANY_TENANT or tenant in held.split(",")
+
+
+def holds_environment(held: str, environment: EnvironmentId) -> bool:
+    """Whether a key that holds these environments, as `ApiKey.held_environments` writes them, is for `environment`."""
+    return held == ANY_ENVIRONMENT or environment in held.split(",")
 
 
 def includes(allowed: str, action: Action) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from tidemark.domain.api_key import ANY_TENANT, PREFIX, Action, ApiKey, is_secret, key_id
+from tidemark.domain.environment import ANY_ENVIRONMENT, parse_environment_id
 from tidemark.domain.tenant import parse_tenant
 from tidemark.errors import InvalidRequest, KeyNotFound, StaleRecord, Unauthorized, Unavailable
 from tidemark.ports import Ports
@@ -30,17 +31,18 @@ def create_key(
     name: str,
     tenants: Collection[str],
     actions: Collection[Action],
+    environments: Collection[str] = (),
     expires_at: datetime | None = None,
 ) -> NewKey:
-    """Make a key for the tenants (names, or `*` for all) and actions.
+    """Make a key for the tenants (names, or `*` for all), environments (ids, or `*` for all) and actions.
 
-    Raises InvalidRequest when the name is empty, too long or unprintable, a tenant name is invalid, nothing is allowed,
-    or the key would have expired already.
+    Raises InvalidRequest when the name is empty, too long or unprintable, a tenant or environment can have no such
+    name, nothing is allowed, or the key would have expired already.
     """
     if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
         raise InvalidRequest(f"the name of a key must have 1 to {MAX_NAME_CHARS} printable characters")
-    if not tenants or not actions:
-        raise InvalidRequest("a key needs at least one tenant (or *) and one action")
+    if not (tenants or environments) or not actions:
+        raise InvalidRequest("a key needs at least one tenant (or *) or environment, and one action")
     now = ports.clock.now()
     if expires_at is not None and expires_at <= now:
         raise InvalidRequest(f"a key that expires at {expires_at.isoformat()} would be of no use: that is past")
@@ -52,6 +54,10 @@ def create_key(
         actions=frozenset(actions),
         created_at=now,
         expires_at=expires_at,
+        environments=frozenset(
+            environment if environment == ANY_ENVIRONMENT else parse_environment_id(environment)
+            for environment in environments
+        ),
     )
     return NewKey(secret, ports.catalog.add_key(key))
 

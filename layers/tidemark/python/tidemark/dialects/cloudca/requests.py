@@ -1,0 +1,178 @@
+"""What requests of this dialect ask for: environments, ids, filters, operations and bodies.
+
+Source: the cloud.ca documentation, "Snapshots" and "Volumes"; the CloudMC documentation, "Create a snapshot". Query
+parameters that are not known are passed over, as clients send some that mean nothing here; members of a body that are
+not known are refused, so that a misspelt one is noticed.
+"""
+
+from collections.abc import Collection
+from typing import Any, Final, NamedTuple
+
+from tidemark.dialects.cloudca.words import VOLUME_TYPES
+from tidemark.dialects.wire import JSON, Request, parse_json
+from tidemark.domain.environment import EnvironmentId, environment_id
+from tidemark.domain.task import Operation, TaskId, parse_task_id
+from tidemark.domain.volume import (
+    InstanceId,
+    VolumeId,
+    VolumeKind,
+    VolumeSnapshotId,
+    check_name,
+    parse_instance_id,
+    parse_volume_id,
+    parse_volume_snapshot_id,
+)
+from tidemark.errors import EnvironmentNotFound, InvalidRequest
+
+MAX_BODY_BYTES: Final = 16_384
+MAX_DESCRIPTION_CHARS: Final = 255
+_CREATE: Final = "create"
+_OF_SNAPSHOT: Final = {"restore": Operation.RESTORE, "createTemplate": Operation.CREATE_TEMPLATE}
+
+
+class CreateWanted(NamedTuple):
+    """A snapshot that is asked for. `name` is None where it is to have the default name. `rapid` asks for the cloud's
+    own snapshot to be kept beside what is stored here.
+    """
+
+    volume_id: VolumeId
+    name: str | None = None
+    rapid: bool = False
+
+
+class RestoreWanted(NamedTuple):
+    """A volume that is to be made of a snapshot. `name` is None where it is to have that of the snapshot's volume."""
+
+    name: str | None = None
+
+
+class TemplateWanted(NamedTuple):
+    """A template that is to be made of a snapshot. `name` is None where it is to have the snapshot's."""
+
+    name: str | None = None
+    description: str = ""
+
+
+class VolumesWanted(NamedTuple):
+    """Which volumes of the environment a list is of; None: of any kind, or of any instance and none."""
+
+    kind: VolumeKind | None = None
+    instance_id: InstanceId | None = None
+
+
+def environment_in(request: Request) -> EnvironmentId:
+    """The environment in the path. Raises EnvironmentNotFound at once where none can have such a name."""
+    service_code, name = request.path_parameter("serviceCode"), request.path_parameter("environmentName")
+    try:
+        return environment_id(service_code, name)
+    except InvalidRequest as error:
+        raise EnvironmentNotFound(f"no environment {f'{service_code}/{name}'[:100]!r}: {error.message}") from None
+
+
+def snapshot_in(request: Request) -> VolumeSnapshotId:
+    """The snapshot in the path. Raises InvalidRequest unless it is a UUID."""
+    return parse_volume_snapshot_id(request.path_parameter("snapshotId"))
+
+
+def volume_in(request: Request) -> VolumeId:
+    """The volume in the path. Raises InvalidRequest unless it is a UUID."""
+    return parse_volume_id(request.path_parameter("volumeId"))
+
+
+def task_in(request: Request) -> TaskId:
+    """The task in the path. Raises InvalidRequest unless it is a UUID."""
+    return parse_task_id(request.path_parameter("taskId"))
+
+
+def volume_filter(request: Request) -> VolumeId | None:
+    """The query parameter `volume_id` of a list of snapshots; None: of any volume. Raises InvalidRequest."""
+    return parse_volume_id(request.query["volume_id"]) if "volume_id" in request.query else None
+
+
+def volumes_wanted(request: Request) -> VolumesWanted:
+    """The query parameters `type` and `instance_id` of a list of volumes. Raises InvalidRequest.
+
+    The documentation has small letters for a type, its client capital ones.
+    """
+    kinds = {word: kind for kind, word in VOLUME_TYPES.items()}
+    given = request.query.get("type")
+    if given is not None and given.lower() not in kinds:
+        raise InvalidRequest(f"the parameter type must be {' or '.join(kinds)}; it is {given[:40]!r}")
+    wanted = request.query.get("instance_id")
+    return VolumesWanted(
+        kind=None if given is None else kinds[given.lower()],
+        instance_id=None if wanted is None else parse_instance_id(wanted),
+    )
+
+
+def create_wanted(request: Request) -> CreateWanted:
+    """What is asked for by a request to the list of snapshots. Raises InvalidRequest naming what is wrong.
+
+    Clients that create in the documented way of other things name no operation.
+    """
+    operation = request.query.get("operation", _CREATE)
+    if operation != _CREATE:
+        raise _unknown_operation(operation, [_CREATE])
+    document = _members(request, ("volumeId", "name", "rapid"))
+    volume_id = document.get("volumeId")
+    if not isinstance(volume_id, str):
+        raise InvalidRequest(
+            "the member 'volumeId' must be the id of the volume; " + ("it is no string" if volume_id else "send one")
+        )
+    rapid = document.get("rapid", False)
+    if not isinstance(rapid, bool):
+        raise InvalidRequest("the member 'rapid' must be true or false")
+    return CreateWanted(parse_volume_id(volume_id), _name(document), rapid)
+
+
+def operation_wanted(request: Request) -> RestoreWanted | TemplateWanted:
+    """What is asked for by a request to one snapshot. Raises InvalidRequest naming what is wrong."""
+    match _OF_SNAPSHOT.get(request.query.get("operation", "")):
+        case Operation.RESTORE:
+            return RestoreWanted(_name(_members(request, ("name",))))
+        case Operation.CREATE_TEMPLATE:
+            document = _members(request, ("name", "description"))
+            return TemplateWanted(_name(document), _description(document))
+        case _:
+            raise _unknown_operation(request.query.get("operation"), _OF_SNAPSHOT)
+
+
+def check_bare(request: Request) -> None:
+    """Raises InvalidRequest where a request that takes no body has members in one. Clients may send an empty one."""
+    _members(request, ())
+
+
+def _unknown_operation(given: str | None, known: Collection[str]) -> InvalidRequest:
+    told = "none is given" if given is None else f"it is {given[:60]!r}"
+    return InvalidRequest(f"the parameter operation must be {' or '.join(known)}; {told}")
+
+
+def _members(request: Request, known: Collection[str]) -> dict[str, Any]:
+    """The members of the body; of an empty one none. Raises InvalidRequest, UnsupportedMediaType, BodyTooLarge."""
+    if not request.body.strip():
+        return {}
+    # Early clients do not say what they send.
+    document = parse_json(request.content(JSON, "", max_bytes=MAX_BODY_BYTES))
+    if not isinstance(document, dict):
+        raise InvalidRequest("the body must be a JSON object, such as {}")
+    for name in document:
+        if name not in known:
+            taken = f"known are: {', '.join(known)}" if known else "this request takes none"
+            raise InvalidRequest(f"the member {name[:100]!r} is unknown; {taken}")
+    return document
+
+
+def _name(document: dict[str, Any]) -> str | None:
+    name = document.get("name")
+    if name is None:
+        return None
+    if not isinstance(name, str):
+        raise InvalidRequest("the member 'name' must be a string")
+    return check_name(name)
+
+
+def _description(document: dict[str, Any]) -> str:
+    description = document.get("description", "")
+    if not isinstance(description, str) or len(description) > MAX_DESCRIPTION_CHARS:
+        raise InvalidRequest(f"the member 'description' must be a string of {MAX_DESCRIPTION_CHARS} characters at most")
+    return description
