@@ -16,7 +16,8 @@ SHARD_BLOCKS: Final = 4096
 ZEROS: Final = bytes(BLOCK_BYTES)
 
 
-class Block(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Block:
     """What a volume holds in one place: BLOCK_BYTES bytes and their SHA-256; both None for nothing but zeros."""
 
     index: int

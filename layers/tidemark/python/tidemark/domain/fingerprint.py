@@ -1,6 +1,6 @@
 """Fingerprints: by which a delta line, or an item, says what an entity was without repeating it.
 
-A fingerprint is the first bytes of SHA-256 of the entity's canonical JSON, in base64url; of a block, of its bytes.
+A fingerprint is the first bytes of SHA-256 of the entity's canonical JSON, in base64url.
 """
 
 import hashlib
@@ -16,9 +16,5 @@ def fingerprint(value: bytes | str | None) -> str | None:
     """The fingerprint of a canonical JSON; None for what is not there."""
     if value is None:
         return None
-    return fingerprint_of(hashlib.sha256(value.encode() if isinstance(value, str) else value).digest())
-
-
-def fingerprint_of(sha256: bytes) -> str:
-    """The fingerprint of what has this SHA-256."""
-    return urlsafe_b64encode(sha256[:_BYTES]).decode()
+    digest = hashlib.sha256(value.encode() if isinstance(value, str) else value).digest()
+    return urlsafe_b64encode(digest[:_BYTES]).decode()

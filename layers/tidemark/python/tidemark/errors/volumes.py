@@ -15,8 +15,8 @@ class DiskSnapshotsUnrelated(Conflict):
     """The two snapshots are not of one volume, so what changed between them is not known."""
 
 
-class DiskSnapshotClosed(Conflict):
-    """The snapshot is not one that is being written, so it takes no blocks."""
+class DiskSnapshotNotReady(Conflict):
+    """The snapshot is not in the state that this needs: completed to be read, pending to be written."""
 
 
 class BlockDamaged(Corrupt):

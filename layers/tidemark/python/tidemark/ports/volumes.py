@@ -1,5 +1,5 @@
-"""The ports of disks: EC2, which has volumes and their snapshots, and the EBS direct APIs, which read and write blocks of
-a snapshot.
+"""The ports of disks: EC2, which has volumes and their snapshots, and the EBS direct APIs, which read and write blocks
+of a snapshot.
 
 A disk snapshot is EC2's own, of one volume; it is what an image is read from, or written to, and no snapshot of ours.
 Source: Amazon EBS User Guide, "Use EBS direct APIs to access the contents of an EBS snapshot".
@@ -49,7 +49,8 @@ class DiskSnapshot:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-class BlockToken(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class BlockToken:
     """A block that a disk snapshot has, and the token that reads it; None: it has none there."""
 
     index: int
@@ -105,7 +106,7 @@ class BlockAccess(Protocol):
     """The EBS direct APIs in one region."""
 
     def listed(self, snapshot_id: str, within: BlockRange) -> Iterator[BlockToken]:
-        """The blocks that a completed disk snapshot has, by index. Raises DiskSnapshotNotFound."""
+        """The blocks that a completed disk snapshot has, by index. Raises DiskSnapshotNotFound, DiskSnapshotNotReady."""
         ...
 
     def changed(self, first_id: str, second_id: str, within: BlockRange) -> Iterator[BlockToken]:
@@ -131,13 +132,14 @@ class BlockAccess(Protocol):
     def write(self, snapshot_id: str, block: Block) -> None:
         """Write a block that is not zeros; EBS checks its SHA-256. Writing it again changes nothing.
 
-        Raises DiskSnapshotNotFound, DiskSnapshotClosed, BlockDamaged.
+        Raises DiskSnapshotNotFound, DiskSnapshotNotReady, BlockDamaged.
         """
         ...
 
     def complete(self, snapshot_id: str, *, written: int, checksum: bytes) -> DiskState:
         """Say that so many blocks were written, and the SHA-256 of their SHA-256s in the order of their indexes; it is
-        completed some time later. Repeating it changes nothing. Raises DiskSnapshotNotFound, BlockDamaged.
+        completed some time later. Raises DiskSnapshotNotFound, BlockDamaged when other blocks were written, and
+        DiskSnapshotNotReady when this was said before: `Disks.snapshot` tells what became of it.
         """
         ...
 

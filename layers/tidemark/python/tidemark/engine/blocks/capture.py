@@ -84,8 +84,7 @@ def _copy(ports: Ports, job: ShardCut, source: BlockSource, proceed: Callable[[]
     merged = dict(below)
     compact = replace(base, layers=_compacted(ports, job, base, below, proceed))
     merged.update(fold(ports, (layer,)))
-    left = [(index, one.sha256) for index, one in merged.items() if one.entry.sha256 is not None]
-    digest = digest_of(left)
+    digest = digest_of((index, one.sha256) for index, one in merged.items() if one.entry.sha256 is not None)
     return ShardManifest(job.shard, digest.count, digest.hex, (*compact.layers, layer))
 
 
@@ -96,15 +95,15 @@ def _changes(below: BlockMap, source: BlockSource, blocks: BlockRange) -> Iterat
     gone = next(pending, None)
     for block in source.read(blocks):
         while gone is not None and gone < block.index:
-            yield packing.record(Block(gone), below[gone].entry.fingerprint)
+            yield packing.record(Block(gone), below[gone].entry.sha256)
             gone = next(pending, None)
         if gone == block.index:
             gone = next(pending, None)
         lies = below.get(block.index)
         if block.sha256 != (None if lies is None else lies.sha256):
-            yield packing.record(block, None if lies is None else lies.entry.fingerprint)
+            yield packing.record(block, None if lies is None else lies.entry.sha256)
     while gone is not None:
-        yield packing.record(Block(gone), below[gone].entry.fingerprint)
+        yield packing.record(Block(gone), below[gone].entry.sha256)
         gone = next(pending, None)
 
 

@@ -40,7 +40,7 @@ class Sealed(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What CompleteSnapshot is told: how many blocks, and the SHA-256 of their SHA-256s in the order of their indexes."""
+    """What CompleteSnapshot is told: how many blocks, and the SHA-256 of their SHA-256s in order of their indexes."""
 
     blocks: int
     checksum: bytes
@@ -49,8 +49,8 @@ class Written(NamedTuple):
 def seal(
     ports: Ports, tenant: Tenant, snapshot_id: SnapshotId, capture_id: CaptureId, created_at: datetime, image: Image
 ) -> Sealed:
-    """Store the manifest of an image whose shards are all noted, after asking the store for length and checksum of every
-    pack, and read it back. Can be repeated. Raises ManifestCorrupt, PackCorrupt.
+    """Store the manifest of an image whose shards are all noted, after asking the store for length and checksum of
+    every pack, and read it back. Can be repeated. Raises ManifestCorrupt, PackCorrupt.
     """
     noted = ports.parallel.map(lambda shard: read_note(ports.payloads, tenant, capture_id, shard), range(image.shards))
     manifest = Manifest(tenant, snapshot_id, capture_id, created_at, Generation(0), Cut(0), tuple(noted), image)

@@ -47,14 +47,14 @@ def fold(ports: Ports, layers: Sequence[Layer]) -> BlockMap:
             below = found.get(entry.index)
             if below is None:
                 found[entry.index] = Located(pack, entry, entry.was)
-            elif below.entry.fingerprint != entry.was:
+            elif below.entry.sha256 != entry.was:
                 raise ManifestCorrupt(
                     f"block {entry.index} in pack {pack.key} was stored on top of another one than pack "
                     f"{below.pack.key} has"
                 )
             else:
                 found[entry.index] = Located(pack, entry, below.was)
-    return {index: found[index] for index in sorted(found) if found[index].entry.fingerprint != found[index].was}
+    return {index: found[index] for index in sorted(found) if found[index].entry.sha256 != found[index].was}
 
 
 def map_of(ports: Ports, shard: ShardManifest) -> BlockMap:

@@ -1,12 +1,13 @@
 """Packs of blocks: each zstd frame is one block of a volume's image, whole, at level 1, so `zstdcat x.pack` prints the
 blocks one after another. `engine.framing` has what follows the frames; `layers/DESIGN.md` the format in full.
 
-A block that became zeros has no frame and an entry all the same. Blocks are named and verified one by one: what is wrong
-with one is said of its index.
+A block that became zeros has no frame and an entry all the same. Blocks are named and verified one by one: what is
+wrong with one is said of its index.
 """
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import msgspec
@@ -14,7 +15,6 @@ import zstandard
 
 from tidemark.domain.blocks import BLOCK_BYTES, Block, block_key, digest_of
 from tidemark.domain.digest import SetDigest
-from tidemark.domain.fingerprint import fingerprint_of
 from tidemark.domain.manifest import PackRef
 from tidemark.engine.framing import encode_table, find_table, read_table, text_of_table
 from tidemark.engine.storing import PackForm
@@ -33,7 +33,7 @@ class BlockEntry(msgspec.Struct, frozen=True, rename="camel"):
     """One block in the table of contents. `sha256` is of the block itself; `offset` and `length` are of its frame. A
     block that became zeros has no `sha256` and no length.
 
-    `was` is the fingerprint of the block that the layers below have; None where they have none.
+    `was` is the SHA-256 of the block that the layers below have; None where they have none.
     """
 
     index: int
@@ -46,11 +46,6 @@ class BlockEntry(msgspec.Struct, frozen=True, rename="camel"):
     def net(self) -> int:
         """What it adds to the number of blocks that are not zeros."""
         return (self.sha256 is not None) - (self.was is not None)
-
-    @property
-    def fingerprint(self) -> str | None:
-        """The fingerprint of the block, None for zeros."""
-        return None if self.sha256 is None else fingerprint_of(bytes.fromhex(self.sha256))
 
 
 class BlockTable(msgspec.Struct, frozen=True, rename="camel"):
@@ -75,7 +70,8 @@ class BlockTable(msgspec.Struct, frozen=True, rename="camel"):
 _TABLE: Final = msgspec.json.Decoder(BlockTable)
 
 
-class BlockRecord(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class BlockRecord:
     """A block on its way into a pack: its frame and SHA-256, both None where it became zeros; and `was`, as its entry
     says it.
     """
@@ -136,9 +132,10 @@ def build_pack(records: Iterator[BlockRecord]) -> BuiltBlocks | None:
     frames: list[bytes] = []
     entries: list[BlockEntry] = []
     offset = 0
-    for index, frame, sha256, was in records:
+    for found in records:
+        frame, sha256 = found.frame, None if found.sha256 is None else found.sha256.hex()
         length = len(frame) if frame is not None else 0
-        entries.append(BlockEntry(index, offset, length, sha256.hex() if sha256 is not None else None, was))
+        entries.append(BlockEntry(found.index, offset, length, sha256, found.was))
         if frame is not None:
             frames.append(frame)
             offset += length
@@ -204,8 +201,8 @@ def _decode(key: str, frame: bytes, toc_offset: int) -> BlockTable:
         raise PackCorrupt(f"the table of contents of pack {key} cannot be read") from error
     if (table.version, table.block_bytes) != (FORMAT_VERSION, BLOCK_BYTES):
         raise PackCorrupt(
-            f"pack {key} has format version {table.version} and blocks of {table.block_bytes} bytes; this release reads "
-            f"version {FORMAT_VERSION} and {BLOCK_BYTES}"
+            f"pack {key} has format version {table.version} and blocks of {table.block_bytes} bytes; this release "
+            f"reads version {FORMAT_VERSION} and {BLOCK_BYTES}"
         )
     offset, last = 0, -1
     for entry in table.blocks:

@@ -1,4 +1,4 @@
-"""Where the blocks of an image come from: a disk snapshot, all of it or what changed since another one; or raw bytes."""
+"""Where the blocks of an image come from: a disk snapshot, all of it or what changed since another; or raw bytes."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
