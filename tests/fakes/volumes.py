@@ -84,6 +84,7 @@ class MemoryDisks:
             return self._found(snapshot_id).told
 
     def create_snapshot(self, volume_id: str, *, description: str, tags: Mapping[str, str]) -> DiskSnapshot:
+        del description
         with self._lock:
             for found in self.snapshots(tags):
                 if found.volume_id == volume_id:
@@ -118,6 +119,7 @@ class MemoryDisks:
             return self.disks[volume_id]
 
     def register_image(self, snapshot_id: str, *, name: str, description: str, tags: Mapping[str, str]) -> str:
+        del description, tags
         with self._lock:
             self._readable(snapshot_id)
             of, image_id = self.images.setdefault(name, (snapshot_id, f"ami-{next(self._ids):017x}"))

@@ -44,6 +44,7 @@ _RACES: Final = "CONFLICTING_BLOCK_UPDATE"
 _WRONG_BLOCK: Final = "INVALID_BLOCK"
 _WRONG_VALUE: Final = "INVALID_PARAMETER_VALUE"
 _REFUSED: Final = ("AccessDeniedException", "ServiceQuotaExceededException")
+_OTHER_REQUEST: Final = "ConflictException"
 _CONCURRENT: Final = "ConcurrentLimitExceededException"
 _STATES: Final = {"pending": DiskState.PENDING, "completed": DiskState.COMPLETED, "error": DiskState.FAILED}
 
@@ -100,7 +101,8 @@ class EbsBlocks:
 
     def start(self, size_gib: int, *, token: str, description: str, tags: Mapping[str, str]) -> str:
         doing = f"starting a disk snapshot of {size_gib} GiB"
-        with _named(doing, "the parent"):
+        conflict = WriteConflict(f"{doing}: the token {token} was used for something else")
+        with _named(doing, "the parent"), named(doing, {_OTHER_REQUEST: conflict}):
             answer = self._client.start_snapshot(
                 VolumeSize=size_gib,
                 ClientToken=token,

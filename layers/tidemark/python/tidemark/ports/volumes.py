@@ -106,7 +106,10 @@ class BlockAccess(Protocol):
     """The EBS direct APIs in one region."""
 
     def listed(self, snapshot_id: str, within: BlockRange) -> Iterator[BlockToken]:
-        """The blocks that a completed disk snapshot has, by index. Raises DiskSnapshotNotFound, DiskSnapshotNotReady."""
+        """The blocks that a completed disk snapshot has, by index.
+
+        Raises DiskSnapshotNotFound, DiskSnapshotNotReady.
+        """
         ...
 
     def changed(self, first_id: str, second_id: str, within: BlockRange) -> Iterator[BlockToken]:
