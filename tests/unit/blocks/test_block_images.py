@@ -1,6 +1,7 @@
 """Images of volumes: what is read back is what the volume held, and a snapshot stores what changed."""
 
 from collections.abc import Iterator
+from functools import partial
 from unittest.mock import patch
 
 import pytest
@@ -263,11 +264,15 @@ def test_raw_bytes_that_end_too_early_are_refused() -> None:
         )
 
 
+def _part(raw: bytes, offset: int, length: int) -> bytes:
+    return raw[offset : offset + length]
+
+
 def test_image_of_fewer_blocks_than_the_last_one_holds_no_more_than_its_own() -> None:
     made = Imaging()
     for raw in (body(0) + body(1) + body(2), body(0)):
         image = Image(len(raw))
-        made.store(RawImage(lambda offset, length, raw=raw: raw[offset : offset + length], image), image)
+        made.store(RawImage(partial(_part, raw), image), image)
     assert made.read() == {0: body(0)}
     made.check()
 

@@ -42,9 +42,9 @@ class PackForm[R](NamedTuple):
 
 
 class _StoredPack(NamedTuple):
-    """The bytes of a pack as read back, the digest of its records, and whether another worker stored it."""
+    """The reference of a pack that was read back, the digest of its records, and whether another worker stored it."""
 
-    body: bytes
+    pack: PackRef
     digest: SetDigest
     adopted: bool
 
@@ -76,7 +76,7 @@ def store_run[R](
         if stored.adopted:
             # Where it ends has nothing to do with how far this worker has read.
             records = None
-        packs.append(form.describe(key, stored.body))
+        packs.append(stored.pack)
         digest.add_hex(stored.digest.hex, stored.digest.count)
     return packs, digest
 
@@ -90,7 +90,7 @@ def _adopted[R](payloads: PayloadStore, key: str, form: PackForm[R]) -> _StoredP
     # Nothing but the store's own checksum vouches for it yet.
     if payloads.head(key).sha256 != hashlib.sha256(body).hexdigest():
         raise PackCorrupt(f"pack {key} is damaged: its bytes are not those that the store was given")
-    return _StoredPack(body, form.digest(key, body), adopted=True)
+    return _StoredPack(form.describe(key, body), form.digest(key, body), adopted=True)
 
 
 def _store_next[R](payloads: PayloadStore, key: str, records: Iterator[R], form: PackForm[R]) -> _StoredPack | None:
@@ -100,14 +100,13 @@ def _store_next[R](payloads: PayloadStore, key: str, records: Iterator[R], form:
     built = form.build(records)
     if built is None:
         return None
+    pack, digest = form.describe(key, built.body), built.digest
     try:
         payloads.put(key, built.body)
     except ObjectExists:
         return _adopted(payloads, key, form)
-    written, digest = hashlib.sha256(built.body).digest(), built.digest
     # So that the pack is in memory once, not twice, while it is read back.
     del built
-    body = payloads.get(key)
-    if hashlib.sha256(body).digest() != written:
+    if hashlib.sha256(payloads.get(key)).hexdigest() != pack.sha256:
         raise PackCorrupt(f"pack {key} does not read back as it was written")
-    return _StoredPack(body, digest, adopted=False)
+    return _StoredPack(pack, digest, adopted=False)
