@@ -114,8 +114,9 @@ def _compacted(
     `engine.copying`, except that the layer on top, which was just stored, does not count. So a snapshot stores what
     changed, and only later ones store anew what earlier ones did.
     """
-    if not base.layers:
-        return ()
+    if not below:
+        # A base without a block would be none.
+        return base.layers
     bottom, *deltas = base.layers
     sizes_bytes = [one.raw_bytes for one in deltas]
     if sum(sizes_bytes) > COMPACT_SHARE * bottom.raw_bytes:
