@@ -19,13 +19,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
+from tests.benchmarks import blocks as blocks_alone
 from tests.benchmarks import daily, file_tools, gated_writes, machine, peers, plot, report, targets
 from tests.benchmarks.dataset import Dataset, made
 from tests.benchmarks.entity_store import count_captures, count_writes, pause_in_round_trips
 from tests.benchmarks.functions import Answers, cold_starts
 from tests.benchmarks.machine import Speed
 from tests.benchmarks.peers import Rates
-from tests.benchmarks.running import Row, fastest, fresh, module, run
+from tests.benchmarks.running import Row, fastest, fresh, module, results, run
 from tests.benchmarks.targets import Target
 from tests.repo.sources import README, ROOT
 
@@ -39,6 +40,8 @@ _MEMORY_TIMES: Final = 10 / 3
 _MEMORY_SHARDS: Final = 4
 _ROUNDS: Final = 3
 _DAILY_ENTITIES: Final = 50_000
+# 400 MiB: some packs, and a second of work.
+_BLOCKS: Final = 800
 _PACKAGES: Final = {"borg": "borgbackup"}
 
 
@@ -163,12 +166,20 @@ def functions(runs: int, folders: list[Path] | None = None) -> Part:
     return Part(details=report.functions(cold, answers), reached=targets.of_functions(cold, answers))
 
 
+def blocks(count: int = _BLOCKS, rounds: int = _ROUNDS) -> Part:
+    """The data plane of volumes, each rate as in the round in which it was best."""
+    with _told("blocks"):
+        found = [blocks_alone.Measured(**results(run(module("blocks", count)))[0]) for _ in range(rounds)]
+    best = reduce(blocks_alone.Measured.best, found)
+    return Part(details=report.blocks(best), reached=targets.of_blocks(best))
+
+
 def costs() -> Part:
     """Where the README tells what AWS bills."""
     return Part(reached=targets.of_costs(README.read_text(encoding="utf-8")))
 
 
-PARTS: Final = ("tools", "days", "store", "functions")
+PARTS: Final = ("tools", "days", "store", "functions", "blocks")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -193,6 +204,7 @@ def main(arguments: Sequence[str]) -> None:
         "days": lambda: days(sizes, chosen.folder, drawing),
         "store": lambda: store(_STORE_ENTITIES),
         "functions": lambda: functions(_COLD_RUNS),
+        "blocks": blocks,
     }
     parts = [*(runs[name]() for name in PARTS if name in chosen.only), costs()]
     reached = targets.table([target for part in parts for target in part.reached])

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from tests.benchmarks.blocks import Measured
 from tests.benchmarks.daily import Daily
 from tests.benchmarks.entity_store import Counted
 from tests.benchmarks.functions import Answers, ColdStart
@@ -109,6 +110,17 @@ def functions(cold: Sequence[ColdStart], answers: Answers) -> str:
     lines += [f"| {one.function} | {one.elapsed_ms:.0f} | {one.core_ms:.0f} |" for one in cold]
     told = [f"{name} {value:.1f} ms" for name, value in answers.core_ms.items()]
     return "\n".join([*lines, "", f"CPU of one answer: {', '.join(told)}; requests to S3: {answers.s3_requests}."])
+
+
+def blocks(found: Measured) -> str:
+    """The data plane of volumes."""
+    return (
+        "| MB/s of blocks that are not zeros, one core | capture | read | verify |\n|---|---|---|---|\n"
+        f"| {found.raw_bytes / 1e6:,.0f} MB, stored in {found.stored_bytes / 1e6:,.0f} MB | {found.capture:,.0f} "
+        f"| {found.read:,.0f} | {found.verify:,.0f} |\n\n"
+        f"A second snapshot, of which {found.changed_bytes / 1e6:.1f} MB are other blocks, added "
+        f"{found.added_bytes / 1e6:.2f} MB."
+    )
 
 
 def put_into(readme: Path, text: str) -> bool:

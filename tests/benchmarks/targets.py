@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from tests.benchmarks.blocks import Measured
 from tests.benchmarks.daily import Daily
 from tests.benchmarks.entity_store import Counted
 from tests.benchmarks.functions import Answers, ColdStart
@@ -17,6 +18,8 @@ _RESTORE_RATE: Final = 20_000
 _MEMORY_MB: Final = 128
 _GROWTH_SHARE: Final = 0.1
 _FEWER: Final = 50
+_BLOCK_RATE: Final = 250
+_BLOCKS_SHARE: Final = 1.01
 _INIT_MS: Final = 350
 _ANSWER_MS: Final = 5
 _SHARDS: Final = 16
@@ -201,6 +204,24 @@ def of_functions(cold: Sequence[ColdStart], answers: Answers) -> list[Target]:
             "0",
             str(answers.s3_requests),
             "" if not answers.s3_requests else f"{answers.s3_requests} requests",
+        ),
+    ]
+
+
+def of_blocks(found: Measured) -> list[Target]:
+    """Volumes: how fast their blocks are stored, and what a snapshot of few changes adds."""
+    told = f"{found.capture:,.0f} MB/s; read {found.read:,.0f}, verified {found.verify:,.0f}"
+    allowed = found.changed_bytes * _BLOCKS_SHARE
+    return [
+        at_least(
+            "blocks that are not zeros, captured by a core", f"≥ {_BLOCK_RATE} MB/s", _BLOCK_RATE, found.capture, told
+        ),
+        at_most(
+            "bytes that a second snapshot of a volume adds",
+            "the changed blocks + 1 %",
+            allowed,
+            found.added_bytes,
+            f"{_mb(found.added_bytes)} of {_mb(found.changed_bytes)} that changed",
         ),
     ]
 

@@ -72,6 +72,14 @@ def test_engine_alone_gives_back_the_file(dataset: Dataset, tmp_path: Path) -> N
     assert 0 < row.added_bytes < row.stored_bytes / 2
 
 
+def test_blocks_are_read_back_and_few_changes_add_little() -> None:
+    part = bench.blocks(100, 2)
+    rate, added = part.reached
+    assert rate.measured.endswith("verified " + rate.measured.rpartition(" ")[2])
+    assert added.verdict == "**met**"
+    assert "| 52 MB, stored in " in part.details
+
+
 def test_script_gives_back_the_entities(dataset: Dataset, tmp_path: Path) -> None:
     row = peers.script(dataset, tmp_path)
     assert row.stored_bytes > 0

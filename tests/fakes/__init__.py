@@ -8,6 +8,7 @@ from tests.fakes.payloads import MemoryPayloads
 from tests.fakes.repeats import MemoryRepeats
 from tests.fakes.schedules import MemorySchedules
 from tests.fakes.system import ManualClock, SeededEntropy, Serial
+from tests.fakes.volumes import MemoryDisks
 from tests.fakes.workflows import MemoryWorkflows, Started
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.ports import Ports
@@ -16,6 +17,7 @@ __all__ = [
     "ManualClock",
     "MemoryAnnouncements",
     "MemoryCatalog",
+    "MemoryDisks",
     "MemoryEntityTable",
     "MemoryLinks",
     "MemoryPayloads",

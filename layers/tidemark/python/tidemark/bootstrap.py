@@ -16,7 +16,7 @@ from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
 from tidemark.domain.live import Layout
 from tidemark.domain.selection import Selection
 from tidemark.errors import InvalidRequest
-from tidemark.ports import Announcements, Ports, Repeats, Schedules, Untold
+from tidemark.ports import Announcements, Ports, Region, Repeats, Schedules, Untold
 from tidemark.ports.schedules import Unwired
 from tidemark.settings import SettingInvalid, Settings, initialising
 
@@ -109,6 +109,7 @@ def _wired(chosen: Settings) -> Ports:
         layout=Layout(shards=chosen.shards, gates=chosen.gates),
         schedules=cast("Schedules", _OnFirstUse(lambda: _schedules(chosen))) if chosen.schedule_group else Unwired(),
         select=_compiled,
+        region=_region,
         announcements=_announcements(chosen.event_bus) if chosen.event_bus else Untold(),
     )
 
@@ -117,6 +118,14 @@ def _compiled(text: str) -> Selection:
     from tidemark.dialects.ngsi import restore_filter  # noqa: PLC0415 - few workers meet a filter, and it takes time to load
 
     return restore_filter.compiled(text)
+
+
+def _region(name: str) -> Region:
+    from tidemark.adapters.ebs_volumes import EbsBlocks  # noqa: PLC0415 - the functions of volumes alone need them
+    from tidemark.adapters.ec2_disks import Ec2Disks  # noqa: PLC0415 - as above
+
+    blocks = EbsBlocks(clients.ebs(name), clock=SystemClock(), entropy=SystemEntropy())
+    return Region(Ec2Disks(clients.ec2(name)), blocks)
 
 
 def _announcements(bus: str) -> Announcements:

@@ -14,6 +14,8 @@ from tidemark.adapters import dynamo_wire
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_ebs.client import EBSClient
+    from mypy_boto3_ec2.client import EC2Client
     from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_scheduler.client import EventBridgeSchedulerClient
@@ -76,16 +78,28 @@ def events() -> "EventBridgeClient":
     return cast("EventBridgeClient", make("events"))
 
 
+@cache
+def ec2(region: str) -> "EC2Client":
+    """The client of EC2 in a region."""
+    return cast("EC2Client", make("ec2", region=region))
+
+
+@cache
+def ebs(region: str) -> "EBSClient":
+    """The client of the EBS direct APIs in a region."""
+    return cast("EBSClient", make("ebs", region=region))
+
+
 def forget() -> None:
     """Make new clients on next use: for a process whose region, credentials or endpoint have changed."""
-    for made in (dynamodb, s3, s3_links, stepfunctions, scheduler, events, _session):
+    for made in (dynamodb, s3, s3_links, stepfunctions, scheduler, events, ec2, ebs, _session):
         made.cache_clear()
 
 
-def make(service: str, *, endpoint_url: str | None = None, config: Config = CONFIG) -> Any:  # noqa: ANN401 - botocore makes the class of a client at run time
-    """A new client. Region, credentials and, unless given, endpoint come from where AWS's SDKs look for them."""
+def make(service: str, *, endpoint_url: str | None = None, region: str | None = None, config: Config = CONFIG) -> Any:  # noqa: ANN401 - botocore makes the class of a client at run time
+    """A new client. Credentials and, unless given, region and endpoint come from where AWS's SDKs look for them."""
     with _making:
-        client: Any = _session().create_client(service, endpoint_url=endpoint_url, config=config)
+        client: Any = _session().create_client(service, region_name=region, endpoint_url=endpoint_url, config=config)
     if service == "dynamodb":
         dynamo_wire.attach(client)
     return client

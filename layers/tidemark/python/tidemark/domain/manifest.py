@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from tidemark.domain.blocks import Image
 from tidemark.domain.digest import SetDigest
 from tidemark.domain.live import Cut, Generation
 from tidemark.domain.snapshot import CaptureId, SnapshotId
@@ -79,7 +80,10 @@ class ShardManifest:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """Everything a snapshot consists of. `shards` has one entry for every shard, in order, empty ones too."""
+    """Everything a snapshot consists of. `shards` has one entry for every shard, in order, empty ones too.
+
+    `image` is said of a snapshot of a volume, whose records are blocks.
+    """
 
     tenant: Tenant
     snapshot_id: SnapshotId
@@ -88,6 +92,7 @@ class Manifest:
     generation: Generation
     cut: Cut
     shards: tuple[ShardManifest, ...]
+    image: Image | None = None
 
     @property
     def records(self) -> int:

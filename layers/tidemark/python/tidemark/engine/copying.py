@@ -5,7 +5,6 @@ Workers that run twice write the same keys; whichever stored a pack first has wr
 on behind it.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,8 +19,9 @@ from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
 from tidemark.engine.changes import MAX_CHANGED_KEYS, all_records, changed_keys, changed_records
 from tidemark.engine.merge import read_changes, read_shard
-from tidemark.engine.packs import build_pack, describe, lines_of
+from tidemark.engine.packs import RECORDS
 from tidemark.engine.records import Record
+from tidemark.engine.storing import store_run
 from tidemark.errors import ManifestCorrupt, ObjectExists, ObjectNotFound, PackCorrupt
 from tidemark.ports import PayloadStore, Ports
 
@@ -160,7 +160,7 @@ def _store_layer(
     `name`, in the objects' names, is that of the kind unless it is given.
     """
     prefix = f"{pack_prefix(job.tenant, job.capture_id, job.shard)}-{name or kind}"
-    packs, digest = store_run(ports.payloads, prefix, source, proceed)
+    packs, digest = store_run(ports.payloads, prefix, source, proceed, RECORDS)
     if not packs:
         return None, digest
     return layer_of(kind, job.capture_id, job.cut, packs), digest
@@ -170,37 +170,6 @@ def layer_of(kind: LayerKind, capture_id: CaptureId, cut: Cut, packs: Sequence[P
     """The layer that some packs make."""
     records, raw_bytes = sum(pack.records for pack in packs), sum(pack.raw_bytes for pack in packs)
     return Layer(kind, capture_id, cut, records, raw_bytes, tuple(packs))
-
-
-def store_run(
-    payloads: PayloadStore,
-    prefix: str,
-    source: Callable[[str | None], Iterator[Record]],
-    proceed: Callable[[], None],
-) -> tuple[list[PackRef], SetDigest]:
-    """Store the records that `source` gives after a key as packs `{prefix}-00000.pack`, ...: their references, and the
-    digest of their lines.
-
-    Goes on after the packs that are there. `proceed` is called before each pack and may raise to stop.
-    """
-    digest = SetDigest()
-    packs: list[PackRef] = []
-    records: Iterator[Record] | None = None
-    while True:
-        proceed()
-        key = f"{prefix}-{len(packs):05d}.pack"
-        stored = _adopted(payloads, key)
-        if stored is None:
-            records = records or source(packs[-1].last_key if packs else None)
-            stored = _store_next(payloads, key, records)
-        if stored is None:
-            break
-        if stored.adopted:
-            # Where it ends has nothing to do with how far this worker has read.
-            records = None
-        packs.append(describe(key, stored.body))
-        digest.add_hex(stored.digest.hex, stored.digest.count)
-    return packs, digest
 
 
 def read_note(payloads: PayloadStore, tenant: Tenant, capture_id: CaptureId, shard: int) -> ShardManifest:
@@ -238,46 +207,3 @@ def noted(payloads: PayloadStore, key: str) -> ShardManifest | None:
         return manifests.decode_note(key, payloads.get(key))
     except ObjectNotFound:
         return None
-
-
-class _StoredPack(NamedTuple):
-    """The bytes of a pack as read back, the digest of its lines, and whether another worker stored it."""
-
-    body: bytes
-    digest: SetDigest
-    adopted: bool
-
-
-def _adopted(payloads: PayloadStore, key: str) -> _StoredPack | None:
-    """The pack that an earlier or another worker stored under `key`; None when there is none."""
-    try:
-        body = payloads.get(key)
-    except ObjectNotFound:
-        return None
-    # Nothing but the store's own checksum vouches for it yet.
-    if payloads.head(key).sha256 != hashlib.sha256(body).hexdigest():
-        raise PackCorrupt(f"pack {key} is damaged: its bytes are not those that the store was given")
-    digest = SetDigest()
-    for line in lines_of(key, body):
-        digest.add(line)
-    return _StoredPack(body, digest, adopted=True)
-
-
-def _store_next(payloads: PayloadStore, key: str, records: Iterator[Record]) -> _StoredPack | None:
-    """Store a pack of the next records under `key`, or adopt the one that came to be there meanwhile; None when no
-    records are left.
-    """
-    built = build_pack(records)
-    if built is None:
-        return None
-    try:
-        payloads.put(key, built.body)
-    except ObjectExists:
-        return _adopted(payloads, key)
-    written, digest = hashlib.sha256(built.body).digest(), built.digest
-    # So that the pack is in memory once, not twice, while it is read back.
-    del built
-    body = payloads.get(key)
-    if hashlib.sha256(body).digest() != written:
-        raise PackCorrupt(f"pack {key} does not read back as it was written")
-    return _StoredPack(body, digest, adopted=False)

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 import zstandard
 
+from tidemark.domain.blocks import Image
 from tidemark.domain.live import Cut, Generation
 from tidemark.domain.manifest import Layer, LayerKind, Manifest, PackRef, ShardManifest
 from tidemark.domain.snapshot import CaptureId, ManifestRef, SnapshotId
@@ -25,6 +26,11 @@ FORMAT_VERSION: Final = 1
 _MAX_RAW_BYTES: Final = 512 * 1024 * 1024
 
 
+class _Image(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    size_bytes: int
+    block_bytes: int
+
+
 class _Header(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     format: str
     version: int
@@ -36,6 +42,7 @@ class _Header(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     cut: int
     shards: int
     records: int
+    image: _Image | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Pack(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
@@ -140,6 +147,8 @@ def encode(manifest: Manifest) -> tuple[ManifestRef, bytes]:
         shards=len(manifest.shards),
         records=manifest.records,
     )
+    if manifest.image is not None:
+        header.image = _Image(manifest.image.size_bytes, manifest.image.block_bytes)
     lines = [msgspec.json.encode(header, order="sorted"), *map(encode_shard, manifest.shards)]
     body = zstandard.ZstdCompressor(level=COMPRESSION_LEVEL, write_checksum=True).compress(b"\n".join(lines) + b"\n")
     reference = ManifestRef(
@@ -192,6 +201,7 @@ def _decode(lines: Iterator[bytes]) -> Manifest:
         generation=Generation(header.generation),
         cut=Cut(header.cut),
         shards=shards,
+        image=None if header.image is msgspec.UNSET else Image(header.image.size_bytes, header.image.block_bytes),
     )
     if [shard.shard for shard in shards] != list(range(header.shards)) or manifest.records != header.records:
         raise ValueError("the shards are not those that the header announces")

@@ -1,13 +1,11 @@
-"""Packs: one stored object of zstd frames, one after another, and a table of contents in a skippable frame at the end.
-
-    [zstd frame] ... [zstd frame] [skippable frame: table of contents (JSON), its length (u32 LE), "TMRK"]
+"""Packs of entities: one stored object of zstd frames, one after another, and a table of contents at the end, as
+`engine.framing` says.
 
 Each frame is about 512 KiB of record lines at level 3, with zstd's own checksum. `zstdcat` prints the lines and skips
 the rest. `layers/DESIGN.md` has the format in full.
 """
 
 import hashlib
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
@@ -17,8 +15,10 @@ import zstandard
 from tidemark.domain.digest import SetDigest
 from tidemark.domain.keys import SEPARATOR
 from tidemark.domain.manifest import PackRef
+from tidemark.engine.framing import encode_table, find_table, read_range, read_table, text_of_table
 from tidemark.engine.records import Record, parse_lines, parse_strictly
-from tidemark.errors import ObjectNotFound, PackCorrupt
+from tidemark.engine.storing import PackForm
+from tidemark.errors import PackCorrupt
 from tidemark.ports import PayloadStore
 
 FRAME_RAW_BYTES: Final = 512 * 1024
@@ -28,10 +28,6 @@ FORMAT_VERSION: Final = 1
 # A frame ends with the record that reaches FRAME_RAW_BYTES, so the largest record bounds it; four times that is never
 # reached.
 _MAX_FRAME_RAW_BYTES: Final = 4 * 1024 * 1024
-_SKIPPABLE_MAGIC: Final = 0x184D2A54
-_SKIPPABLE_HEADER: Final = struct.Struct("<II")
-_FOOTER: Final = struct.Struct("<I4s")
-_FOOTER_MAGIC: Final = b"TMRK"
 
 
 class FrameEntry(msgspec.Struct, frozen=True, rename="camel"):
@@ -107,7 +103,7 @@ def build_pack(records: Iterable[Record]) -> BuiltPack | None:
         last_key=tuple(last_key.split(SEPARATOR)),
         frames=tuple(frames),
     )
-    body += _encode_toc(toc)
+    body += encode_table(msgspec.json.encode(toc, order="sorted"))
     return BuiltPack(bytes(body), toc, digest)
 
 
@@ -128,12 +124,6 @@ def _frames(records: Iterable[Record]) -> Iterator[tuple[list[bytes], str, str, 
             lines, size_bytes, net = [], 0, 0
     if lines:
         yield lines, first_key, key, net
-
-
-def _encode_toc(toc: TableOfContents) -> bytes:
-    text = msgspec.json.encode(toc, order="sorted")
-    payload = text + _FOOTER.pack(len(text), _FOOTER_MAGIC)
-    return _SKIPPABLE_HEADER.pack(_SKIPPABLE_MAGIC, len(payload)) + payload
 
 
 def describe(key: str, body: bytes) -> PackRef:
@@ -162,6 +152,16 @@ def lines_of(key: str, body: bytes) -> Iterator[bytes]:
     decompressor = zstandard.ZstdDecompressor()
     for frame in toc.frames:
         yield from _text(key, decompressor, frame, body[frame.offset : frame.offset + frame.length]).split(b"\n")[:-1]
+
+
+def _digest_of(key: str, body: bytes) -> SetDigest:
+    digest = SetDigest()
+    for line in lines_of(key, body):
+        digest.add(line)
+    return digest
+
+
+RECORDS: Final = PackForm(build_pack, describe, _digest_of)
 
 
 def check_whole(key: str, body: bytes) -> Iterator[Record]:
@@ -195,24 +195,16 @@ def check_whole(key: str, body: bytes) -> Iterator[Record]:
 
 def _toc_of(key: str, body: bytes) -> tuple[int, TableOfContents]:
     """Where the table of contents of a whole pack begins, and what it says."""
-    try:
-        (toc_length, magic) = _FOOTER.unpack_from(body, len(body) - _FOOTER.size)
-    except struct.error as error:
-        raise PackCorrupt(f"pack {key} is too short to be one") from error
-    toc_offset = len(body) - _FOOTER.size - toc_length - _SKIPPABLE_HEADER.size
-    if magic != _FOOTER_MAGIC or toc_offset < 0:
-        raise PackCorrupt(f"pack {key} has no table of contents at its end")
+    toc_offset = find_table(key, body)
     return toc_offset, _decode_toc(key, body[toc_offset:])
 
 
 def _decode_toc(key: str, frame: bytes) -> TableOfContents:
     try:
-        magic, length = _SKIPPABLE_HEADER.unpack_from(frame)
-        text = frame[_SKIPPABLE_HEADER.size : len(frame) - _FOOTER.size]
-        toc = _TOC.decode(text)
-    except (struct.error, msgspec.MsgspecError) as error:
+        toc = _TOC.decode(text_of_table(key, frame))
+    except msgspec.MsgspecError as error:
         raise PackCorrupt(f"the table of contents of pack {key} cannot be read") from error
-    if magic != _SKIPPABLE_MAGIC or length != len(frame) - _SKIPPABLE_HEADER.size or not toc.frames:
+    if not toc.frames:
         raise PackCorrupt(f"the table of contents of pack {key} is not well formed")
     if toc.version != FORMAT_VERSION:
         raise PackCorrupt(f"pack {key} has format version {toc.version}; this release reads version {FORMAT_VERSION}")
@@ -244,7 +236,7 @@ def read_frames(payloads: PayloadStore, pack: PackRef, frames: Sequence[FrameEnt
     entry. Raises PackCorrupt.
     """
     offset = frames[0].offset
-    body = memoryview(_range(payloads, pack, offset, frames[-1].offset + frames[-1].length - offset))
+    body = memoryview(read_range(payloads, pack, offset, frames[-1].offset + frames[-1].length - offset))
     decompressor = zstandard.ZstdDecompressor()
     for frame in frames:
         stored = bytes(body[frame.offset - offset : frame.offset - offset + frame.length])
@@ -285,20 +277,7 @@ def _parsed(
 
 def read_toc(payloads: PayloadStore, pack: PackRef) -> TableOfContents:
     """A pack's table of contents by one ranged read, checked against the reference. Raises PackCorrupt."""
-    stored = _range(payloads, pack, pack.toc_offset, pack.size_bytes - pack.toc_offset)
-    if hashlib.sha256(stored).hexdigest() != pack.toc_sha256:
-        raise PackCorrupt(f"pack {pack.key} is damaged: its table of contents has the wrong checksum")
-    return _decode_toc(pack.key, stored)
-
-
-def _range(payloads: PayloadStore, pack: PackRef, offset: int, length_bytes: int) -> bytes:
-    try:
-        stored = payloads.get_range(pack.key, offset, length_bytes)
-    except ObjectNotFound as error:
-        raise PackCorrupt(f"pack {pack.key} is missing") from error
-    if len(stored) != length_bytes:
-        raise PackCorrupt(f"pack {pack.key} is truncated: {len(stored)} of {length_bytes} bytes at offset {offset}")
-    return stored
+    return _decode_toc(pack.key, read_table(payloads, pack))
 
 
 def _frames_between(toc: TableOfContents, from_key: str | None, to_key: str | None) -> list[FrameEntry]:

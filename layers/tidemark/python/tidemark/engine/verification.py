@@ -4,7 +4,6 @@ A shard is read once, in a merge of its layers, so memory is bounded by one pack
 ManifestCorrupt or PackCorrupt that names the object.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -14,10 +13,11 @@ from tidemark.domain.keys import SEPARATOR
 from tidemark.domain.manifest import Layer, LayerKind, Manifest, PackRef, ShardManifest
 from tidemark.domain.snapshot import Snapshot
 from tidemark.engine import manifests
+from tidemark.engine.framing import read_whole
 from tidemark.engine.merge import agree, merged
 from tidemark.engine.packs import check_whole, describe
 from tidemark.engine.records import Record, net_of
-from tidemark.errors import ManifestCorrupt, ObjectNotFound, PackCorrupt
+from tidemark.errors import ManifestCorrupt, PackCorrupt
 from tidemark.ports import PayloadStore
 
 
@@ -58,7 +58,7 @@ def check_shard(
     are what they were and the manifest's line of the shard does not say so.
     """
     where = f"manifest {manifest_key}, shard {shard.shard},"
-    _check_sums(where, shard)
+    check_sums(where, shard)
     digest = SetDigest()
 
     def check(lines: Sequence[Record]) -> None:
@@ -79,20 +79,13 @@ def check_pack(payloads: PayloadStore, pack: PackRef) -> Iterator[Record]:
     """The records of a whole pack after checking every byte: its length and SHA-256, then its table of contents, each
     frame and record, and that the reference says the same. Raises PackCorrupt.
     """
-    try:
-        body = payloads.get(pack.key)
-    except ObjectNotFound as error:
-        raise PackCorrupt(f"pack {pack.key} is missing") from error
-    if len(body) != pack.size_bytes:
-        raise PackCorrupt(f"pack {pack.key} is damaged: it has {len(body)} bytes instead of {pack.size_bytes}")
-    if hashlib.sha256(body).hexdigest() != pack.sha256:
-        raise PackCorrupt(f"pack {pack.key} is damaged: it has the wrong checksum")
+    body = read_whole(payloads, pack)
     if describe(pack.key, body) != pack:
         raise PackCorrupt(f"pack {pack.key} is not the one that the manifest describes")
     yield from check_whole(pack.key, body)
 
 
-def _check_sums(where: str, shard: ShardManifest) -> None:
+def check_sums(where: str, shard: ShardManifest) -> None:
     """Raise ManifestCorrupt where the line of a shard contradicts itself."""
     kinds = [layer.kind for layer in shard.layers]
     if kinds and kinds != [LayerKind.BASE] + [LayerKind.DELTA] * (len(kinds) - 1):

@@ -18,6 +18,7 @@ from tidemark.ports.entity_table import ChangedPage, EntityTable, Loaded, Page
 from tidemark.ports.payloads import Links, PayloadStore, StoredObject, UploadedPart
 from tidemark.ports.schedules import Schedules, Unwired
 from tidemark.ports.system import Clock, Entropy, Parallel
+from tidemark.ports.volumes import Region
 from tidemark.ports.workflows import Workflows
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Parallel",
     "PayloadStore",
     "Ports",
+    "Region",
     "Repeats",
     "Schedules",
     "StoredObject",
@@ -48,12 +50,16 @@ def _no_filters(_text: str) -> Selection:
     raise NotSupported("filters of restores are not wired here")
 
 
+def _no_regions(name: str) -> Region:
+    raise NotSupported(f"the disks of region {name} are not wired here")
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything the use cases may reach.
 
     `layout` is for tenants that are new; `placements` remembers hints between requests. `select` compiles the text of a
-    filter that the dialect has accepted.
+    filter that the dialect has accepted; `region` gives the disks of a region, by its name.
     """
 
     catalog: Catalog
@@ -70,3 +76,4 @@ class Ports:
     schedules: Schedules = field(default_factory=Unwired)
     announcements: Announcements = field(default_factory=Untold)
     select: Callable[[str], Selection] = _no_filters
+    region: Callable[[str], Region] = _no_regions

@@ -15,9 +15,10 @@ from tidemark.domain.manifest import LayerKind, PackRef, ShardManifest
 from tidemark.domain.snapshot import CaptureId
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
-from tidemark.engine.copying import layer_of, note_key, noted, pack_prefix, read_note, store_run
-from tidemark.engine.packs import describe, read_pack
+from tidemark.engine.copying import layer_of, note_key, noted, pack_prefix, read_note
+from tidemark.engine.packs import RECORDS, describe, read_pack
 from tidemark.engine.records import Record, record
+from tidemark.engine.storing import store_run
 from tidemark.engine.transfer.plans import ImportPlan
 from tidemark.engine.transfer.sorting import found_at, run_prefix
 from tidemark.errors import ImportRefused, ObjectExists
@@ -53,7 +54,7 @@ def build_shard(payloads: PayloadStore, job: BuildJob, proceed: Callable[[], Non
         return (one for one in whole if one.key != after)
 
     prefix = f"{pack_prefix(job.tenant, job.capture_id, job.shard)}-{LayerKind.BASE}"
-    packs, digest = store_run(payloads, prefix, source, proceed)
+    packs, digest = store_run(payloads, prefix, source, proceed, RECORDS)
     layers = (layer_of(LayerKind.BASE, job.capture_id, Cut(0), packs),) if packs else ()
     with suppress(ObjectExists):
         payloads.put(key, manifests.encode_note(key, ShardManifest(job.shard, digest.count, digest.hex, layers)))
@@ -73,7 +74,7 @@ def _merged_down(payloads: PayloadStore, job: BuildJob, proceed: Callable[[], No
             def source(after: str | None, some: Sequence[_Run] = some) -> Iterator[Record]:
                 return (one for one in _merged(payloads, some, after) if one.key != after)
 
-            fewer.append(store_run(payloads, f"{prefix}{number:06d}", source, proceed)[0])
+            fewer.append(store_run(payloads, f"{prefix}{number:06d}", source, proceed, RECORDS)[0])
         runs = fewer
     return runs
 

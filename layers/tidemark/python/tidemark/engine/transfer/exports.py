@@ -14,9 +14,11 @@ from tidemark.domain.manifest import LayerKind, Manifest, ShardManifest
 from tidemark.domain.snapshot import CaptureId
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
-from tidemark.engine.copying import layer_of, noted, store_run
+from tidemark.engine.copying import layer_of, noted
 from tidemark.engine.merge import read_shard
+from tidemark.engine.packs import RECORDS
 from tidemark.engine.records import Record
+from tidemark.engine.storing import store_run
 from tidemark.errors import ManifestCorrupt, ObjectExists, PackCorrupt
 from tidemark.ports import PayloadStore
 
@@ -57,7 +59,7 @@ def merge_shard(
     def source(after: str | None) -> Iterator[Record]:
         return (one for one in read_shard(payloads, shard, from_key=after) if one.key != after)
 
-    packs, digest = store_run(payloads, _prefix(tenant, export_id, shard.shard), source, proceed)
+    packs, digest = store_run(payloads, _prefix(tenant, export_id, shard.shard), source, proceed, RECORDS)
     if digest.count != shard.records:
         raise PackCorrupt(f"shard {shard.shard} should hold {shard.records} records, its layers hold {digest.count}")
     layers = (layer_of(LayerKind.BASE, CaptureId(export_id), Cut(0), packs),) if packs else ()

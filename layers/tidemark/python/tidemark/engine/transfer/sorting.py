@@ -15,8 +15,9 @@ from tidemark.domain.digest import SetDigest
 from tidemark.domain.keys import SEPARATOR, EntityKey, shard_of
 from tidemark.domain.snapshot import CaptureId
 from tidemark.domain.tenant import Tenant
-from tidemark.engine.copying import store_run
+from tidemark.engine.packs import RECORDS
 from tidemark.engine.records import Record, record
+from tidemark.engine.storing import store_run
 from tidemark.engine.transfer.documents import Document, Form, Place, documents, form_of, refused
 from tidemark.engine.transfer.plans import ImportFile, ImportPlan, prefix_of, upload_of
 from tidemark.engine.transfer.uploads import text_of
@@ -187,7 +188,7 @@ def _store(payloads: PayloadStore, job: SortJob, after: int, shard: int, entitie
         return (record(key, doc) for key, doc in entities if last is None or key > last)
 
     prefix = run_prefix(job.tenant, job.capture_id, 0, shard)
-    store_run(payloads, f"{prefix}{job.number:04d}-{after:012d}", source, lambda: None)
+    store_run(payloads, f"{prefix}{job.number:04d}-{after:012d}", source, lambda: None, RECORDS)
 
 
 def _note(payloads: PayloadStore, job: SortJob, whole: Counted) -> None:

@@ -1,0 +1,203 @@
+"""Volumes, their snapshots and machine images: EC2 of one region.
+
+Sources: Amazon EC2 API Reference, CreateSnapshot, CreateVolume, RegisterImage, "Error codes for the Amazon EC2 API".
+CreateSnapshot and RegisterImage take no client token, so what they made is found again by its tags, or its name.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Final
+
+from botocore.exceptions import ClientError
+
+from tidemark.adapters.aws_errors import code_of, named
+from tidemark.errors import Throttled, TidemarkError
+from tidemark.errors.volumes import DiskSnapshotNotFound, DiskSnapshotNotReady, DisksRefused, VolumeNotFound
+from tidemark.ports.volumes import Disk, DiskSnapshot, DiskState, matching
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.client import EC2Client
+
+_NO_VOLUME: Final = ("InvalidVolume.NotFound", "InvalidVolumeID.Malformed")
+_NO_SNAPSHOT: Final = ("InvalidSnapshot.NotFound", "InvalidSnapshotID.Malformed")
+_IN_USE: Final = "InvalidSnapshot.InUse"
+_NOT_READY: Final = ("IncorrectState", "InvalidSnapshot.InvalidState")
+_NAME_TAKEN: Final = "InvalidAMIName.Duplicate"
+# One snapshot of a volume in some seconds is what EC2 makes; and only so many are made at once.
+_LATER: Final = (
+    "SnapshotCreationPerVolumeRateExceeded",
+    "ConcurrentSnapshotLimitExceeded",
+    "ConcurrentCreateVolumeLimitExceeded",
+)
+_REFUSED: Final = (
+    "UnauthorizedOperation",
+    "SnapshotLimitExceeded",
+    "VolumeLimitExceeded",
+    "MaxIOPSLimitExceeded",
+    "AMIQuotaExceeded",
+)
+_STATES: Final = {"pending": DiskState.PENDING, "completed": DiskState.COMPLETED}
+_DEVICE: Final = "/dev/sda1"
+
+
+class Ec2Disks:
+    """See `tidemark.ports.volumes.Disks`. Safe to share between threads, as its client is."""
+
+    def __init__(self, client: "EC2Client") -> None:
+        self._client = client
+
+    def volumes(self, tags: Mapping[str, str]) -> Iterator[Disk]:
+        pages = self._client.get_paginator("describe_volumes").paginate(Filters=_filters(tags))
+        with _named("listing volumes"):
+            for page in pages:
+                yield from (one for one in map(_disk, page["Volumes"]) if matching(one.tags, tags))
+
+    def volume(self, volume_id: str) -> Disk:
+        with _named(f"looking for volume {volume_id}", volume_id=volume_id):
+            found = self._client.describe_volumes(VolumeIds=[volume_id])["Volumes"]
+        if not found:
+            raise VolumeNotFound(f"there is no volume {volume_id}")
+        return _disk(found[0])
+
+    def snapshots(self, tags: Mapping[str, str]) -> Iterator[DiskSnapshot]:
+        pages = self._client.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=_filters(tags))
+        with _named("listing disk snapshots"):
+            for page in pages:
+                yield from (one for one in map(_snapshot, page["Snapshots"]) if matching(one.tags, tags))
+
+    def snapshot(self, snapshot_id: str) -> DiskSnapshot:
+        with _named(f"looking for disk snapshot {snapshot_id}", snapshot_id=snapshot_id):
+            found = self._client.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
+        if not found:
+            raise DiskSnapshotNotFound(f"there is no disk snapshot {snapshot_id}")
+        return _snapshot(found[0])
+
+    def create_snapshot(self, volume_id: str, *, description: str, tags: Mapping[str, str]) -> DiskSnapshot:
+        for found in self.snapshots(tags):
+            if found.volume_id == volume_id:
+                return found
+        with _named(f"making a disk snapshot of volume {volume_id}", volume_id=volume_id):
+            answer = self._client.create_snapshot(
+                VolumeId=volume_id,
+                Description=description,
+                TagSpecifications=[{"ResourceType": "snapshot", "Tags": _tags(tags)}],
+            )
+        return _snapshot(answer)
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        with _named(f"deleting disk snapshot {snapshot_id}"):
+            try:
+                self._client.delete_snapshot(SnapshotId=snapshot_id)
+            except ClientError as error:
+                if code_of(error) not in _NO_SNAPSHOT:
+                    raise
+
+    def create_volume(self, snapshot_id: str, *, zone: str, kind: str, token: str, tags: Mapping[str, str]) -> Disk:
+        asked: dict[str, Any] = {
+            "SnapshotId": snapshot_id,
+            "AvailabilityZone": zone,
+            "VolumeType": kind,
+            "ClientToken": token,
+        }
+        if tags:
+            asked["TagSpecifications"] = [{"ResourceType": "volume", "Tags": _tags(tags)}]
+        with _named(f"making a volume of disk snapshot {snapshot_id}", snapshot_id=snapshot_id):
+            answer = self._client.create_volume(**asked)
+        return _disk(answer)
+
+    def register_image(self, snapshot_id: str, *, name: str, description: str, tags: Mapping[str, str]) -> str:
+        found = self._image_of(name, snapshot_id)
+        if found is not None:
+            return found
+        with _named(f"registering image {name!r}", snapshot_id=snapshot_id):
+            try:
+                answer = self._client.register_image(
+                    Name=name,
+                    Description=description,
+                    Architecture="x86_64",
+                    VirtualizationType="hvm",
+                    EnaSupport=True,
+                    RootDeviceName=_DEVICE,
+                    BlockDeviceMappings=[{"DeviceName": _DEVICE, "Ebs": {"SnapshotId": snapshot_id}}],
+                )
+            except ClientError as error:
+                if code_of(error) != _NAME_TAKEN:
+                    raise
+                # An earlier call may have made it, of which nobody heard.
+                found = self._image_of(name, snapshot_id)
+                if found is None:
+                    raise
+                return found
+        if tags:
+            with _named(f"tagging image {name!r}"):
+                self._client.create_tags(Resources=[answer["ImageId"]], Tags=_tags(tags))
+        return answer["ImageId"]
+
+    def _image_of(self, name: str, snapshot_id: str) -> str | None:
+        """The image of that name, if it is made of the disk snapshot."""
+        with _named(f"looking for image {name!r}"):
+            images = self._client.describe_images(Owners=["self"], Filters=[{"Name": "name", "Values": [name]}])
+        for image in images["Images"]:
+            made_of = [one.get("Ebs", {}).get("SnapshotId") for one in image.get("BlockDeviceMappings", [])]
+            if snapshot_id in made_of:
+                return image["ImageId"]
+        return None
+
+
+def _disk(found: Any) -> Disk:  # noqa: ANN401 - two shapes of botocore with the same members
+    attached = found.get("Attachments") or [{}]
+    return Disk(
+        id=found["VolumeId"],
+        size_gib=found["Size"],
+        zone=found["AvailabilityZone"],
+        state=found["State"],
+        kind=found["VolumeType"],
+        snapshot_id=found.get("SnapshotId") or None,
+        instance_id=attached[0].get("InstanceId"),
+        device=attached[0].get("Device"),
+        tags=_from_tags(found),
+    )
+
+
+def _snapshot(found: Any) -> DiskSnapshot:  # noqa: ANN401 - as above
+    percent = str(found.get("Progress") or "0%").removesuffix("%")
+    return DiskSnapshot(
+        id=found["SnapshotId"],
+        volume_id=found.get("VolumeId"),
+        size_gib=found["VolumeSize"],
+        state=_STATES.get(found["State"], DiskState.FAILED),
+        percent=int(percent) if percent.isdigit() else 0,
+        reason=found.get("StateMessage", ""),
+        tags=_from_tags(found),
+    )
+
+
+def _from_tags(found: Any) -> dict[str, str]:  # noqa: ANN401 - as above
+    return {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
+
+
+def _tags(tags: Mapping[str, str]) -> list[Any]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _filters(tags: Mapping[str, str]) -> list[Any]:
+    # A value may hold the wildcards of filters, so what is found is compared once more.
+    return [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
+
+
+def _named(doing: str, *, volume_id: str = "", snapshot_id: str = "") -> AbstractContextManager[None]:
+    refused = DisksRefused(
+        f"{doing}: EC2 refuses it to this account; its operator has to grant the right, or the quota"
+    )
+    codes: dict[str, TidemarkError] = {
+        _IN_USE: DisksRefused(f"{doing}: an image is made of it; deregister that first"),
+        _NAME_TAKEN: DisksRefused(f"{doing}: another image has this name; choose another one"),
+        **dict.fromkeys(_LATER, Throttled(f"{doing}: EC2 makes no more of them at this moment; try again later")),
+        **dict.fromkeys(_REFUSED, refused),
+    }
+    if volume_id:
+        codes |= dict.fromkeys(_NO_VOLUME, VolumeNotFound(f"there is no volume {volume_id}"))
+    if snapshot_id:
+        codes |= dict.fromkeys(_NO_SNAPSHOT, DiskSnapshotNotFound(f"there is no disk snapshot {snapshot_id}"))
+        codes |= dict.fromkeys(_NOT_READY, DiskSnapshotNotReady(f"disk snapshot {snapshot_id} is not completed"))
+    return named(doing, codes)

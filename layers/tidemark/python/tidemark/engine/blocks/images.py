@@ -1,0 +1,160 @@
+"""Images of volumes as a whole: sealing what was stored, reading it back, verifying it, and writing it to a disk
+snapshot.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import batched
+from typing import Final, NamedTuple
+
+from tidemark.domain.blocks import Block, BlockRange, Image
+from tidemark.domain.live import Cut, Generation
+from tidemark.domain.manifest import Manifest, PackRef, ShardManifest
+from tidemark.domain.snapshot import CaptureId, ManifestRef, SnapshotId
+from tidemark.domain.tenant import Tenant
+from tidemark.engine import manifests
+from tidemark.engine.blocks.layers import map_of, read_blocks, within
+from tidemark.engine.blocks.packs import check_blocks, describe
+from tidemark.engine.copying import check_pack, read_note
+from tidemark.engine.framing import read_whole
+from tidemark.engine.verification import Checked, check_sums
+from tidemark.errors import ManifestCorrupt, PackCorrupt
+from tidemark.ports import Ports
+from tidemark.ports.volumes import BlockAccess, DiskState
+
+# How many blocks are written side by side.
+_AT_ONCE: Final = 16
+
+
+class Sealed(NamedTuple):
+    """What the record of a snapshot of a volume is to say. `digest` is of what the image holds, however it is stored;
+    `blocks` are those that are not zeros; `new_bytes` what this capture stored.
+    """
+
+    manifest: ManifestRef
+    digest: str
+    blocks: int
+    stored_bytes: int
+    new_bytes: int
+
+
+class Written(NamedTuple):
+    """What CompleteSnapshot is told: how many blocks, and the SHA-256 of their SHA-256s in order of their indexes."""
+
+    blocks: int
+    checksum: bytes
+
+
+def seal(
+    ports: Ports, tenant: Tenant, snapshot_id: SnapshotId, capture_id: CaptureId, created_at: datetime, image: Image
+) -> Sealed:
+    """Store the manifest of an image whose shards are all noted, after asking the store for length and checksum of
+    every pack, and read it back. Can be repeated. Raises ManifestCorrupt, PackCorrupt.
+    """
+    noted = ports.parallel.map(lambda shard: read_note(ports.payloads, tenant, capture_id, shard), range(image.shards))
+    manifest = Manifest(tenant, snapshot_id, capture_id, created_at, Generation(0), Cut(0), tuple(noted), image)
+    ports.parallel.map(lambda pack: check_pack(ports.payloads, pack), manifest.packs)
+    digest = _digest_of(manifest)
+    reference = manifests.store(ports.payloads, manifest)
+    own = [
+        pack
+        for shard in manifest.shards
+        for layer in shard.layers
+        if layer.capture_id == capture_id
+        for pack in layer.packs
+    ]
+    return Sealed(reference, digest, manifest.records, _size_of(manifest.packs), _size_of(own))
+
+
+def read_range(ports: Ports, shard: ShardManifest, blocks: BlockRange) -> Iterator[Block]:
+    """The blocks of a range of one shard that are not zeros, by index, each verified.
+
+    Raises ManifestCorrupt, and PackCorrupt, naming the block.
+    """
+    return read_blocks(ports.payloads, within(map_of(ports, shard), blocks))
+
+
+def read_image(ports: Ports, manifest: Manifest) -> Iterator[Block]:
+    """The blocks of a whole image that are not zeros, by index, each verified, a shard at a time."""
+    image = _image_of(manifest)
+    for shard in manifest.shards:
+        yield from read_range(ports, shard, image.range_of(shard.shard))
+
+
+def check_shard(ports: Ports, manifest: Manifest, shard: ShardManifest, proceed: Callable[[], None]) -> Checked:
+    """Read every byte of every pack of a shard, unpack and verify every block in them, and hold all of it against what
+    the manifest says; what was read.
+
+    `proceed` is called before each pack and may raise to stop. Raises ManifestCorrupt, and PackCorrupt, naming the
+    block.
+    """
+    where = f"the manifest of {manifest.snapshot_id}, shard {shard.shard},"
+    check_sums(where, shard)
+    blocks = _image_of(manifest).range_of(shard.shard)
+    packs = [pack for layer in shard.layers for pack in layer.packs]
+    for pack in packs:
+        proceed()
+        body = read_whole(ports.payloads, pack)
+        check_blocks(pack.key, body)
+        if describe(pack.key, body) != pack:
+            raise PackCorrupt(f"pack {pack.key} is not the one that the manifest describes")
+    outside = [index for index in map_of(ports, shard) if not blocks.start <= index < blocks.stop]
+    if outside:
+        raise ManifestCorrupt(f"{where} has block {outside[0]}, which is not in its range")
+    return Checked(len(packs), _size_of(packs))
+
+
+def write_range(
+    ports: Ports,
+    access: BlockAccess,
+    target_id: str,
+    shard: ShardManifest,
+    blocks: BlockRange,
+    proceed: Callable[[], None],
+) -> int:
+    """Write the blocks of a range of one shard to a disk snapshot that was started; how many. Can be repeated: what is
+    written again is the same.
+
+    `proceed` is called before each group of blocks and may raise to stop.
+    """
+    count = 0
+    for some in batched(read_range(ports, shard, blocks), _AT_ONCE, strict=False):
+        proceed()
+        ports.parallel.map(lambda block: access.write(target_id, block), some)
+        count += len(some)
+    return count
+
+
+def written(ports: Ports, shards: Iterable[ShardManifest]) -> Written:
+    """What CompleteSnapshot is told once all blocks of an image are written. Only tables of contents are read."""
+    count, digest = 0, hashlib.sha256()
+    for shard in shards:
+        for located in map_of(ports, shard).values():
+            digest.update(located.sha256)
+            count += 1
+    return Written(count, digest.digest())
+
+
+def complete(ports: Ports, access: BlockAccess, target_id: str, manifest: Manifest) -> DiskState:
+    """Say that the whole image is written to a disk snapshot, which EBS holds against the checksum. Can be repeated."""
+    said = written(ports, manifest.shards)
+    return access.complete(target_id, written=said.blocks, checksum=said.checksum)
+
+
+def _digest_of(manifest: Manifest) -> str:
+    digest = manifest.digest
+    if digest is None:
+        raise ManifestCorrupt(f"the manifest of {manifest.snapshot_id} has a shard of blocks without a digest")
+    return digest
+
+
+def _image_of(manifest: Manifest) -> Image:
+    image = manifest.image
+    if image is None or image.shards != len(manifest.shards):
+        raise ManifestCorrupt(f"the manifest of {manifest.snapshot_id} is not that of an image, or lacks shards of it")
+    return image
+
+
+def _size_of(packs: Sequence[PackRef]) -> int:
+    return sum(pack.size_bytes for pack in packs)

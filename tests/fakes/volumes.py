@@ -1,0 +1,208 @@
+"""EC2's disks and the EBS direct APIs of one region, in memory."""
+
+import hashlib
+import itertools
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from tidemark.domain.blocks import BLOCK_BYTES, ZEROS, Block, BlockRange
+from tidemark.errors import WriteConflict
+from tidemark.errors.volumes import (
+    BlockDamaged,
+    DiskSnapshotNotFound,
+    DiskSnapshotNotReady,
+    DiskSnapshotsUnrelated,
+    DisksRefused,
+    VolumeNotFound,
+)
+from tidemark.ports.volumes import BlockToken, Disk, DiskSnapshot, DiskState, Region, in_order, matching
+
+BLOCKS_A_GIB = 2 * 1024
+type Content = dict[int, bytes]
+
+
+@dataclass
+class _Held:
+    told: DiskSnapshot
+    content: Content
+    lineage: str
+    started: bool = False
+
+
+@dataclass
+class MemoryDisks:
+    """`content` is what each volume holds, for tests to write to; `damaged` are blocks that are read with a wrong bit.
+
+    Disk snapshots are completed when they are made, unless `pending` is set, or `failing` says why they fail.
+    """
+
+    content: dict[str, Content] = field(default_factory=dict)
+    damaged: set[int] = field(default_factory=set)
+    pending: bool = False
+    failing: str = ""
+    held: dict[str, _Held] = field(default_factory=dict)
+    disks: dict[str, Disk] = field(default_factory=dict)
+    images: dict[str, tuple[str, str]] = field(default_factory=dict)
+    tokens: dict[str, tuple[str, object]] = field(default_factory=dict)
+    reads: list[int] = field(default_factory=list)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    @property
+    def region(self) -> Region:
+        """Both ports."""
+        return Region(self, self)
+
+    def add_volume(self, size_gib: int, content: Content, tags: Mapping[str, str] | None = None) -> str:
+        """A volume that holds these blocks; its id."""
+        volume_id = f"vol-{next(self._ids):017x}"
+        self.disks[volume_id] = Disk(volume_id, size_gib, "eu-west-1a", "available", "gp3", tags=dict(tags or {}))
+        self.content[volume_id] = dict(content)
+        return volume_id
+
+    # --- EC2
+
+    def volumes(self, tags: Mapping[str, str]) -> Iterator[Disk]:
+        with self._lock:
+            found = [one for one in self.disks.values() if matching(one.tags, tags)]
+        yield from found
+
+    def volume(self, volume_id: str) -> Disk:
+        with self._lock:
+            if volume_id not in self.disks:
+                raise VolumeNotFound(f"there is no volume {volume_id}")
+            return self.disks[volume_id]
+
+    def snapshots(self, tags: Mapping[str, str]) -> Iterator[DiskSnapshot]:
+        with self._lock:
+            found = [one.told for one in self.held.values() if matching(one.told.tags, tags)]
+        yield from found
+
+    def snapshot(self, snapshot_id: str) -> DiskSnapshot:
+        with self._lock:
+            return self._found(snapshot_id).told
+
+    def create_snapshot(self, volume_id: str, *, description: str, tags: Mapping[str, str]) -> DiskSnapshot:
+        del description
+        with self._lock:
+            for found in self.snapshots(tags):
+                if found.volume_id == volume_id:
+                    return found
+            disk = self.volume(volume_id)
+            state = DiskState.FAILED if self.failing else DiskState.PENDING if self.pending else DiskState.COMPLETED
+            percent = 100 if state is DiskState.COMPLETED else 0
+            told = DiskSnapshot(self._new_id(), volume_id, disk.size_gib, state, percent, self.failing, dict(tags))
+            self.held[told.id] = _Held(told, dict(self.content[volume_id]), volume_id)
+            return told
+
+    def settle(self, snapshot_id: str) -> None:
+        """Let a pending disk snapshot be completed."""
+        with self._lock:
+            held = self._found(snapshot_id)
+            held.told = replace(held.told, state=DiskState.COMPLETED, percent=100)
+
+    def delete_snapshot(self, snapshot_id: str) -> None:
+        with self._lock:
+            if snapshot_id in (of for of, _ in self.images.values()):
+                raise DisksRefused(f"an image is made of {snapshot_id}; deregister that first")
+            self.held.pop(snapshot_id, None)
+
+    def create_volume(self, snapshot_id: str, *, zone: str, kind: str, token: str, tags: Mapping[str, str]) -> Disk:
+        with self._lock:
+            if token in self.tokens:
+                return self.disks[self.tokens[token][0]]
+            held = self._readable(snapshot_id)
+            volume_id = self.add_volume(held.told.size_gib, held.content, tags)
+            self.disks[volume_id] = replace(self.disks[volume_id], zone=zone, kind=kind, snapshot_id=snapshot_id)
+            self.tokens[token] = (volume_id, None)
+            return self.disks[volume_id]
+
+    def register_image(self, snapshot_id: str, *, name: str, description: str, tags: Mapping[str, str]) -> str:
+        del description, tags
+        with self._lock:
+            self._readable(snapshot_id)
+            of, image_id = self.images.setdefault(name, (snapshot_id, f"ami-{next(self._ids):017x}"))
+            if of != snapshot_id:
+                raise DisksRefused(f"another image has the name {name!r}; choose another one")
+            return image_id
+
+    # --- EBS direct
+
+    def listed(self, snapshot_id: str, within: BlockRange) -> Iterator[BlockToken]:
+        with self._lock:
+            content = dict(self._readable(snapshot_id).content)
+        return in_order((BlockToken(index, f"{snapshot_id}/{index}") for index in sorted(content)), within)
+
+    def changed(self, first_id: str, second_id: str, within: BlockRange) -> Iterator[BlockToken]:
+        with self._lock:
+            first, second = self._readable(first_id), self._readable(second_id)
+        if first.lineage != second.lineage:
+            raise DiskSnapshotsUnrelated(f"{first_id} and {second_id} are not snapshots of one volume")
+        indexes = sorted(first.content.keys() | second.content.keys())
+        differing = [index for index in indexes if first.content.get(index) != second.content.get(index)]
+        tokens = (BlockToken(index, f"{second_id}/{index}" if index in second.content else None) for index in differing)
+        return in_order(tokens, within)
+
+    def read(self, snapshot_id: str, block: BlockToken) -> Block:
+        if block.token is None:
+            return Block(block.index)
+        if block.index in self.damaged:
+            raise BlockDamaged(f"block {block.index} of {snapshot_id} was read and is not what its checksum says")
+        with self._lock:
+            self.reads.append(block.index)
+            body = self._readable(snapshot_id).content[block.index]
+        return Block(block.index) if body == ZEROS else Block(block.index, body, hashlib.sha256(body).digest())
+
+    def start(self, size_gib: int, *, token: str, description: str, tags: Mapping[str, str]) -> str:
+        asked = (size_gib, description, tuple(sorted(tags.items())))
+        with self._lock:
+            if token not in self.tokens:
+                told = DiskSnapshot(self._new_id(), None, size_gib, DiskState.PENDING, 0, tags=dict(tags))
+                self.held[told.id] = _Held(told, {}, told.id, started=True)
+                self.tokens[token] = (told.id, asked)
+            snapshot_id, before = self.tokens[token]
+            if before != asked:
+                raise WriteConflict(f"{token} was used to start something else")
+            return snapshot_id
+
+    def write(self, snapshot_id: str, block: Block) -> None:
+        if block.body is None or block.sha256 is None:
+            raise ValueError(f"block {block.index} is zeros")
+        with self._lock:
+            held = self._writable(snapshot_id)
+            fits = len(block.body) == BLOCK_BYTES and block.index < held.told.size_gib * BLOCKS_A_GIB
+            if not fits or hashlib.sha256(block.body).digest() != block.sha256:
+                raise BlockDamaged(f"block {block.index} of {snapshot_id} was refused as it was sent")
+            held.content[block.index] = block.body
+
+    def complete(self, snapshot_id: str, *, written: int, checksum: bytes) -> DiskState:
+        with self._lock:
+            held = self._writable(snapshot_id)
+            digests = [hashlib.sha256(body).digest() for _, body in sorted(held.content.items())]
+            if (len(digests), hashlib.sha256(b"".join(digests)).digest()) != (written, checksum):
+                raise BlockDamaged(f"{snapshot_id} has other blocks than were to be written to it")
+            held.started = False
+            if not self.pending:
+                self.settle(snapshot_id)
+            return held.told.state
+
+    def _new_id(self) -> str:
+        return f"snap-{next(self._ids):017x}"
+
+    def _found(self, snapshot_id: str) -> _Held:
+        if snapshot_id not in self.held:
+            raise DiskSnapshotNotFound(f"there is no disk snapshot {snapshot_id}")
+        return self.held[snapshot_id]
+
+    def _readable(self, snapshot_id: str) -> _Held:
+        held = self._found(snapshot_id)
+        if held.told.state is not DiskState.COMPLETED:
+            raise DiskSnapshotNotReady(f"disk snapshot {snapshot_id} is not completed")
+        return held
+
+    def _writable(self, snapshot_id: str) -> _Held:
+        held = self._found(snapshot_id)
+        if not held.started:
+            raise DiskSnapshotNotReady(f"disk snapshot {snapshot_id} is not being written")
+        return held
