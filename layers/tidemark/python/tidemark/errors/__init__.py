@@ -21,7 +21,7 @@ from tidemark.errors.categories import (
     Unprocessable,
     UnsupportedMediaType,
 )
-from tidemark.errors.environments import *  # noqa: F403 - leaves, each of which belongs here too
+from tidemark.errors.volumes import *  # noqa: F403 - leaves, each of which belongs here too
 
 __all__ = [
     # What is defined here needs no mention to be imported from here.
