@@ -1,5 +1,5 @@
-"""What fails about environments and volumes: their snapshots, images and tasks, and the service that has them; a part of
-the taxonomy of `tidemark.errors`.
+"""What fails about environments and volumes, their snapshots, images and tasks, and the service that has them; a part
+of the taxonomy of `tidemark.errors`.
 """
 
 from tidemark.errors.categories import Conflict, Corrupt, NotFound, Unavailable
