@@ -26,8 +26,10 @@ from tidemark.ports import Ports, StoredObject
 
 _READINGS: Final = 8
 _AT_ONCE: Final = 200
-_PACK_OR_NOTE: Final = re.compile(r"[^/]+/packs/([^/]+)/[^/]+\.(?:pack|shard\.json)")
-_MANIFEST: Final = re.compile(r"[^/]+/manifests/[^/]+\.json\.zst")
+# What the objects of a tenant are filed under, and what those of an environment's images are.
+_OWNER: Final = r"(?:volume-images/[^/]+/[^/]+|[^/]+)"
+_PACK_OR_NOTE: Final = re.compile(_OWNER + r"/packs/([^/]+)/[^/]+\.(?:pack|shard\.json)")
+_MANIFEST: Final = re.compile(_OWNER + r"/manifests/[^/]+\.json\.zst")
 
 
 class Records(NamedTuple):
