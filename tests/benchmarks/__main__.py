@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from tests.benchmarks import blocks as blocks_alone
-from tests.benchmarks import daily, file_tools, gated_writes, machine, peers, plot, report, targets
+from tests.benchmarks import daily, file_tools, gated_writes, machine, peers, plot, report, targets, volume_images
 from tests.benchmarks.dataset import Dataset, made
 from tests.benchmarks.entity_store import count_captures, count_writes, pause_in_round_trips
 from tests.benchmarks.functions import Answers, cold_starts
@@ -86,8 +86,7 @@ def tools(sizes: Sizes, folder: Path) -> Part:
         dataset = made(folder, sizes.entities)
     skipped = [name for name in file_tools.TOOLS if not file_tools.is_there(name)]
     for name in skipped:
-        package = _PACKAGES.get(name, name)
-        sys.stderr.write(f"{name} is not installed: skipped (apt-get install {package})\n")
+        _tell_skipped(name)
     rounds = [_round(dataset, folder, number, skipped) for number in range(1, sizes.rounds + 1)]
     with _told("the script"):
         script = peers.scaled_script(sizes.entities, folder)
@@ -174,12 +173,24 @@ def blocks(count: int = _BLOCKS, rounds: int = _ROUNDS) -> Part:
     return Part(details=report.blocks(best), reached=targets.of_blocks(best))
 
 
+def images(folder: Path, count: int = _BLOCKS) -> Part:
+    """What an image takes, and a second one, beside restic on the same file."""
+    with _told(f"image of {count:,} blocks"):
+        made_of = volume_images.made(folder, count)
+        own = volume_images.tidemark(made_of, folder)
+        other = volume_images.restic(made_of, folder)
+    if other is None:
+        _tell_skipped("restic")
+    rows, skipped = ([own], ["restic"]) if other is None else ([own, other], [])
+    return Part(details=report.images(made_of, report.tools(rows, skipped)), reached=targets.of_images(own, other))
+
+
 def costs() -> Part:
     """Where the README tells what AWS bills."""
     return Part(reached=targets.of_costs(README.read_text(encoding="utf-8")))
 
 
-PARTS: Final = ("tools", "days", "store", "functions", "blocks")
+PARTS: Final = ("tools", "days", "store", "functions", "blocks", "images")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -205,6 +216,7 @@ def main(arguments: Sequence[str]) -> None:
         "store": lambda: store(_STORE_ENTITIES),
         "functions": lambda: functions(_COLD_RUNS),
         "blocks": blocks,
+        "images": lambda: images(chosen.folder),
     }
     parts = [*(runs[name]() for name in PARTS if name in chosen.only), costs()]
     reached = targets.table([target for part in parts for target in part.reached])
@@ -225,6 +237,10 @@ def _told(what: str) -> Iterator[None]:
     sys.stderr.flush()
     yield
     sys.stderr.write(f"{time.perf_counter() - started_s:.0f} s\n")
+
+
+def _tell_skipped(tool: str) -> None:
+    sys.stderr.write(f"{tool} is not installed: skipped (apt-get install {_PACKAGES.get(tool, tool)})\n")
 
 
 def _when(sizes: Sizes) -> str:

@@ -1,4 +1,4 @@
-"""Tools that keep versions of a file, on the entities as one file of lines: what a dump writes."""
+"""Tools that keep versions of a file: of entities as lines, which is what a dump writes, or of a disk's image."""
 
 import filecmp
 import shutil
@@ -6,12 +6,25 @@ import subprocess
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from tests.benchmarks.dataset import Dataset
 from tests.benchmarks.running import Row, Took, fresh, run, size_of
 
-FILE: Final = "entities.ndjson"
+FILE: Final = "versioned"
+
+
+class Versions(Protocol):
+    """Two versions of a file."""
+
+    @property
+    def first(self) -> Path:
+        """The earlier one."""
+        ...
+
+    @property
+    def second(self) -> Path:
+        """The later one."""
+        ...
 
 
 class FileTool(NamedTuple):
@@ -90,18 +103,18 @@ def is_there(name: str) -> bool:
     return shutil.which(name) is not None
 
 
-def measured(tool: FileTool, dataset: Dataset) -> Row:
-    """Both versions of the data set backed up, the second restored and compared."""
+def measured(tool: FileTool, versions: Versions) -> Row:
+    """Both versions backed up, the second restored and compared."""
     data = tool.home / "data"
     data.mkdir()
     empty_bytes = size_of(tool.repository)
-    shutil.copyfile(dataset.first, data / FILE)
+    shutil.copyfile(versions.first, data / FILE)
     first = tool.backup(data)
     stored_bytes = size_of(tool.repository) - empty_bytes
-    shutil.copyfile(dataset.second, data / FILE)
+    shutil.copyfile(versions.second, data / FILE)
     second = tool.backup(data)
     added_bytes = size_of(tool.repository) - empty_bytes - stored_bytes
-    return Row(tool.name, first, stored_bytes, second, added_bytes, restored(tool, dataset.second))
+    return Row(tool.name, first, stored_bytes, second, added_bytes, restored(tool, versions.second))
 
 
 def restored(tool: FileTool, expected: Path) -> Took:

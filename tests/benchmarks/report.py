@@ -13,6 +13,7 @@ from tests.benchmarks.gated_writes import Cost
 from tests.benchmarks.machine import WHERE_SET, Speed
 from tests.benchmarks.peers import Rates
 from tests.benchmarks.running import Row, Took
+from tests.benchmarks.volume_images import Images
 
 BEGIN: Final = "<!-- bench:begin -->"
 END: Final = "<!-- bench:end -->"
@@ -120,6 +121,15 @@ def blocks(found: Measured) -> str:
         f"| {found.read:,.0f} | {found.verify:,.0f} |\n\n"
         f"A second snapshot, of which {found.changed_bytes / 1e6:.1f} MB are other blocks, added "
         f"{found.added_bytes / 1e6:.2f} MB."
+    )
+
+
+def images(found: Images, rows: str) -> str:
+    """An image stored by each tool, with `rows` for what that took."""
+    return (
+        f"An image of {found.blocks:,} blocks as a raw file, {found.filled_bytes / 1e6:,.0f} MB that are not zeros; in "
+        f"the second {found.changed_bytes / 1e6:.1f} MB are other blocks. All read the whole file, as nobody tells "
+        f"them what changed; each restore was compared with it.\n\n{rows}"
     )
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from tests.fakes import MemoryDisks, MemoryPayloads, memory_ports
 from tidemark.domain.blocks import BLOCK_BYTES, ZEROS, Block, Image
 from tidemark.domain.manifest import Manifest
-from tidemark.domain.snapshot import CaptureId, SnapshotId
+from tidemark.domain.snapshot import CaptureId, snapshot_id
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
 from tidemark.engine.blocks import images
@@ -31,6 +31,11 @@ def body(seed: object) -> bytes:
     return random.Random(str(seed)).randbytes(BLOCK_BYTES)
 
 
+def small(seed: object) -> bytes:
+    """A block of which zstd leaves some bytes."""
+    return f"{seed}\n".encode().ljust(BLOCK_BYTES, b".")
+
+
 def block(index: int, content: bytes) -> Block:
     return Block(index, content, hashlib.sha256(content).digest())
 
@@ -41,7 +46,7 @@ def nothing() -> None:
 
 @dataclass
 class Imaging:
-    """One volume, and the snapshots of it that were stored. `last` is the manifest of the newest one."""
+    """One volume, and its snapshots that were stored. `last` is the manifest of the newest, `owner` whose they are."""
 
     ports: Ports = field(default_factory=memory_ports)
     disks: MemoryDisks = field(default_factory=MemoryDisks)
@@ -49,6 +54,7 @@ class Imaging:
     count: int = 0
     volume_id: str = ""
     disk_snapshot_id: str = ""
+    owner: Tenant = TENANT
 
     @property
     def payloads(self) -> MemoryPayloads:
@@ -77,8 +83,10 @@ class Imaging:
         capture_id = CaptureId(f"c{self.count}")
         for shard in range(image.shards):
             base = self.last.shards[shard] if self.last else None
-            copy_shard(self.ports, ShardCut(TENANT, capture_id, shard, image.range_of(shard), base), source, nothing)
-        sealed = images.seal(self.ports, TENANT, SnapshotId(f"s{self.count}"), capture_id, AT, image)
+            copy_shard(
+                self.ports, ShardCut(self.owner, capture_id, shard, image.range_of(shard), base), source, nothing
+            )
+        sealed = images.seal(self.ports, self.owner, snapshot_id(AT, self.count), capture_id, AT, image)
         self.last = manifests.read(self.payloads, sealed.manifest)
         return sealed
 

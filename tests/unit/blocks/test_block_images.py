@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.unit.blocks.imaging import AT, IMAGE, TENANT, Content, Imaging, block, body
 from tidemark.domain.blocks import BLOCK_BYTES, SHARD_BLOCKS, ZEROS, Block, BlockRange, Image, digest_of
 from tidemark.domain.manifest import LayerKind
-from tidemark.domain.snapshot import CaptureId, SnapshotId
+from tidemark.domain.snapshot import CaptureId, snapshot_id
 from tidemark.engine import manifests
 from tidemark.engine.blocks import images, packs
 from tidemark.engine.blocks.capture import ShardCut, copy_shard
@@ -334,4 +334,4 @@ def test_seal_can_be_repeated_and_gives_the_same() -> None:
     made = Imaging()
     made.hold({0: body(0)})
     sealed = made.take()
-    assert images.seal(made.ports, TENANT, SnapshotId("s1"), CaptureId("c1"), AT, IMAGE) == sealed
+    assert images.seal(made.ports, TENANT, snapshot_id(AT), CaptureId("c1"), AT, IMAGE) == sealed

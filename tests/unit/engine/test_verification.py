@@ -124,7 +124,7 @@ def _without_last(packs: tuple[PackRef, ...]) -> tuple[PackRef, ...]:
 
 
 LIES: dict[str, tuple[Callable[[ShardManifest], ShardManifest], str]] = {
-    "count": (lambda one: replace(one, records=one.records + 1), "11 entities"),
+    "count": (lambda one: replace(one, records=one.records + 1), "11 records"),
     "digest": (lambda one: replace(one, digest="0" * 64), "digest of other entities"),
     "no base": (lambda one: replace(one, layers=one.layers[1:]), "one base below"),
     "two bases": (lambda one: replace(one, layers=(one.layers[0], *one.layers[:1])), "one base below"),

@@ -18,7 +18,7 @@ from tidemark.domain.collection import Tally
 from tidemark.domain.live import TenantState
 from tidemark.domain.restore import Restore, RestoreStatus
 from tidemark.domain.retention import last_of_schedules
-from tidemark.domain.snapshot import CaptureId, Snapshot, SnapshotId, SnapshotStatus
+from tidemark.domain.snapshot import CaptureId, ManifestRef, Snapshot, SnapshotId, SnapshotStatus
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import manifests
 from tidemark.errors import ManifestCorrupt, SnapshotNotFound, StaleRecord
@@ -26,8 +26,10 @@ from tidemark.ports import Ports, StoredObject
 
 _READINGS: Final = 8
 _AT_ONCE: Final = 200
-_PACK_OR_NOTE: Final = re.compile(r"[^/]+/packs/([^/]+)/[^/]+\.(?:pack|shard\.json)")
-_MANIFEST: Final = re.compile(r"[^/]+/manifests/[^/]+\.json\.zst")
+# What the objects of a tenant are filed under, and what those of an environment's images are.
+_OWNER: Final = r"(?:volume-images/[^/]+/[^/]+|[^/]+)"
+_PACK_OR_NOTE: Final = re.compile(_OWNER + r"/packs/([^/]+)/[^/]+\.(?:pack|shard\.json)")
+_MANIFEST: Final = re.compile(_OWNER + r"/manifests/[^/]+\.json\.zst")
 
 
 class Records(NamedTuple):
@@ -158,11 +160,11 @@ def read_manifests(ports: Ports, records: Records) -> Named:
     """
     needed = needed_ids(records)
     wanted = [
-        snapshot
+        snapshot.manifest
         for snapshot in records.snapshots
         if snapshot.manifest is not None and (snapshot.status is not SnapshotStatus.PURGING or snapshot.id in needed)
     ]
-    read = ports.parallel.map(lambda snapshot: _named_by(ports, snapshot), wanted)
+    read = ports.parallel.map(lambda reference: named_by(ports, reference), wanted)
     keys = {manifests.manifest_key(snapshot.tenant, snapshot.id) for snapshot in records.creating}
     lost = sorted(needed - {snapshot.id for snapshot in records.snapshots})
     return Named(
@@ -180,8 +182,21 @@ def garbage(listed: Iterable[StoredObject], records: Records, named: Named) -> l
     Packs and notes of running captures are needed: no manifest names them yet. Those of captures that are over are
     needed only where a manifest names them, whichever snapshot's that is. Objects of any other form are not ours.
     """
-    running = {snapshot.capture_id for snapshot in records.creating}
+    return unneeded(listed, frozenset(snapshot.capture_id for snapshot in records.creating), named)
+
+
+def unneeded(listed: Iterable[StoredObject], running: frozenset[CaptureId], named: Named) -> list[StoredObject]:
+    """What is neither named nor stored by one of the `running` captures."""
     return [one for one in listed if one.key not in named.keys and _may_go(one.key, running)]
+
+
+def named_by(ports: Ports, reference: ManifestRef) -> Named:
+    """The keys of all objects that a manifest names, and its own."""
+    try:
+        manifest = manifests.read(ports.payloads, reference)
+    except ManifestCorrupt as error:
+        return Named(frozenset({reference.key}), (error.message,))
+    return Named(frozenset({reference.key, *(pack.key for pack in manifest.packs)}), ())
 
 
 def delete(ports: Ports, objects: Sequence[StoredObject], until_s: float) -> Deleted:
@@ -268,17 +283,7 @@ def _as_it_is(ports: Ports, snapshot: Snapshot) -> list[Snapshot]:
         return []
 
 
-def _named_by(ports: Ports, snapshot: Snapshot) -> Named:
-    if snapshot.manifest is None:
-        return Named(frozenset(), ())
-    try:
-        manifest = manifests.read(ports.payloads, snapshot.manifest)
-    except ManifestCorrupt as error:
-        return Named(frozenset({snapshot.manifest.key}), (error.message,))
-    return Named(frozenset({snapshot.manifest.key, *(pack.key for pack in manifest.packs)}), ())
-
-
-def _may_go(key: str, running: set[CaptureId]) -> bool:
+def _may_go(key: str, running: frozenset[CaptureId]) -> bool:
     capture_id = capture_of(key)
     if capture_id is not None:
         return capture_id not in running

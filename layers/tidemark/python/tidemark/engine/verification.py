@@ -91,7 +91,7 @@ def check_sums(where: str, shard: ShardManifest) -> None:
     if kinds and kinds != [LayerKind.BASE] + [LayerKind.DELTA] * (len(kinds) - 1):
         raise ManifestCorrupt(f"{where} has not one base below its deltas")
     if sum(layer.net for layer in shard.layers) != shard.records:
-        raise ManifestCorrupt(f"{where} says {shard.records} entities; its layers add up to another number")
+        raise ManifestCorrupt(f"{where} says {shard.records} records; its layers add up to another number")
     for layer in shard.layers:
         said = (sum(pack.records for pack in layer.packs), sum(pack.raw_bytes for pack in layer.packs))
         if said != (layer.records, layer.raw_bytes):

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from itertools import batched
 from typing import Final, NamedTuple
 
-from tidemark.domain.manifest import PackRef
+from tidemark.domain.blocks import Image
+from tidemark.domain.manifest import Manifest, PackRef
 from tidemark.domain.snapshot import DamagedSnapshot, Failure, Scope, Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant
-from tidemark.engine import verification
+from tidemark.engine import readback, verification
 from tidemark.engine.verification import Checked
 from tidemark.errors import Corrupt, ManifestCorrupt, PackCorrupt, SnapshotNotFound
 from tidemark.ports import Ports
@@ -46,11 +47,18 @@ class Scrubbed:
     damage: list[Failure] = field(default_factory=list)
 
 
+class _Pack(NamedTuple):
+    """A pack, and what its manifest says of an image: one snapshot's records are entities, another's blocks."""
+
+    reference: PackRef
+    image: Image | None
+
+
 @dataclass(slots=True)
 class _Due:
     """The packs of a tenant that are due, by key, with the snapshots that need each; and each snapshot's share."""
 
-    packs: dict[str, PackRef] = field(default_factory=dict)
+    packs: dict[str, _Pack] = field(default_factory=dict)
     needed_by: dict[str, list[str]] = field(default_factory=dict)
     shares: dict[str, list[Checked]] = field(default_factory=dict)
 
@@ -104,31 +112,30 @@ def _due(ports: Ports, tenant: Tenant, run: Scrubbed, days: int, *, report: bool
         if snapshot.status is not SnapshotStatus.COMPLETED:
             continue
         try:
-            _add(due, snapshot, verification.check_manifest(ports.payloads, snapshot).packs, run.place.day, days)
+            _add(due, snapshot, verification.check_manifest(ports.payloads, snapshot), run.place.day, days)
         except ManifestCorrupt as error:
             if report:
                 _damaged(ports, tenant, [snapshot.id], error, run)
     return due
 
 
-def _add(due: _Due, snapshot: Snapshot, packs: tuple[PackRef, ...], day: int, days: int) -> None:
-    for pack in packs:
+def _add(due: _Due, snapshot: Snapshot, manifest: Manifest, day: int, days: int) -> None:
+    for pack in manifest.packs:
         if is_due(pack.key, day, days):
-            due.packs[pack.key] = pack
+            due.packs[pack.key] = _Pack(pack, manifest.image)
             due.needed_by.setdefault(pack.key, []).append(snapshot.id)
             due.shares.setdefault(snapshot.id, []).append(Checked(1, pack.size_bytes))
 
 
-def _check(ports: Ports, tenant: Tenant, packs: list[PackRef], due: _Due, run: Scrubbed) -> None:
-    def damage_of(pack: PackRef) -> PackCorrupt | None:
+def _check(ports: Ports, tenant: Tenant, packs: list[_Pack], due: _Due, run: Scrubbed) -> None:
+    def damage_of(pack: _Pack) -> PackCorrupt | None:
         try:
-            for _ in verification.check_pack(ports.payloads, pack):
-                pass
+            readback.check_pack(ports.payloads, pack.reference, pack.image)
         except PackCorrupt as error:
             return error
         return None
 
-    for pack, error in zip(packs, ports.parallel.map(damage_of, packs), strict=True):
+    for (pack, _), error in zip(packs, ports.parallel.map(damage_of, packs), strict=True):
         run.packs += 1
         run.size_bytes += pack.size_bytes
         if error is not None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.snapshot import Failure, Scope, Snapshot, SnapshotStatus, Verification
 from tidemark.domain.tenant import Tenant
-from tidemark.engine import verification
+from tidemark.engine import readback, verification
 from tidemark.engine.verification import Checked
 from tidemark.errors import BudgetSpent, Corrupt, SnapshotNotCompleted, Unavailable
 from tidemark.ports import Ports
@@ -42,7 +42,7 @@ def verify_snapshot(ports: Ports, tenant: Tenant, snapshot_id: str, *, budget_s:
     try:
         manifest = verification.check_manifest(ports.payloads, snapshot)
         found = ports.parallel.map(
-            lambda shard: verification.check_shard(ports.payloads, _key(snapshot), shard, proceed), manifest.shards
+            lambda shard: readback.check_shard(ports, _key(snapshot), manifest, shard, proceed), manifest.shards
         )
     except Corrupt as error:
         return Verified(record(ports, tenant, snapshot_id, failure=Failure(error.code, error.message)), done=True)
@@ -61,7 +61,7 @@ def list_packs(ports: Ports, tenant: Tenant, snapshot_id: str) -> list[int]:
 def verify_shard(ports: Ports, tenant: Tenant, snapshot_id: str, *, shard: int) -> Checked:
     """Read one shard back; how much that was. Raises ManifestCorrupt, PackCorrupt."""
     snapshot, manifest = _manifest(ports, tenant, snapshot_id)
-    return verification.check_shard(ports.payloads, _key(snapshot), manifest.shards[shard], lambda: None)
+    return readback.check_shard(ports, _key(snapshot), manifest, manifest.shards[shard], lambda: None)
 
 
 def record(

@@ -9,18 +9,21 @@ from itertools import batched
 from typing import Final, NamedTuple
 
 from tidemark.domain.blocks import Block, BlockRange, Image
+from tidemark.domain.environment import image_owner
 from tidemark.domain.live import Cut, Generation
 from tidemark.domain.manifest import Manifest, PackRef, ShardManifest
 from tidemark.domain.snapshot import CaptureId, ManifestRef, SnapshotId
 from tidemark.domain.tenant import Tenant
+from tidemark.domain.volume import VolumeSnapshot
 from tidemark.engine import manifests
-from tidemark.engine.blocks.layers import map_of, read_blocks, within
-from tidemark.engine.blocks.packs import check_blocks, describe
-from tidemark.engine.copying import check_pack, read_note
+from tidemark.engine.blocks.layers import Located, map_of, read_blocks, within
+from tidemark.engine.blocks.packs import check_blocks, describe, read_blocks_of
+from tidemark.engine.copying import check_pack as check_stored
+from tidemark.engine.copying import read_note
 from tidemark.engine.framing import read_whole
 from tidemark.engine.verification import Checked, check_sums
 from tidemark.errors import ManifestCorrupt, PackCorrupt
-from tidemark.ports import Ports
+from tidemark.ports import PayloadStore, Ports
 from tidemark.ports.volumes import BlockAccess, DiskState
 
 # How many blocks are written side by side.
@@ -54,7 +57,7 @@ def seal(
     """
     noted = ports.parallel.map(lambda shard: read_note(ports.payloads, tenant, capture_id, shard), range(image.shards))
     manifest = Manifest(tenant, snapshot_id, capture_id, created_at, Generation(0), Cut(0), tuple(noted), image)
-    ports.parallel.map(lambda pack: check_pack(ports.payloads, pack), manifest.packs)
+    ports.parallel.map(lambda pack: check_stored(ports.payloads, pack), manifest.packs)
     digest = _digest_of(manifest)
     reference = manifests.store(ports.payloads, manifest)
     own = [
@@ -82,6 +85,45 @@ def read_image(ports: Ports, manifest: Manifest) -> Iterator[Block]:
         yield from read_range(ports, shard, image.range_of(shard.shard))
 
 
+def check_manifest(payloads: PayloadStore, snapshot: VolumeSnapshot) -> Manifest:
+    """The manifest of a stored snapshot of a volume, checked byte for byte and against the snapshot's record.
+
+    Raises ManifestCorrupt.
+    """
+    if snapshot.image is None:
+        raise ManifestCorrupt(f"the record of snapshot {snapshot.id} names no manifest")
+    manifest = manifests.read(payloads, snapshot.image.manifest)
+    stated = (image_owner(snapshot.environment), SnapshotId(snapshot.id), snapshot.size_bytes)
+    if (manifest.tenant, manifest.snapshot_id, _image_of(manifest).size_bytes) != stated:
+        raise ManifestCorrupt(f"manifest {snapshot.image.manifest.key} is of another snapshot than {snapshot.id}")
+    stored_bytes = _size_of(manifest.packs)
+    if (manifest.digest, stored_bytes) != (snapshot.image.digest, snapshot.image.stored_bytes):
+        raise ManifestCorrupt(
+            f"manifest {snapshot.image.manifest.key} has {stored_bytes} bytes of an image with the digest "
+            f"{manifest.digest}, the record of {snapshot.id} says {snapshot.image.stored_bytes} and "
+            f"{snapshot.image.digest}"
+        )
+    return manifest
+
+
+def check_pack(payloads: PayloadStore, pack: PackRef) -> None:
+    """Read every byte of a pack, unpack and verify every block in it, and hold it against its reference.
+
+    Raises PackCorrupt, naming the block where one is to be blamed.
+    """
+    try:
+        body = read_whole(payloads, pack)
+    except PackCorrupt:
+        entries = read_blocks_of(payloads, pack)
+        # Which block is damaged says more than that something in its pack is.
+        for _ in read_blocks(payloads, (Located(pack, entry, entry.was) for entry in entries)):
+            pass
+        raise
+    check_blocks(pack.key, body)
+    if describe(pack.key, body) != pack:
+        raise PackCorrupt(f"pack {pack.key} is not the one that the manifest describes")
+
+
 def check_shard(ports: Ports, manifest: Manifest, shard: ShardManifest, proceed: Callable[[], None]) -> Checked:
     """Read every byte of every pack of a shard, unpack and verify every block in them, and hold all of it against what
     the manifest says; what was read.
@@ -95,10 +137,7 @@ def check_shard(ports: Ports, manifest: Manifest, shard: ShardManifest, proceed:
     packs = [pack for layer in shard.layers for pack in layer.packs]
     for pack in packs:
         proceed()
-        body = read_whole(ports.payloads, pack)
-        check_blocks(pack.key, body)
-        if describe(pack.key, body) != pack:
-            raise PackCorrupt(f"pack {pack.key} is not the one that the manifest describes")
+        check_pack(ports.payloads, pack)
     outside = [index for index in map_of(ports, shard) if not blocks.start <= index < blocks.stop]
     if outside:
         raise ManifestCorrupt(f"{where} has block {outside[0]}, which is not in its range")

@@ -1,0 +1,47 @@
+"""Which stored objects the snapshots of an environment's volumes need. The order that makes it safe to delete the rest
+is that of `engine.collect`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from tidemark.domain.environment import EnvironmentId, image_owner
+from tidemark.domain.snapshot import CaptureId, SnapshotId
+from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState
+from tidemark.engine import manifests
+from tidemark.engine.collect import Named, named_by, unneeded
+from tidemark.ports import Ports, StoredObject
+
+_GONE: Final = frozenset({VolumeSnapshotState.DELETING, VolumeSnapshotState.DELETED})
+
+
+def list_images(ports: Ports, environment: EnvironmentId) -> tuple[StoredObject, ...]:
+    """The candidates: listed before the records are read."""
+    owner = image_owner(environment)
+    packs = ports.payloads.list(f"{owner}/packs/")
+    return (*packs, *ports.payloads.list(f"{owner}/manifests/"))
+
+
+def read_manifests(ports: Ports, snapshots: Sequence[VolumeSnapshot]) -> Named:
+    """What is needed: all that the images of snapshots name which are not going, and the manifests of those that are
+    being made. `snapshots` are all of an environment, as they were at one moment.
+
+    What a snapshot is stored upon needs no rule of its own: it can't be deleted while that uses it. That is why it has
+    to be one moment: else a snapshot may be met while it is being made, and what it is made upon when that was deleted.
+    """
+    images = [one.image.manifest for one in snapshots if one.image is not None and one.state not in _GONE]
+    read = ports.parallel.map(lambda reference: named_by(ports, reference), images)
+    keys = {manifests.manifest_key(image_owner(one.environment), SnapshotId(one.id)) for one in _running(snapshots)}
+    return Named(
+        frozenset(keys.union(*(named.keys for named in read))),
+        tuple(problem for named in read for problem in named.problems),
+    )
+
+
+def garbage(listed: Iterable[StoredObject], snapshots: Sequence[VolumeSnapshot], named: Named) -> list[StoredObject]:
+    """What was listed and nobody needs. What a snapshot that is being made has stored is filed under its id."""
+    return unneeded(listed, frozenset(CaptureId(one.id) for one in _running(snapshots)), named)
+
+
+def _running(snapshots: Sequence[VolumeSnapshot]) -> list[VolumeSnapshot]:
+    return [one for one in snapshots if one.running]
