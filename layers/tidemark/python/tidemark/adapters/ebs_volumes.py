@@ -120,7 +120,7 @@ class EbsBlocks:
         checksum = b64encode(block.sha256).decode()
         backoff = Backoff(self._clock, self._entropy)
         damaged = BlockDamaged(f"block {block.index} of {snapshot_id} was refused by EBS as it was sent")
-        racing = _Racing(doing)
+        racing = WriteConflict(f"{doing}: another worker writes the same block at this moment")
         while True:
             try:
                 with _named(doing, snapshot_id, {_RACES: racing, _WRONG_BLOCK: damaged, _WRONG_VALUE: damaged}):
@@ -132,8 +132,7 @@ class EbsBlocks:
                         Checksum=checksum,
                         ChecksumAlgorithm="SHA256",
                     )
-            except _Racing:
-                # Another worker writes the same block at this moment.
+            except WriteConflict:
                 backoff.pause(doing)
                 continue
             if answer["Checksum"] != checksum:
@@ -168,10 +167,6 @@ class EbsBlocks:
             if not token or (blocks and blocks[-1]["BlockIndex"] >= within.stop - 1):
                 return
             request = {**asked, "NextToken": token, "MaxResults": _page_of(within)}
-
-
-class _Racing(WriteConflict):
-    """Two writes of one block at once."""
 
 
 def _page_of(within: BlockRange) -> int:
