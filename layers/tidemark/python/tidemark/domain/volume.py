@@ -134,8 +134,9 @@ class VolumeSnapshot:
     `name` is unique in the environment. The volume's own members are what they were when the snapshot was asked for.
     `source_id` is the cloud's own snapshot that keeps the moment, None before there is one and once it was removed;
     where `keeps_source` is set it is kept. `parent_id` is the snapshot that this one was stored incrementally from.
-    `used_by` names what reads it now. `schedule_id` is the schedule that made it, if one did, `slot_at` the slot that
-    it was made for. `asked` is the request that made it, where that can be sent again.
+    `sealed` is the manifest of one that is stored and still to be read back. `used_by` names what reads it now.
+    `task_id` is the task that makes it, if one does. `schedule_id` is the schedule that made it, if one did, `slot_at`
+    the slot that it was made for. `asked` is the request that made it, where that can be sent again.
     """
 
     environment: EnvironmentId
@@ -150,6 +151,7 @@ class VolumeSnapshot:
     source_id: str | None = None
     keeps_source: bool = False
     parent_id: VolumeSnapshotId | None = None
+    sealed: ManifestRef | None = None
     image: StoredImage | None = None
     failure: Failure | None = None
     used_by: frozenset[str] = field(default_factory=frozenset)
@@ -157,6 +159,7 @@ class VolumeSnapshot:
     schedule_id: str | None = None
     slot_at: datetime | None = None
     asked: Asked | None = None
+    task_id: str | None = None
     version: int = 0
 
     def __post_init__(self) -> None:
@@ -195,6 +198,15 @@ class VolumeSnapshot:
         """The record of one whose blocks are being stored. Raises WrongState."""
         return self._in(VolumeSnapshotState.STORING)
 
+    def sealed_as(self, manifest: ManifestRef) -> "VolumeSnapshot":
+        """The record of one whose blocks are all stored, and are to be read back now.
+
+        Raises WrongState unless its blocks are being stored.
+        """
+        if self.state is not VolumeSnapshotState.STORING:
+            raise self._refusal(VolumeSnapshotState.STORING)
+        return replace(self, sealed=manifest)
+
     def stored(self, image: StoredImage) -> "VolumeSnapshot":
         """The record of one that is stored and was read back. Repeating it changes nothing: the first image stays.
 
@@ -203,7 +215,7 @@ class VolumeSnapshot:
         if self.state is VolumeSnapshotState.STORED:
             return self
         self._check_leads_to(VolumeSnapshotState.STORED)
-        return replace(self, state=VolumeSnapshotState.STORED, image=image)
+        return replace(self, state=VolumeSnapshotState.STORED, image=image, sealed=None)
 
     def failed(self, failure: Failure) -> "VolumeSnapshot":
         """The record of one that can't be made. Repeating it changes nothing: the first reason stays.
@@ -282,6 +294,14 @@ class VolumeSnapshot:
             current=self.state,
             expected=expected,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedVolumeSnapshot:
+    """A record of a snapshot that can't be read: the id that its place says, and why."""
+
+    id: VolumeSnapshotId
+    failure: Failure
 
 
 def new_volume_snapshot_id(random_bytes: bytes) -> VolumeSnapshotId:
