@@ -82,9 +82,18 @@ def read_image(ports: Ports, manifest: Manifest) -> Iterator[Block]:
         yield from read_range(ports, shard, image.range_of(shard.shard))
 
 
-def check_shard(ports: Ports, manifest: Manifest, shard: ShardManifest, proceed: Callable[[], None]) -> Checked:
+def check_shard(
+    ports: Ports,
+    manifest: Manifest,
+    shard: ShardManifest,
+    proceed: Callable[[], None],
+    *,
+    capture_id: CaptureId | None = None,
+) -> Checked:
     """Read every byte of every pack of a shard, unpack and verify every block in them, and hold all of it against what
     the manifest says; what was read.
+
+    With a `capture_id`, of the packs those alone that it stored; of the others only the tables of contents.
 
     `proceed` is called before each pack and may raise to stop. Raises ManifestCorrupt, and PackCorrupt, naming the
     block.
@@ -92,7 +101,8 @@ def check_shard(ports: Ports, manifest: Manifest, shard: ShardManifest, proceed:
     where = f"the manifest of {manifest.snapshot_id}, shard {shard.shard},"
     check_sums(where, shard)
     blocks = _image_of(manifest).range_of(shard.shard)
-    packs = [pack for layer in shard.layers for pack in layer.packs]
+    layers = [layer for layer in shard.layers if capture_id in {None, layer.capture_id}]
+    packs = [pack for layer in layers for pack in layer.packs]
     for pack in packs:
         proceed()
         body = read_whole(ports.payloads, pack)

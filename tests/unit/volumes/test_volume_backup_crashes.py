@@ -1,0 +1,151 @@
+"""The backup of a volume is killed at any of its calls, runs twice, or runs on after it is over: its snapshot is of one
+moment, or failed, and nothing is left at EC2.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit.engine.disturbed import Counter, Death
+from tests.unit.volumes.backing import OTHER_SHARD, World, body, run
+from tests.unit.volumes.examples import FAILURE, TEST_AREA
+from tidemark.domain.volume import VolumeSnapshotState as State
+from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
+from tidemark.usecases.volume_phases import backup
+
+keeping = pytest.mark.parametrize("keeps", [False, True], ids=["removed", "kept"])
+dying = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+
+
+class Interrupted(Counter):
+    """Lets something else happen before one of the calls, or after it."""
+
+    def __init__(self, at: int, happens: Callable[[], object], *, late: bool) -> None:
+        super().__init__()
+        self._at, self._happens, self._late = at, happens, late
+
+    def before(self) -> None:
+        super().before()
+        if self.calls == self._at and not self._late:
+            self._happens()
+
+    def after(self) -> None:
+        if self.calls == self._at and self._late:
+            self._happens()
+
+
+def prepared(*, keeps: bool) -> tuple[World, str, str | None]:
+    """A volume with one snapshot that is stored and one that was asked for; and what the first one keeps at EC2."""
+    world = World()
+    first = world.take(keeps_source=keeps)
+    world.change(b7=body("7 later"), b9=body(9), b0=None)
+    return world, world.ask(keeps_source=keeps), first.source_id
+
+
+def calls_of(*, keeps: bool) -> int:
+    world, snapshot_id, _ = prepared(keeps=keeps)
+    counter = Counter()
+    run(world.numbered(counter), snapshot_id)
+    return counter.calls
+
+
+@keeping
+@dying
+def test_backup_is_of_one_moment_when_it_died_at_any_call_and_is_run_again(after: bool, keeps: bool) -> None:
+    for fatal in range(1, calls_of(keeps=keeps) + 1):
+        world, snapshot_id, kept = prepared(keeps=keeps)
+        moments = [dict(world.held)]
+        with pytest.raises(Death):
+            run(world.numbered(Counter(fatal, after=after)), snapshot_id)
+        world.change(b9=body("9 later"), **{f"b{OTHER_SHARD}": body("other")})
+        moments.append(dict(world.held))
+        snapshot = run(world.ports, snapshot_id)
+        assert snapshot.state is State.STORED, (fatal, snapshot.failure)
+        assert world.content(snapshot) in moments, fatal
+        world.nothing_is_left(*({kept, snapshot.source_id} - {None}))
+        assert (snapshot.source_id is not None) == keeps
+        again = world.take()
+        assert world.content(again) == moments[1]
+
+
+@keeping
+@dying
+def test_nothing_is_left_at_ec2_when_a_backup_died_at_any_call_and_is_given_up(after: bool, keeps: bool) -> None:
+    for fatal in range(1, calls_of(keeps=keeps) + 1):
+        world, snapshot_id, kept = prepared(keeps=keeps)
+        moment = dict(world.held)
+        with pytest.raises(Death):
+            run(world.numbered(Counter(fatal, after=after)), snapshot_id)
+        snapshot = backup.abort(world.ports, TEST_AREA, snapshot_id, FAILURE)
+        assert snapshot.state in {State.STORED, State.FAILED}
+        if snapshot.state is State.STORED:
+            assert world.content(snapshot) == moment
+        world.nothing_is_left(*({kept, snapshot.source_id} - {None}))
+        again = world.take()
+        assert world.content(again) == moment, fatal
+
+
+@keeping
+@dying
+def test_giving_up_is_made_up_for_when_it_died_at_any_call(after: bool, keeps: bool) -> None:
+    for fatal in range(1, 12):
+        world, snapshot_id, kept = prepared(keeps=keeps)
+        backup.begin(world.ports, TEST_AREA, snapshot_id)
+        backup.await_source(world.ports, TEST_AREA, snapshot_id)
+        counter = Counter(fatal, after=after)
+        try:
+            backup.abort(world.numbered(counter), TEST_AREA, snapshot_id, FAILURE)
+        except Death:
+            assert backup.abort(world.ports, TEST_AREA, snapshot_id, FAILURE).state is State.FAILED
+        else:
+            assert fatal > counter.calls
+        world.nothing_is_left(*({kept} - {None}))
+
+
+@keeping
+@pytest.mark.parametrize("given_up", [False, True], ids=["finished", "given up"])
+def test_late_run_changes_nothing_when_another_one_ended_the_backup_at_any_of_its_calls(
+    given_up: bool, keeps: bool
+) -> None:
+    for late in (False, True):
+        for at in range(1, calls_of(keeps=keeps) + 1):
+            world, snapshot_id, kept = prepared(keeps=keeps)
+            moment = dict(world.held)
+
+            def happens(world: World = world, snapshot_id: str = snapshot_id) -> None:
+                if given_up:
+                    backup.abort(world.ports, TEST_AREA, snapshot_id, FAILURE)
+                else:
+                    run(world.ports, snapshot_id)
+                # What is read from now on would be of another moment.
+                world.change(b9=body("9 later"))
+
+            run(world.numbered(Interrupted(at, happens, late=late)), snapshot_id)
+            snapshot = world.record(snapshot_id)
+            if snapshot.state is State.STORED:
+                assert world.content(snapshot) == moment, at
+            else:
+                assert given_up
+                assert snapshot.state is State.FAILED
+            world.nothing_is_left(*({kept, snapshot.source_id} - {None}))
+            assert world.content(world.take()) == world.held, at
+
+
+@dying
+def test_snapshot_is_there_or_can_be_deleted_again_when_its_deletion_died_at_any_call(after: bool) -> None:
+    fatal, calls = 0, 1
+    while fatal < calls:
+        fatal += 1
+        world = World()
+        snapshot = world.take(keeps_source=True)
+        counter = Counter()
+        delete_volume_snapshot(world.numbered(counter), TEST_AREA, snapshot.id)
+        calls = counter.calls
+        world = World()
+        snapshot = world.take(keeps_source=True)
+        with pytest.raises(Death):
+            delete_volume_snapshot(world.numbered(Counter(fatal, after=after)), TEST_AREA, snapshot.id)
+        if world.record(snapshot.id).state is not State.DELETED:
+            delete_volume_snapshot(world.ports, TEST_AREA, snapshot.id)
+        assert world.record(snapshot.id).state is State.DELETED
+        world.nothing_is_left()
