@@ -16,7 +16,6 @@ from tidemark.engine.blocks import images
 from tidemark.errors import TidemarkError
 from tidemark.ports import Ports, Region
 from tidemark.usecases.create_volume_snapshot import Wanted, create_volume_snapshot
-from tidemark.usecases.read_volumes import get_volume
 from tidemark.usecases.volume_phases import backup
 
 REGION = "eu-west-1"
@@ -77,13 +76,13 @@ class World:
 
     def numbered(self, counter: Counter) -> Ports:
         """The ports, whose calls are numbered and disturbed."""
-        region = Region(Numbered(self.disks, counter), Numbered(self.disks, counter))  # type: ignore[arg-type]
+        region = Region(Numbered(self.disks, counter), Numbered(self.disks, counter))
         return replace(
             self.ports,
-            volumes=Numbered(self.ports.volumes, counter),  # type: ignore[arg-type]
-            catalog=Numbered(self.ports.catalog, counter),  # type: ignore[arg-type]
-            payloads=Numbered(self.ports.payloads, counter),  # type: ignore[arg-type]
-            workflows=Numbered(self.ports.workflows, counter),  # type: ignore[arg-type]
+            volumes=Numbered(self.ports.volumes, counter),
+            catalog=Numbered(self.ports.catalog, counter),
+            payloads=Numbered(self.ports.payloads, counter),
+            workflows=Numbered(self.ports.workflows, counter),
             region=lambda _name: region,
         )
 
@@ -110,8 +109,3 @@ def run(ports: Ports, snapshot_id: str, pending: Callable[[], object] = lambda: 
         return backup.finish(ports, TEST_AREA, snapshot_id)
     except TidemarkError as error:
         return backup.abort(ports, TEST_AREA, snapshot_id, Failure(error.code, error.message))
-
-
-def volume_of(world: World) -> str:
-    """The name of the volume as EC2 has it now."""
-    return get_volume(world.ports, TEST_AREA, volume_id(REGION, world.source_id)).name
