@@ -3,13 +3,18 @@ moment, or failed, and nothing is left at EC2.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from tests.unit.engine.disturbed import Counter, Death
-from tests.unit.volumes.backing import OTHER_SHARD, World, body, run
+from tests.unit.engine.disturbed import Counter, Death, Numbered
+from tests.unit.volumes.backing import OTHER_SHARD, REGION, World, body, run
 from tests.unit.volumes.examples import FAILURE, TEST_AREA
 from tidemark.domain.volume import VolumeSnapshotState as State
+from tidemark.errors import TidemarkError
+from tidemark.ports.volumes import Disks
 from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
 from tidemark.usecases.volume_phases import backup
 
@@ -32,6 +37,18 @@ class Interrupted(Counter):
     def after(self) -> None:
         if self.calls == self._at and self._late:
             self._happens()
+
+
+class Asking(Numbered):
+    """Disks that let something else happen before they are asked for a snapshot."""
+
+    def __init__(self, disks: Disks, happens: Callable[[], object]) -> None:
+        super().__init__(disks, Counter())
+        self._happens = happens
+
+    def create_snapshot(self, *args: Any, **named: Any) -> Any:
+        self._happens()
+        return self._port.create_snapshot(*args, **named)
 
 
 def prepared(*, keeps: bool) -> tuple[World, str, str | None]:
@@ -129,6 +146,51 @@ def test_late_run_changes_nothing_when_another_one_ended_the_backup_at_any_of_it
                 assert snapshot.state is State.FAILED
             world.nothing_is_left(*({kept, snapshot.source_id} - {None}))
             assert world.content(world.take()) == world.held, at
+
+
+@keeping
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_step_that_finds_the_backup_given_up_at_any_of_its_calls_takes_back_what_it_did(
+    late: bool, keeps: bool
+) -> None:
+    for step in (backup.begin, backup.await_source):
+        at, calls = 0, 1
+        while at < calls:
+            at += 1
+            world, snapshot_id, kept = prepared(keeps=keeps)
+            if step is backup.await_source:
+                backup.begin(world.ports, TEST_AREA, snapshot_id)
+
+            def happens(world: World = world, snapshot_id: str = snapshot_id) -> None:
+                backup.abort(world.ports, TEST_AREA, snapshot_id, FAILURE)
+
+            counter = Interrupted(at, happens, late=late)
+            with suppress(TidemarkError):
+                step(world.numbered(counter), TEST_AREA, snapshot_id)
+            calls = max(calls, counter.calls)
+            if counter.calls < at:
+                # Runs that were disturbed earlier made more calls: here there was none left to disturb.
+                continue
+            world.nothing_is_left(*({kept} - {None}))
+
+
+def test_second_snapshot_of_ec2s_is_removed_when_two_runs_do_not_see_each_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, snapshot_id, _ = prepared(keeps=False)
+    monkeypatch.setattr(world.disks, "snapshots", lambda _tags: iter(()))
+
+    def happens() -> None:
+        backup.begin(world.ports, TEST_AREA, snapshot_id)
+        world.change(b9=body("9 later"))
+
+    moment = dict(world.held)
+    region = world.ports.region(REGION)
+    slow = Asking(region.disks, happens)
+    backup.begin(replace(world.ports, region=lambda _name: region._replace(disks=slow)), TEST_AREA, snapshot_id)
+    assert set(world.disks.held) == {world.record(snapshot_id).source_id}
+    monkeypatch.undo()
+    assert world.content(run(world.ports, snapshot_id)) == moment
 
 
 @dying

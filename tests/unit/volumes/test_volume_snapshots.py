@@ -9,7 +9,7 @@ from tests.unit.volumes.backing import FIRST, OTHER_SHARD, REGION, World, body, 
 from tests.unit.volumes.examples import FAILURE, INSTANCE_ID, TEST_AREA, environment
 from tidemark.domain.asked import Asked
 from tidemark.domain.environment import EnvironmentId
-from tidemark.domain.task import Operation, Task, TaskStatus
+from tidemark.domain.task import Operation, Task, TaskId, TaskStatus
 from tidemark.domain.volume import VolumeKind, VolumeSnapshotId, VolumeState, instance_id, volume_id
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.errors import (
@@ -361,8 +361,8 @@ def test_snapshot_that_is_being_made_or_built_upon_is_not_deleted(world: World) 
 def test_snapshot_whose_user_died_can_be_deleted(world: World) -> None:
     first = world.take()
     second = world.take()
-    for user in (f"snapshot {second.id}", "snapshot of nobody"):
-        amend_volume_snapshot(world.ports.volumes, TEST_AREA, first.id, lambda record, user=user: record.using(user))
+    dead = frozenset({f"snapshot {second.id}", "snapshot of nobody"})
+    amend_volume_snapshot(world.ports.volumes, TEST_AREA, first.id, lambda record: replace(record, used_by=dead))
     delete_volume_snapshot(world.ports, TEST_AREA, first.id)
     assert world.record(first.id).state is State.DELETED
     amend_volume_snapshot(world.ports.volumes, TEST_AREA, second.id, lambda record: record.using("an export"))
@@ -377,6 +377,6 @@ def test_task_is_found_by_keys_of_its_environment_alone(world: World) -> None:
         with pytest.raises(TaskNotFound):
             get_task(world.ports, held, task.id)
     stray = world.ports.volumes.add_task(
-        replace(task, id=task.id[::-1], snapshot_id=VolumeSnapshotId("gone"), version=0)
+        replace(task, id=TaskId(task.id[::-1]), snapshot_id=VolumeSnapshotId("gone"), version=0)
     )
     assert get_task(world.ports, "*", stray.id) == (stray, None)
