@@ -9,14 +9,18 @@ from typing import Any
 
 import pytest
 
+from tests.fakes import MemoryWorkflows
 from tests.unit.engine.disturbed import Counter, Death, Numbered
 from tests.unit.volumes.backing import OTHER_SHARD, REGION, World, body, run
 from tests.unit.volumes.examples import FAILURE, TEST_AREA
+from tidemark.domain.environment import image_owner
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.errors import TidemarkError
 from tidemark.ports.volumes import Disks
+from tidemark.usecases.close_volume_backups import close_volume_backups
 from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
 from tidemark.usecases.volume_phases import backup
+from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, SNAPSHOT_TAG
 
 keeping = pytest.mark.parametrize("keeps", [False, True], ids=["removed", "kept"])
 dying = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
@@ -211,3 +215,34 @@ def test_snapshot_is_there_or_can_be_deleted_again_when_its_deletion_died_at_any
             delete_volume_snapshot(world.ports, TEST_AREA, snapshot.id)
         assert world.record(snapshot.id).state is State.DELETED
         world.nothing_is_left()
+
+
+def test_what_dead_processes_left_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    kept = world.take(keeps_source=True)
+    over = world.take()
+    half_deleted = world.take(keeps_source=True)
+    volume = world.source_id
+    for owner, snapshot_id in ((TEST_AREA, over.id), (TEST_AREA, "nobody's"), ("a/b", over.id)):
+        tags = {ENVIRONMENT_TAG: owner, SNAPSHOT_TAG: snapshot_id}
+        world.disks.create_snapshot(volume, description="", tags=tags)
+    foreign = {one.id for one in world.disks.snapshots({SNAPSHOT_TAG: "nobody's"})}
+    foreign |= {one.id for one in world.disks.snapshots({ENVIRONMENT_TAG: "a/b"})}
+    with monkeypatch.context() as patch:
+        patch.setattr(world.disks, "delete_snapshot", refuse)
+        with pytest.raises(Death):
+            delete_volume_snapshot(world.ports, TEST_AREA, half_deleted.id)
+    running = world.ask()
+    workflows = world.ports.workflows
+    assert isinstance(workflows, MemoryWorkflows)
+    workflows.end(image_owner(TEST_AREA), running)
+    assert close_volume_backups(world.ports, TEST_AREA) == (2, 1, 1)
+    assert set(world.disks.held) == {kept.source_id, *foreign}
+    assert world.record(half_deleted.id).state is State.DELETED
+    assert (workflows.started[-1].subject, workflows.started[-1].attempt) == (running, 2)
+    assert close_volume_backups(world.ports, TEST_AREA) == (0, 0, 1)
+    assert run(world.ports, running).state is State.STORED
+
+
+def refuse(_snapshot_id: str) -> None:
+    raise Death
