@@ -5,7 +5,7 @@ Source: the snapshot states of Apache CloudStack, in words of our own. A dialect
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, NewType
 
@@ -14,15 +14,11 @@ from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.snapshot import Failure, ManifestRef
 from tidemark.domain.uuids import derived_uuid, parse_uuid, random_uuid
-from tidemark.errors import InvalidRequest, SnapshotInUse, WrongState
+from tidemark.errors import SnapshotInUse, WrongState
 
 VolumeId = NewType("VolumeId", str)
 InstanceId = NewType("InstanceId", str)
 VolumeSnapshotId = NewType("VolumeSnapshotId", str)
-
-MAX_NAME_CHARS: Final = 255
-# What stands for the instance in the name of a snapshot whose volume has none.
-DETACHED: Final = "detached"
 
 
 class VolumeKind(StrEnum):
@@ -337,25 +333,3 @@ def parse_instance_id(text: str) -> InstanceId:
 def zone_id(region: str, source_id: str) -> str:
     """What an availability zone is called here."""
     return derived_uuid("zone", region, source_id)
-
-
-def check_name(name: str) -> str:
-    """The name. Raises InvalidRequest where it is none that a snapshot can have."""
-    if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable() or name != name.strip():
-        raise InvalidRequest(
-            f"the name of a snapshot has 1 to {MAX_NAME_CHARS} printable characters, and no space at its ends; "
-            f"it is {name[:60]!r}"
-        )
-    return name
-
-
-def default_name(volume: Volume, moment: datetime, sequence: int = 1) -> str:
-    """The name of a snapshot that nobody named: `{instance}_{volume}_{timestamp}`, such as
-    `i-douglas-ADM_foo_20161116211009`; `sequence` tells those of one second apart.
-
-    The timestamp is in UTC. Names that are too long lose their end, never the timestamp.
-    """
-    end = f"_{moment.astimezone(UTC):%Y%m%d%H%M%S}{'' if sequence == 1 else f'-{sequence}'}"
-    stem = f"{volume.instance_name or volume.instance_source_id or DETACHED}_{volume.name or volume.source_id}"
-    told = "".join(character if character.isprintable() else "_" for character in stem).lstrip()
-    return told[: MAX_NAME_CHARS - len(end)] + end

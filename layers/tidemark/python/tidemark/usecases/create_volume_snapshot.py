@@ -15,10 +15,9 @@ from tidemark.domain.volume import (
     VolumeId,
     VolumeSnapshot,
     VolumeSnapshotState,
-    check_name,
-    default_name,
     new_volume_snapshot_id,
 )
+from tidemark.domain.volume_names import check_name, default_name
 from tidemark.errors import NameTaken, TidemarkError, VolumeBusy
 from tidemark.ports import Ports
 from tidemark.usecases.contention import FIRST_EXECUTION
