@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.aws import DYNAMODB_LANES, MEMORY, MOTO, S3_LANES, bucket_on, client_of, table_on
-from tests.fakes import ManualClock, MemoryCatalog, MemoryEntityTable, MemoryPayloads, SeededEntropy
+from tests.fakes import (
+    ManualClock,
+    MemoryCatalog,
+    MemoryEntityTable,
+    MemoryPayloads,
+    MemoryVolumeCatalog,
+    SeededEntropy,
+)
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_entities import DynamoEntityTable
+from tidemark.adapters.dynamo_volumes import DynamoVolumeCatalog
 from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.adapters.system import Threads
-from tidemark.ports import Catalog, EntityTable, PayloadStore
+from tidemark.ports import Catalog, EntityTable, PayloadStore, VolumeCatalog
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -69,6 +77,16 @@ def catalog(request: pytest.FixtureRequest) -> Iterator[Catalog]:
     with ExitStack() as stack:
         client = stack.enter_context(client_of("dynamodb", request.param))
         yield DynamoCatalog(client, stack.enter_context(table_on(client)))
+
+
+@pytest.fixture(params=DYNAMODB_LANES)
+def volumes(request: pytest.FixtureRequest) -> Iterator[VolumeCatalog]:
+    if request.param == MEMORY:
+        yield MemoryVolumeCatalog()
+        return
+    with ExitStack() as stack:
+        client = stack.enter_context(client_of("dynamodb", request.param))
+        yield DynamoVolumeCatalog(client, stack.enter_context(table_on(client)))
 
 
 @pytest.fixture(params=S3_LANES)

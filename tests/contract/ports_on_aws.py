@@ -11,6 +11,7 @@ from tests.fakes import MemoryRepeats, MemoryWorkflows
 from tidemark.adapters import clients
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_entities import DynamoEntityTable
+from tidemark.adapters.dynamo_volumes import DynamoVolumeCatalog
 from tidemark.adapters.s3_links import S3Links
 from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.dialects.ngsi import restore_filter
@@ -45,5 +46,6 @@ def ports_on(
             parallel=parallel,
             repeats=MemoryRepeats(clock),
             select=restore_filter.compiled,
+            volumes=DynamoVolumeCatalog(dynamodb, records),
             links=S3Links(s3, bucket),
         )

@@ -53,6 +53,7 @@ class World:
     blocks: BlockAccess
     volume: Callable[[Mapping[int, bytes], Mapping[str, str]], str]
     change: Callable[[str, Mapping[int, bytes]], None]
+    attach: Callable[[str, str], str]
 
     def snapshot(self, volume_id: str, **tags: str) -> str:
         """A completed disk snapshot of a volume."""
@@ -100,7 +101,11 @@ def world(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[World]
         def change(volume_id: str, content: Mapping[int, bytes]) -> None:
             fake.content[volume_id] |= content
 
-        yield World(fake, fake, lambda content, tags: fake.add_volume(1, dict(content), tags), change)
+        def join(volume_id: str, device: str) -> str:
+            fake.attach(volume_id, "i-00000000000000001", device, name="web", root_device="/dev/xvda")
+            return "i-00000000000000001"
+
+        yield World(fake, fake, lambda content, tags: fake.add_volume(1, dict(content), tags), change, join)
         return
     with ExitStack() as stack:
         importlib.import_module(_PATCHED)
@@ -119,7 +124,33 @@ def world(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[World]
             write(volume_id, content)
             return volume_id
 
-        yield World(Ec2Disks(client), EbsBlocks(direct, clock=clock, entropy=SeededEntropy()), make, write)
+        def attach(volume_id: str, device: str) -> str:
+            instance_id = _instance(client)
+            client.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device=device)
+            return instance_id
+
+        access = EbsBlocks(direct, clock=clock, entropy=SeededEntropy())
+        yield World(Ec2Disks(client), access, make, write, attach)
+
+
+def _instance(client: "EC2Client") -> str:
+    """An instance that is called web and starts from /dev/xvda."""
+    blank_id = client.create_volume(AvailabilityZone="eu-west-1a", Size=1)["VolumeId"]
+    root_id = client.create_snapshot(VolumeId=blank_id)["SnapshotId"]
+    client.describe_snapshots(SnapshotIds=[root_id])
+    image_id = client.register_image(
+        Name=f"image {next(_names)}",
+        Architecture="x86_64",
+        RootDeviceName="/dev/xvda",
+        BlockDeviceMappings=[{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": root_id}}],
+    )["ImageId"]
+    run = client.run_instances(
+        ImageId=image_id,
+        MinCount=1,
+        MaxCount=1,
+        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "web"}]}],
+    )
+    return run["Instances"][0]["InstanceId"]
 
 
 # --- EC2
@@ -132,6 +163,17 @@ def test_volumes_are_found_by_all_of_their_tags(world: World) -> None:
     assert [(one.id, one.size_gib, dict(one.tags)) for one in world.disks.volumes(TAGS)] == [(wanted, 1, TAGS)]
     assert world.disks.volume(wanted).id == wanted
     assert world.disks.volume(wanted).instance_id is None
+
+
+def test_instance_of_a_volume_is_found_with_its_tags_and_root_device(world: World) -> None:
+    volume_id = world.volume({}, TAGS)
+    assert world.disks.volume(volume_id).created_at.tzinfo is not None
+    instance_id = world.attach(volume_id, "/dev/sdf")
+    attached = world.disks.volume(volume_id)
+    assert (attached.state, attached.instance_id, attached.device) == ("in-use", instance_id, "/dev/sdf")
+    found = list(world.disks.instances({instance_id, "i-0123456789abcdef0"}))
+    assert [(one.id, one.root_device, dict(one.tags)) for one in found] == [(instance_id, "/dev/xvda", {"Name": "web"})]
+    assert list(world.disks.instances(set())) == []
 
 
 def test_what_is_not_there_is_said(world: World) -> None:

@@ -10,8 +10,11 @@ import pytest
 from tests.contract.aws import MEMORY, MOTO, client_of
 from tests.contract.examples import ACME, OTHER
 from tests.fakes import MemoryWorkflows, Started
+from tests.unit.volumes.examples import SNAPSHOT_ID, TEST_AREA
 from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows, execution_name
+from tidemark.domain.environment import image_owner
 from tidemark.domain.tenant import Tenant
+from tidemark.errors import NotSupported
 from tidemark.ports import Workflows
 
 if TYPE_CHECKING:
@@ -37,13 +40,14 @@ class _Machines:
 
     def __init__(self, client: "SFNClient") -> None:
         self.client = client
-        self.arns = [self._machine(name) for name in ("capture", "restore", "verify", "transfer")]
+        self.arns = [self._machine(name) for name in ("capture", "restore", "verify", "transfer", "volumes")]
         self.workflows = StepFunctionsWorkflows(
             client,
             capture_arn=self.arns[0],
             restore_arn=self.arns[1],
             verify_arn=self.arns[2],
             transfer_arn=self.arns[3],
+            volume_backup_arn=self.arns[4],
         )
 
     def _machine(self, name: str) -> str:
@@ -72,7 +76,7 @@ class _Machines:
         verification_id, snapshot_id = content.get("verificationId"), content.get("snapshotId")
         verification_id = verification_id or content.get("transferId")
         return Started(
-            content["tenant"],
+            content["tenant"] if "tenant" in content else image_owner(content["environment"]),
             verification_id or snapshot_id or content["restoreId"],
             content["attempt"],
             content.get("captureId"),
@@ -134,6 +138,23 @@ def test_start_transfer_gives_the_execution_what_it_needs(world: World, kind: st
     assert world.workflows.running(ACME, transfer, attempt=1) is None
     world.end()
     assert world.workflows.running(ACME, transfer, attempt=2) is False
+
+
+def test_start_volume_backup_gives_the_execution_what_it_needs(world: World) -> None:
+    for _ in range(2):
+        world.workflows.start_volume_backup(TEST_AREA, SNAPSHOT_ID, attempt=2)
+    assert world.started() == [Started(image_owner(TEST_AREA), SNAPSHOT_ID, 2)]
+    assert world.workflows.volume_backup_running(SNAPSHOT_ID, attempt=2) is True
+    assert world.workflows.volume_backup_running(SNAPSHOT_ID, attempt=1) is None
+    world.end()
+    assert world.workflows.volume_backup_running(SNAPSHOT_ID, attempt=2) is False
+
+
+def test_backup_of_a_volume_is_refused_where_no_machine_makes_it() -> None:
+    with client_of("stepfunctions", MOTO) as client:
+        workflows = StepFunctionsWorkflows(client, capture_arn="", restore_arn="", verify_arn="", transfer_arn="")
+        with pytest.raises(NotSupported):
+            workflows.start_volume_backup(TEST_AREA, SNAPSHOT_ID, attempt=1)
 
 
 def test_running_is_false_when_the_attempt_is_over(world: World) -> None:

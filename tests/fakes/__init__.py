@@ -8,6 +8,7 @@ from tests.fakes.payloads import MemoryPayloads
 from tests.fakes.repeats import MemoryRepeats
 from tests.fakes.schedules import MemorySchedules
 from tests.fakes.system import ManualClock, SeededEntropy, Serial
+from tests.fakes.volume_catalog import MemoryVolumeCatalog
 from tests.fakes.volumes import MemoryDisks
 from tests.fakes.workflows import MemoryWorkflows, Started
 from tidemark.dialects.ngsi import restore_filter
@@ -23,6 +24,7 @@ __all__ = [
     "MemoryPayloads",
     "MemoryRepeats",
     "MemorySchedules",
+    "MemoryVolumeCatalog",
     "MemoryWorkflows",
     "SeededEntropy",
     "Serial",
@@ -47,4 +49,5 @@ def memory_ports(seed: int = 0) -> Ports:
         announcements=MemoryAnnouncements(),
         select=restore_filter.compiled,
         repeats=MemoryRepeats(clock),
+        volumes=MemoryVolumeCatalog(),
     )

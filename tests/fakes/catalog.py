@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
+from tidemark.adapters.dynamo_records import Stored
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.restore import DamagedRestore, Restore, StagedPart
 from tidemark.domain.schedule import DamagedSchedule, Schedule
@@ -21,7 +22,7 @@ from tidemark.errors import (
 )
 
 
-class _Shelf[K, V: (Snapshot, Restore, ApiKey, Schedule)]:
+class Shelf[K, V: Stored]:
     """The records of one kind, with their rules for writing."""
 
     def __init__(self, kind: str, absent: Callable[[str], NotFound]) -> None:
@@ -62,10 +63,10 @@ class MemoryCatalog:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._snapshots = _Shelf[tuple[Tenant, str], Snapshot]("snapshot", SnapshotNotFound)
-        self._restores = _Shelf[tuple[Tenant, str], Restore]("restore", RestoreNotFound)
-        self._schedules = _Shelf[tuple[Tenant, str], Schedule]("schedule", ScheduleNotFound)
-        self._keys = _Shelf[str, ApiKey]("API key", KeyNotFound)
+        self._snapshots = Shelf[tuple[Tenant, str], Snapshot]("snapshot", SnapshotNotFound)
+        self._restores = Shelf[tuple[Tenant, str], Restore]("restore", RestoreNotFound)
+        self._schedules = Shelf[tuple[Tenant, str], Schedule]("schedule", ScheduleNotFound)
+        self._keys = Shelf[str, ApiKey]("API key", KeyNotFound)
         self._tenants: set[Tenant] = set()
         self._done: dict[tuple[Tenant, str], dict[int, int]] = {}
         self._parts: dict[tuple[Tenant, str], dict[int, StagedPart]] = {}

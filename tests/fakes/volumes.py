@@ -3,8 +3,9 @@
 import hashlib
 import itertools
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
 from tidemark.domain.blocks import BLOCK_BYTES, ZEROS, Block, BlockRange
 from tidemark.errors import WriteConflict
@@ -16,9 +17,10 @@ from tidemark.errors.volumes import (
     DisksRefused,
     VolumeNotFound,
 )
-from tidemark.ports.volumes import BlockToken, Disk, DiskSnapshot, DiskState, Region, in_order, matching
+from tidemark.ports.volumes import BlockToken, Disk, DiskSnapshot, DiskState, Instance, Region, in_order, matching
 
 BLOCKS_A_GIB = 2 * 1024
+MADE_AT = datetime(2026, 1, 15, 9, tzinfo=UTC)
 type Content = dict[int, bytes]
 
 
@@ -43,6 +45,7 @@ class MemoryDisks:
     failing: str = ""
     held: dict[str, _Held] = field(default_factory=dict)
     disks: dict[str, Disk] = field(default_factory=dict)
+    known: dict[str, Instance] = field(default_factory=dict)
     images: dict[str, tuple[str, str]] = field(default_factory=dict)
     tokens: dict[str, tuple[str, object]] = field(default_factory=dict)
     reads: list[int] = field(default_factory=list)
@@ -57,9 +60,17 @@ class MemoryDisks:
     def add_volume(self, size_gib: int, content: Content, tags: Mapping[str, str] | None = None) -> str:
         """A volume that holds these blocks; its id."""
         volume_id = f"vol-{next(self._ids):017x}"
-        self.disks[volume_id] = Disk(volume_id, size_gib, "eu-west-1a", "available", "gp3", tags=dict(tags or {}))
+        self.disks[volume_id] = Disk(
+            volume_id, size_gib, "eu-west-1a", "available", "gp3", MADE_AT, tags=dict(tags or {})
+        )
         self.content[volume_id] = dict(content)
         return volume_id
+
+    def attach(self, volume_id: str, instance_id: str, device: str, *, name: str, root_device: str) -> None:
+        """Let a volume be attached to an instance."""
+        self.known[instance_id] = Instance(instance_id, root_device, {"Name": name})
+        attached = replace(self.disks[volume_id], state="in-use", instance_id=instance_id, device=device)
+        self.disks[volume_id] = attached
 
     # --- EC2
 
@@ -73,6 +84,11 @@ class MemoryDisks:
             if volume_id not in self.disks:
                 raise VolumeNotFound(f"there is no volume {volume_id}")
             return self.disks[volume_id]
+
+    def instances(self, instance_ids: Collection[str]) -> Iterator[Instance]:
+        with self._lock:
+            found = [one for one in self.known.values() if one.id in instance_ids]
+        yield from found
 
     def snapshots(self, tags: Mapping[str, str]) -> Iterator[DiskSnapshot]:
         with self._lock:

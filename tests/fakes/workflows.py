@@ -3,6 +3,7 @@
 import threading
 from dataclasses import dataclass
 
+from tidemark.domain.environment import EnvironmentId, image_owner
 from tidemark.domain.tenant import Tenant
 
 
@@ -37,6 +38,14 @@ class MemoryWorkflows:
 
     def start_transfer(self, tenant: Tenant, snapshot_id: str, transfer_id: str, *, attempt: int) -> None:
         self._start(Started(tenant, transfer_id, attempt, snapshot_id=snapshot_id))
+
+    def start_volume_backup(self, environment: EnvironmentId, snapshot_id: str, *, attempt: int) -> None:
+        self._start(Started(image_owner(environment), snapshot_id, attempt))
+
+    def volume_backup_running(self, snapshot_id: str, *, attempt: int) -> bool | None:
+        with self._lock:
+            found = [one for (_, subject, of), one in self._running.items() if (subject, of) == (snapshot_id, attempt)]
+        return found[0] if found else None
 
     def running(self, tenant: Tenant, subject: str, *, attempt: int) -> bool | None:
         with self._lock:

@@ -16,6 +16,7 @@ def ports_of(stack: LocalStack) -> Any:
     from tidemark.adapters import dynamo_wire  # noqa: PLC0415
     from tidemark.adapters.dynamo_catalog import DynamoCatalog  # noqa: PLC0415
     from tidemark.adapters.dynamo_entities import DynamoEntityTable  # noqa: PLC0415
+    from tidemark.adapters.dynamo_volumes import DynamoVolumeCatalog  # noqa: PLC0415
     from tidemark.adapters.powertools_repeats import PowertoolsRepeats  # noqa: PLC0415
     from tidemark.adapters.s3_links import S3Links  # noqa: PLC0415
     from tidemark.adapters.s3_payloads import S3Payloads  # noqa: PLC0415
@@ -45,6 +46,7 @@ def ports_of(stack: LocalStack) -> Any:
         entropy=entropy,
         parallel=parallel,
         repeats=PowertoolsRepeats(dynamodb, settings.catalog_table),
+        volumes=DynamoVolumeCatalog(dynamodb, settings.catalog_table),
         layout=Layout(shards=settings.shards, gates=settings.gates),
     )
 

@@ -29,7 +29,8 @@ from tidemark.dialects.wire import Request, Response
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Operation, Task, TaskStatus
 from tidemark.domain.tenant import DEFAULT_TENANT
-from tidemark.domain.volume import Volume, VolumeSnapshot, VolumeSnapshotState, default_name
+from tidemark.domain.volume import Volume, VolumeSnapshot, VolumeSnapshotState
+from tidemark.domain.volume_names import default_name
 from tidemark.errors import (
     EnvironmentNotFound,
     NameTaken,

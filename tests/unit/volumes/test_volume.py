@@ -13,17 +13,15 @@ from tests.unit.volumes.examples import FAILURE, IMAGE, SNAPSHOT_ID, TEN_O_CLOCK
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.volume import (
     FOLLOWING,
-    MAX_NAME_CHARS,
     VolumeSnapshot,
     VolumeState,
-    check_name,
-    default_name,
     instance_id,
     new_volume_snapshot_id,
     volume_id,
     zone_id,
 )
 from tidemark.domain.volume import VolumeSnapshotState as State
+from tidemark.domain.volume_names import MAX_NAME_CHARS, check_name, default_name
 from tidemark.errors import InvalidRequest, SnapshotInUse, WrongState
 
 STEPS: dict[State, Callable[[VolumeSnapshot], VolumeSnapshot]] = {

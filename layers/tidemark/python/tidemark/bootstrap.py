@@ -16,7 +16,7 @@ from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
 from tidemark.domain.live import Layout
 from tidemark.domain.selection import Selection
 from tidemark.errors import InvalidRequest
-from tidemark.ports import Announcements, Ports, Region, Repeats, Schedules, Untold
+from tidemark.ports import Announcements, Ports, Region, Repeats, Schedules, Untold, VolumeCatalog
 from tidemark.ports.schedules import Unwired
 from tidemark.settings import SettingInvalid, Settings, initialising
 
@@ -106,6 +106,7 @@ def _wired(chosen: Settings) -> Ports:
         entropy=entropy,
         parallel=parallel,
         repeats=cast("Repeats", _OnFirstUse(lambda: _repeats(dynamodb, chosen.catalog_table))),
+        volumes=cast("VolumeCatalog", _OnFirstUse(lambda: _volumes(dynamodb, chosen.catalog_table))),
         layout=Layout(shards=chosen.shards, gates=chosen.gates),
         schedules=cast("Schedules", _OnFirstUse(lambda: _schedules(chosen))) if chosen.schedule_group else Unwired(),
         select=_compiled,
@@ -126,6 +127,13 @@ def _region(name: str) -> Region:
 
     blocks = EbsBlocks(clients.ebs(name), clock=SystemClock(), entropy=SystemEntropy())
     return Region(Ec2Disks(clients.ec2(name)), blocks)
+
+
+@lru_cache(maxsize=4)
+def _volumes(client: Any, table: str) -> VolumeCatalog:  # noqa: ANN401 - a client of DynamoDB, made on first use
+    from tidemark.adapters.dynamo_volumes import DynamoVolumeCatalog  # noqa: PLC0415 - as above
+
+    return DynamoVolumeCatalog(client, table)
 
 
 def _announcements(bus: str) -> Announcements:

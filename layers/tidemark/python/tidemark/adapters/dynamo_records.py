@@ -7,7 +7,7 @@ row's keys and its record, so a record that was altered, or put in another one's
 import dataclasses
 import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
 
 import msgspec
 from botocore.exceptions import ClientError
@@ -24,6 +24,22 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 
+class Stored(Protocol):
+    """What all records are: dataclasses with an id, and a version that grows by one each time they are stored."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+    @property
+    def id(self) -> str:
+        """What it is known by."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """The compare-and-swap token."""
+        ...
+
+
 # Made while the module is imported, by one thread. msgspec looks into a type when it first decodes it; where two
 # threads do so at once, one may be given what the other has only half looked into, and the process dies.
 _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
@@ -31,7 +47,12 @@ _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
 }
 
 
-class Kind[V: (Snapshot, Restore, ApiKey, Schedule)](NamedTuple):
+def learn(*kinds: type[Stored]) -> None:
+    """Know further kinds of record. For modules that few functions import, while they are imported."""
+    _DECODERS.update({kind: msgspec.json.Decoder(kind) for kind in kinds})
+
+
+class Kind[V: Stored](NamedTuple):
     """What differs between the kinds of record."""
 
     name: str
@@ -46,7 +67,7 @@ class RecordRows:
         self._client = client
         self._table = table
 
-    def add[V: (Snapshot, Restore, ApiKey, Schedule)](self, kind: Kind[V], key: Row, record: V) -> V:
+    def add[V: Stored](self, kind: Kind[V], key: Row, record: V) -> V:
         """Store a record that is new. Raises RecordExists."""
         wanted = dataclasses.replace(record, version=record.version + 1)
         taken = RecordExists(f"{kind.name} {record.id} is already registered")
@@ -59,7 +80,7 @@ class RecordRows:
             return wanted
         raise taken
 
-    def replace[V: (Snapshot, Restore, ApiKey, Schedule)](self, kind: Kind[V], key: Row, record: V) -> V:
+    def replace[V: Stored](self, kind: Kind[V], key: Row, record: V) -> V:
         """Store a changed record, if the stored version is its own. Raises StaleRecord, or that there is none."""
         wanted = dataclasses.replace(record, version=record.version + 1)
         condition = {
@@ -71,13 +92,9 @@ class RecordRows:
             return wanted
         raise StaleRecord(f"{kind.name} {record.id} has changed since it was read")
 
-    def _put[V: (Snapshot, Restore, ApiKey, Schedule)](
-        self, kind: Kind[V], key: Row, record: V, condition: dict[str, Any]
-    ) -> V | None:
+    def _put[V: Stored](self, kind: Kind[V], key: Row, record: V, condition: dict[str, Any]) -> V | None:
         """Store the record: None if the condition held, else what is stored. Raises the kind's not-found error."""
-        row = sealed(key, record) | {"version": number(record.version)}
-        if not isinstance(record, ApiKey):
-            row["status"] = text(record.status)
+        row = row_of(key, record)
         with named(f"storing {kind.name} {record.id}"):
             try:
                 self._client.put_item(
@@ -93,7 +110,7 @@ class RecordRows:
                 return decoded(present, kind.record)
         return None
 
-    def remove[V: (Snapshot, Restore, ApiKey, Schedule)](self, kind: Kind[V], key: Row, record: V) -> None:
+    def remove[V: Stored](self, kind: Kind[V], key: Row, record: V) -> None:
         """Forget a record, if the stored version is its own. Repeating it changes nothing. Raises StaleRecord."""
         stale = StaleRecord(f"{kind.name} {record.id} has changed since it was read")
         with named(f"removing {kind.name} {record.id}", {CONDITION_FAILED: stale}):
@@ -105,7 +122,7 @@ class RecordRows:
                 ExpressionAttributeValues={":version": number(record.version)},
             )
 
-    def remove_damaged[V: (Snapshot, Restore, ApiKey, Schedule)](self, kind: Kind[V], key: Row, name: str) -> None:
+    def remove_damaged[V: Stored](self, kind: Kind[V], key: Row, name: str) -> None:
         """Forget a record that can't be read, unless it has changed since. Repeating it changes nothing. Raises
         StaleRecord.
         """
@@ -132,7 +149,7 @@ class RecordRows:
         else:
             raise stale
 
-    def get[V: (Snapshot, Restore, ApiKey, Schedule)](self, kind: Kind[V], key: Row, name: str) -> V:
+    def get[V: Stored](self, kind: Kind[V], key: Row, name: str) -> V:
         """The record of that name. Raises the kind's not-found error."""
         with named(f"reading {kind.name} {name}"):
             row = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
@@ -164,7 +181,14 @@ class RecordRows:
                 yield from page["Items"]
 
 
-def sealed(key: Row, record: Snapshot | Restore | ApiKey | Schedule | StagedPart) -> Row:
+def row_of(key: Row, record: Stored) -> Row:
+    """The whole row of a record that has a version: beside the record, what conditions and people look at."""
+    row = sealed(key, record) | {"version": number(record.version)}
+    status = getattr(record, "status", getattr(record, "state", None))
+    return row if status is None else row | {"status": text(status)}
+
+
+def sealed(key: Row, record: Stored | StagedPart) -> Row:
     """The row of a record, with the checksum that `decoded` looks at."""
     content = msgspec.json.encode(record).decode()
     return key | {"record": text(content), "sha256": text(_checksum(key, content))}
@@ -174,7 +198,7 @@ def _checksum(key: Row, content: str) -> str:
     return hashlib.sha256(f"{key['pk']['S']}\n{key['sk']['S']}\n{content}".encode()).hexdigest()
 
 
-def decoded[V: (Snapshot, Restore, ApiKey, Schedule, StagedPart)](row: Row, kind: type[V]) -> V:
+def decoded[V](row: Row, kind: type[V]) -> V:
     """The record in a row. Raises CatalogCorrupt, naming the row, when it is not what was stored there."""
     where = f"the catalog's record {row['pk']['S']} / {row['sk']['S']}"
     try:

@@ -4,8 +4,9 @@ Sources: Amazon EC2 API Reference, CreateSnapshot, CreateVolume, RegisterImage, 
 CreateSnapshot and RegisterImage take no client token, so what they made is found again by its tags, or its name.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
+from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -13,7 +14,7 @@ from botocore.exceptions import ClientError
 from tidemark.adapters.aws_errors import code_of, named
 from tidemark.errors import Throttled, TidemarkError
 from tidemark.errors.volumes import DiskSnapshotNotFound, DiskSnapshotNotReady, DisksRefused, VolumeNotFound
-from tidemark.ports.volumes import Disk, DiskSnapshot, DiskState, matching
+from tidemark.ports.volumes import Disk, DiskSnapshot, DiskState, Instance, matching
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
@@ -37,6 +38,8 @@ _REFUSED: Final = (
     "AMIQuotaExceeded",
 )
 _STATES: Final = {"pending": DiskState.PENDING, "completed": DiskState.COMPLETED}
+# How many values a filter may have.
+_FILTER_VALUES: Final = 200
 _DEVICE: Final = "/dev/sda1"
 
 
@@ -58,6 +61,16 @@ class Ec2Disks:
         if not found:
             raise VolumeNotFound(f"there is no volume {volume_id}")
         return _disk(found[0])
+
+    def instances(self, instance_ids: Collection[str]) -> Iterator[Instance]:
+        for some in batched(sorted(instance_ids), _FILTER_VALUES, strict=False):
+            # By a filter: asked for by their ids, one that is gone would hide the others.
+            wanted: Any = [{"Name": "instance-id", "Values": list(some)}]
+            pages = self._client.get_paginator("describe_instances").paginate(Filters=wanted)
+            with _named("listing instances"):
+                for page in pages:
+                    for reservation in page["Reservations"]:
+                        yield from map(_instance, reservation["Instances"])
 
     def snapshots(self, tags: Mapping[str, str]) -> Iterator[DiskSnapshot]:
         pages = self._client.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=_filters(tags))
@@ -152,11 +165,16 @@ def _disk(found: Any) -> Disk:  # noqa: ANN401 - two shapes of botocore with the
         zone=found["AvailabilityZone"],
         state=found["State"],
         kind=found["VolumeType"],
+        created_at=found["CreateTime"],
         snapshot_id=found.get("SnapshotId") or None,
         instance_id=attached[0].get("InstanceId"),
         device=attached[0].get("Device"),
         tags=_from_tags(found),
     )
+
+
+def _instance(found: Any) -> Instance:  # noqa: ANN401 - as above
+    return Instance(found["InstanceId"], found.get("RootDeviceName") or None, _from_tags(found))
 
 
 def _snapshot(found: Any) -> DiskSnapshot:  # noqa: ANN401 - as above

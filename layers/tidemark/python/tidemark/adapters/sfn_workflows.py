@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from tidemark.adapters.aws_errors import code_of, named
+from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.tenant import Tenant
+from tidemark.errors import NotSupported
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.client import SFNClient
@@ -20,13 +22,21 @@ class StepFunctionsWorkflows:
     """See `tidemark.ports.Workflows`. The state machines are of type STANDARD: only those remember names."""
 
     def __init__(
-        self, client: "SFNClient", *, capture_arn: str, restore_arn: str, verify_arn: str, transfer_arn: str
+        self,
+        client: "SFNClient",
+        *,
+        capture_arn: str,
+        restore_arn: str,
+        verify_arn: str,
+        transfer_arn: str,
+        volume_backup_arn: str = "",
     ) -> None:
         self._client = client
         self._capture_arn = capture_arn
         self._restore_arn = restore_arn
         self._verify_arn = verify_arn
         self._transfer_arn = transfer_arn
+        self._volume_backup_arn = volume_backup_arn
 
     def start_capture(self, tenant: Tenant, snapshot_id: str, capture_id: str, *, attempt: int, delay_s: int) -> None:
         content = {
@@ -62,7 +72,21 @@ class StepFunctionsWorkflows:
             **dict.fromkeys(("copy", "export", "import"), self._transfer_arn),
         }
         machine = machines.get(subject.partition("_")[0], self._capture_arn)
-        name = execution_name(tenant, subject, attempt)
+        return self._is_running(machine, execution_name(tenant, subject, attempt))
+
+    def start_volume_backup(self, environment: EnvironmentId, snapshot_id: str, *, attempt: int) -> None:
+        content = {"environment": environment, "snapshotId": snapshot_id, "attempt": attempt}
+        self._start(self._volume_backups(), f"{snapshot_id}.{attempt}", content)
+
+    def volume_backup_running(self, snapshot_id: str, *, attempt: int) -> bool | None:
+        return self._is_running(self._volume_backups(), f"{snapshot_id}.{attempt}")
+
+    def _volume_backups(self) -> str:
+        if not self._volume_backup_arn:
+            raise NotSupported("no state machine that makes snapshots of volumes is wired here")
+        return self._volume_backup_arn
+
+    def _is_running(self, machine: str, name: str) -> bool | None:
         arn = f"{machine.replace(':stateMachine:', ':execution:', 1)}:{name}"
         with named(f"looking at execution {name}"):
             try:

@@ -5,7 +5,7 @@ Source: the snapshot states of Apache CloudStack, in words of our own. A dialect
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, NewType
 
@@ -14,15 +14,11 @@ from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.snapshot import Failure, ManifestRef
 from tidemark.domain.uuids import derived_uuid, parse_uuid, random_uuid
-from tidemark.errors import InvalidRequest, SnapshotInUse, WrongState
+from tidemark.errors import SnapshotInUse, WrongState
 
 VolumeId = NewType("VolumeId", str)
 InstanceId = NewType("InstanceId", str)
 VolumeSnapshotId = NewType("VolumeSnapshotId", str)
-
-MAX_NAME_CHARS: Final = 255
-# What stands for the instance in the name of a snapshot whose volume has none.
-DETACHED: Final = "detached"
 
 
 class VolumeKind(StrEnum):
@@ -134,8 +130,9 @@ class VolumeSnapshot:
     `name` is unique in the environment. The volume's own members are what they were when the snapshot was asked for.
     `source_id` is the cloud's own snapshot that keeps the moment, None before there is one and once it was removed;
     where `keeps_source` is set it is kept. `parent_id` is the snapshot that this one was stored incrementally from.
-    `used_by` names what reads it now. `schedule_id` is the schedule that made it, if one did, `slot_at` the slot that
-    it was made for. `asked` is the request that made it, where that can be sent again.
+    `sealed` is the manifest of one that is stored and still to be read back. `used_by` names what reads it now.
+    `task_id` is the task that makes it, if one does. `schedule_id` is the schedule that made it, if one did, `slot_at`
+    the slot that it was made for. `asked` is the request that made it, where that can be sent again.
     """
 
     environment: EnvironmentId
@@ -150,6 +147,7 @@ class VolumeSnapshot:
     source_id: str | None = None
     keeps_source: bool = False
     parent_id: VolumeSnapshotId | None = None
+    sealed: ManifestRef | None = None
     image: StoredImage | None = None
     failure: Failure | None = None
     used_by: frozenset[str] = field(default_factory=frozenset)
@@ -157,6 +155,7 @@ class VolumeSnapshot:
     schedule_id: str | None = None
     slot_at: datetime | None = None
     asked: Asked | None = None
+    task_id: str | None = None
     version: int = 0
 
     def __post_init__(self) -> None:
@@ -195,6 +194,15 @@ class VolumeSnapshot:
         """The record of one whose blocks are being stored. Raises WrongState."""
         return self._in(VolumeSnapshotState.STORING)
 
+    def sealed_as(self, manifest: ManifestRef) -> "VolumeSnapshot":
+        """The record of one whose blocks are all stored, and are to be read back now.
+
+        Raises WrongState unless its blocks are being stored.
+        """
+        if self.state is not VolumeSnapshotState.STORING:
+            raise self._refusal(VolumeSnapshotState.STORING)
+        return replace(self, sealed=manifest)
+
     def stored(self, image: StoredImage) -> "VolumeSnapshot":
         """The record of one that is stored and was read back. Repeating it changes nothing: the first image stays.
 
@@ -203,7 +211,7 @@ class VolumeSnapshot:
         if self.state is VolumeSnapshotState.STORED:
             return self
         self._check_leads_to(VolumeSnapshotState.STORED)
-        return replace(self, state=VolumeSnapshotState.STORED, image=image)
+        return replace(self, state=VolumeSnapshotState.STORED, image=image, sealed=None)
 
     def failed(self, failure: Failure) -> "VolumeSnapshot":
         """The record of one that can't be made. Repeating it changes nothing: the first reason stays.
@@ -284,6 +292,14 @@ class VolumeSnapshot:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class DamagedVolumeSnapshot:
+    """A record of a snapshot that can't be read: the id that its place says, and why."""
+
+    id: VolumeSnapshotId
+    failure: Failure
+
+
 def new_volume_snapshot_id(random_bytes: bytes) -> VolumeSnapshotId:
     """The id of a new snapshot, of 16 random bytes."""
     return VolumeSnapshotId(random_uuid(random_bytes))
@@ -317,25 +333,3 @@ def parse_instance_id(text: str) -> InstanceId:
 def zone_id(region: str, source_id: str) -> str:
     """What an availability zone is called here."""
     return derived_uuid("zone", region, source_id)
-
-
-def check_name(name: str) -> str:
-    """The name. Raises InvalidRequest where it is none that a snapshot can have."""
-    if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable() or name != name.strip():
-        raise InvalidRequest(
-            f"the name of a snapshot has 1 to {MAX_NAME_CHARS} printable characters, and no space at its ends; "
-            f"it is {name[:60]!r}"
-        )
-    return name
-
-
-def default_name(volume: Volume, moment: datetime, sequence: int = 1) -> str:
-    """The name of a snapshot that nobody named: `{instance}_{volume}_{timestamp}`, such as
-    `i-douglas-ADM_foo_20161116211009`; `sequence` tells those of one second apart.
-
-    The timestamp is in UTC. Names that are too long lose their end, never the timestamp.
-    """
-    end = f"_{moment.astimezone(UTC):%Y%m%d%H%M%S}{'' if sequence == 1 else f'-{sequence}'}"
-    stem = f"{volume.instance_name or volume.instance_source_id or DETACHED}_{volume.name or volume.source_id}"
-    told = "".join(character if character.isprintable() else "_" for character in stem).lstrip()
-    return told[: MAX_NAME_CHARS - len(end)] + end

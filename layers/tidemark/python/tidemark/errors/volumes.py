@@ -2,7 +2,7 @@
 of the taxonomy of `tidemark.errors`.
 """
 
-from tidemark.errors.categories import Conflict, Corrupt, NotFound, Unavailable
+from tidemark.errors.categories import Conflict, Corrupt, Fenced, NotFound, Unavailable
 
 
 class EnvironmentNotFound(NotFound):
@@ -64,6 +64,16 @@ class DiskSnapshotsUnrelated(Conflict):
 
 class DiskSnapshotNotReady(Conflict):
     """The snapshot is not in the state that this needs: completed to be read, pending to be written."""
+
+
+class DiskSnapshotFailed(Unavailable):
+    """EC2 could not make a snapshot of a volume that it had begun."""
+
+    retryable = False
+
+
+class BackupEnded(Fenced):
+    """The snapshot of a volume is not being made any more: it is stored, has failed, or was deleted."""
 
 
 class BlockDamaged(Corrupt):

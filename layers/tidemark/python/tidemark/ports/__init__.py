@@ -18,6 +18,7 @@ from tidemark.ports.entity_table import ChangedPage, EntityTable, Loaded, Page
 from tidemark.ports.payloads import Links, PayloadStore, StoredObject, UploadedPart
 from tidemark.ports.schedules import Schedules, Unwired
 from tidemark.ports.system import Clock, Entropy, Parallel
+from tidemark.ports.volume_catalog import VolumeCatalog
 from tidemark.ports.volumes import Region
 from tidemark.ports.workflows import Workflows
 
@@ -42,6 +43,7 @@ __all__ = [
     "StoredObject",
     "Untold",
     "UploadedPart",
+    "VolumeCatalog",
     "Workflows",
 ]
 
@@ -56,7 +58,7 @@ def _no_regions(name: str) -> Region:
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Everything the use cases may reach.
+    """Everything the use cases may reach; `catalog` and `volumes` are of one table.
 
     `layout` is for tenants that are new; `placements` remembers hints between requests. `select` compiles the text of a
     filter that the dialect has accepted; `region` gives the disks of a region, by its name.
@@ -71,6 +73,7 @@ class Ports:
     entropy: Entropy
     parallel: Parallel
     repeats: Repeats
+    volumes: VolumeCatalog
     layout: Layout = Layout()  # noqa: RUF009 - a frozen tuple
     placements: dict[Tenant, Placement] = field(default_factory=dict)
     schedules: Schedules = field(default_factory=Unwired)

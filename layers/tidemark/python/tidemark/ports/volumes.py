@@ -5,8 +5,9 @@ A disk snapshot is EC2's own, of one volume; it is what an image is read from, o
 Source: Amazon EBS User Guide, "Use EBS direct APIs to access the contents of an EBS snapshot".
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -30,9 +31,19 @@ class Disk:
     zone: str
     state: str
     kind: str
+    created_at: datetime
     snapshot_id: str | None = None
     instance_id: str | None = None
     device: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance that volumes are attached to. It starts from the one at `root_device`."""
+
+    id: str
+    root_device: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -66,6 +77,10 @@ class Disks(Protocol):
 
     def volume(self, volume_id: str) -> Disk:
         """One volume. Raises VolumeNotFound."""
+        ...
+
+    def instances(self, instance_ids: Collection[str]) -> Iterator[Instance]:
+        """Those of the instances that there are."""
         ...
 
     def snapshots(self, tags: Mapping[str, str]) -> Iterator[DiskSnapshot]:

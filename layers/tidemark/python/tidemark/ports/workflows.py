@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.tenant import Tenant
 
 
@@ -29,6 +30,16 @@ class Workflows(Protocol):
         """Start the execution of a copy, export or import. Repeating it changes nothing while that attempt runs or
         after it ended.
         """
+        ...
+
+    def start_volume_backup(self, environment: EnvironmentId, snapshot_id: str, *, attempt: int) -> None:
+        """Start the execution that makes a snapshot of a volume. Repeating it changes nothing while that attempt runs
+        or after it ended.
+        """
+        ...
+
+    def volume_backup_running(self, snapshot_id: str, *, attempt: int) -> bool | None:
+        """Whether that attempt at a snapshot of a volume is running; None when it was never started."""
         ...
 
     def running(self, tenant: Tenant, subject: str, *, attempt: int) -> bool | None:

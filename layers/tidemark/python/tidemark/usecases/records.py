@@ -6,8 +6,9 @@ from tidemark.domain.restore import Restore
 from tidemark.domain.schedule import Schedule
 from tidemark.domain.snapshot import Snapshot
 from tidemark.domain.tenant import Tenant
+from tidemark.domain.volume import VolumeSnapshot
 from tidemark.errors import StaleRecord
-from tidemark.ports import Catalog
+from tidemark.ports import Catalog, VolumeCatalog
 
 
 def amend_snapshot(
@@ -49,5 +50,20 @@ def amend_schedule(
             return before
         try:
             return catalog.replace_schedule(after)
+        except StaleRecord:
+            continue
+
+
+def amend_volume_snapshot(
+    catalog: VolumeCatalog, environment_id: str, snapshot_id: str, change: Callable[[VolumeSnapshot], VolumeSnapshot]
+) -> VolumeSnapshot:
+    """The snapshot of a volume after `change`, which may raise to leave it as it is. Raises VolumeSnapshotNotFound."""
+    while True:
+        before = catalog.volume_snapshot(environment_id, snapshot_id)
+        after = change(before)
+        if after == before:
+            return before
+        try:
+            return catalog.replace_volume_snapshot(after)
         except StaleRecord:
             continue

@@ -37,7 +37,7 @@ def transfer_asked_for(ports: Ports, tenant: Tenant, asked: Asked, *, since: dat
     What the dead request left undone of it is its use case's to do. Raises KeyReused, CatalogCorrupt.
     """
     for snapshot in ports.catalog.snapshots(tenant, since=since or ports.clock.now() - KEPT_FOR):
-        if _same(snapshot.asked, asked) and snapshot.status is not SnapshotStatus.FAILED:
+        if same_request(snapshot.asked, asked) and snapshot.status is not SnapshotStatus.FAILED:
             return snapshot
     return None
 
@@ -54,14 +54,15 @@ def restore_asked_for(ports: Ports, tenant: Tenant, asked: Asked, *, inline_limi
         if isinstance(restore, DamagedRestore):
             # It may be the one.
             raise CatalogCorrupt(restore.failure.message)
-        if _same(restore.asked, asked) and restore.status is not RestoreStatus.FAILED:
+        if same_request(restore.asked, asked) and restore.status is not RestoreStatus.FAILED:
             if restore.status is RestoreStatus.RESTORING:
                 _see_through(ports, tenant, restore.owner, inline_limit_s)
             return restore
     return None
 
 
-def _same(held: Asked | None, asked: Asked) -> bool:
+def same_request(held: Asked | None, asked: Asked) -> bool:
+    """Whether a record is of this request. Raises KeyReused where its key was used for another one."""
     if held is None or held.key != asked.key:
         return False
     if held.content != asked.content:

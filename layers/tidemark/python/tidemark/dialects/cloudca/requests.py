@@ -17,11 +17,11 @@ from tidemark.domain.volume import (
     VolumeId,
     VolumeKind,
     VolumeSnapshotId,
-    check_name,
     parse_instance_id,
     parse_volume_id,
     parse_volume_snapshot_id,
 )
+from tidemark.domain.volume_names import check_name
 from tidemark.errors import EnvironmentNotFound, InvalidRequest
 
 MAX_BODY_BYTES: Final = 16_384

@@ -124,9 +124,18 @@ def check_pack(payloads: PayloadStore, pack: PackRef) -> None:
         raise PackCorrupt(f"pack {pack.key} is not the one that the manifest describes")
 
 
-def check_shard(ports: Ports, manifest: Manifest, shard: ShardManifest, proceed: Callable[[], None]) -> Checked:
+def check_shard(
+    ports: Ports,
+    manifest: Manifest,
+    shard: ShardManifest,
+    proceed: Callable[[], None],
+    *,
+    capture_id: CaptureId | None = None,
+) -> Checked:
     """Read every byte of every pack of a shard, unpack and verify every block in them, and hold all of it against what
     the manifest says; what was read.
+
+    With a `capture_id`, of the packs those alone that it stored; of the others only the tables of contents.
 
     `proceed` is called before each pack and may raise to stop. Raises ManifestCorrupt, and PackCorrupt, naming the
     block.
@@ -134,7 +143,8 @@ def check_shard(ports: Ports, manifest: Manifest, shard: ShardManifest, proceed:
     where = f"the manifest of {manifest.snapshot_id}, shard {shard.shard},"
     check_sums(where, shard)
     blocks = _image_of(manifest).range_of(shard.shard)
-    packs = [pack for layer in shard.layers for pack in layer.packs]
+    layers = [layer for layer in shard.layers if capture_id in {None, layer.capture_id}]
+    packs = [pack for layer in layers for pack in layer.packs]
     for pack in packs:
         proceed()
         check_pack(ports.payloads, pack)

@@ -1,0 +1,33 @@
+"""Names of snapshots of volumes: which there can be, and what one is called that nobody named."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from tidemark.domain.volume import Volume
+from tidemark.errors import InvalidRequest
+
+MAX_NAME_CHARS: Final = 255
+# What stands for the instance in the name of a snapshot whose volume has none.
+DETACHED: Final = "detached"
+
+
+def check_name(name: str) -> str:
+    """The name. Raises InvalidRequest where it is none that a snapshot can have."""
+    if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable() or name != name.strip():
+        raise InvalidRequest(
+            f"the name of a snapshot has 1 to {MAX_NAME_CHARS} printable characters, and no space at its ends; "
+            f"it is {name[:60]!r}"
+        )
+    return name
+
+
+def default_name(volume: Volume, moment: datetime, sequence: int = 1) -> str:
+    """The name of a snapshot that nobody named: `{instance}_{volume}_{timestamp}`, such as
+    `i-douglas-ADM_foo_20161116211009`; `sequence` tells those of one second apart.
+
+    The timestamp is in UTC. Names that are too long lose their end, never the timestamp.
+    """
+    end = f"_{moment.astimezone(UTC):%Y%m%d%H%M%S}{'' if sequence == 1 else f'-{sequence}'}"
+    stem = f"{volume.instance_name or volume.instance_source_id or DETACHED}_{volume.name or volume.source_id}"
+    told = "".join(character if character.isprintable() else "_" for character in stem).lstrip()
+    return told[: MAX_NAME_CHARS - len(end)] + end

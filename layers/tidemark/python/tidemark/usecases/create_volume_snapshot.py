@@ -1,0 +1,126 @@
+"""Ask for a snapshot of a volume: register it with its task, and start its state machine."""
+
+from dataclasses import replace
+from itertools import count
+from typing import NamedTuple
+
+from tidemark.domain.asked import KEPT_FOR, Asked
+from tidemark.domain.environment import EnvironmentId
+from tidemark.domain.interval import IntervalType
+from tidemark.domain.snapshot import Failure
+from tidemark.domain.task import Operation, Task, new_task_id
+from tidemark.domain.uuids import RANDOM_BYTES
+from tidemark.domain.volume import (
+    Volume,
+    VolumeId,
+    VolumeSnapshot,
+    VolumeSnapshotState,
+    new_volume_snapshot_id,
+)
+from tidemark.domain.volume_names import check_name, default_name
+from tidemark.errors import NameTaken, TidemarkError, VolumeBusy
+from tidemark.ports import Ports
+from tidemark.usecases.contention import FIRST_EXECUTION
+from tidemark.usecases.read_volume_snapshots import list_volume_snapshots
+from tidemark.usecases.read_volumes import get_volume
+from tidemark.usecases.repeats import same_request
+from tidemark.usecases.volume_phases.backup import abort
+from tidemark.usecases.volume_phases.lifecycle import see_through
+
+
+class Wanted(NamedTuple):
+    """A snapshot that is asked for. Without a name it has the default one; `keeps_source` keeps EC2's snapshot."""
+
+    volume_id: VolumeId
+    name: str | None = None
+    keeps_source: bool = False
+    interval: IntervalType = IntervalType.MANUAL
+
+
+def create_volume_snapshot(
+    ports: Ports, environment_id: EnvironmentId, wanted: Wanted, *, asked: Asked | None = None
+) -> Task:
+    """The task that makes the snapshot, with its execution started.
+
+    What was `asked` for before, by a request that died, is not made again: the task is the one that it registered.
+    Raises EnvironmentNotFound, VolumeNotFound, WrongState, NameTaken, KeyReused; and VolumeBusy while another snapshot
+    of the volume is being made, after making sure that it will come to an end.
+    """
+    if wanted.name is not None:
+        check_name(wanted.name)
+    if asked is not None:
+        begun = _asked_for(ports, environment_id, asked)
+        if begun is not None:
+            return begun
+    volume = get_volume(ports, environment_id, wanted.volume_id)
+    volume.check_ready()
+    snapshot, task = _drafted(ports, volume, wanted, asked)
+    try:
+        snapshot = _register(ports, volume, snapshot, task, named=wanted.name is not None)
+    except VolumeBusy as busy:
+        see_through(ports, environment_id, busy.snapshot_id)
+        raise
+    try:
+        ports.workflows.start_volume_backup(environment_id, snapshot.id, attempt=FIRST_EXECUTION)
+    except TidemarkError as error:
+        # Perhaps it was started all the same; then it finds that the snapshot is over.
+        abort(ports, environment_id, snapshot.id, Failure(error.code, error.message))
+        raise
+    return replace(task, version=task.version + 1)
+
+
+def _drafted(ports: Ports, volume: Volume, wanted: Wanted, asked: Asked | None) -> tuple[VolumeSnapshot, Task]:
+    now = ports.clock.now()
+    identity = new_volume_snapshot_id(ports.entropy.token_bytes(RANDOM_BYTES))
+    task = Task(
+        id=new_task_id(ports.entropy.token_bytes(RANDOM_BYTES)),
+        environment=volume.environment,
+        operation=Operation.CREATE,
+        snapshot_id=identity,
+        created_at=now,
+        asked=asked,
+    )
+    snapshot = VolumeSnapshot(
+        environment=volume.environment,
+        id=identity,
+        name=wanted.name or default_name(volume, now),
+        volume_id=volume.id,
+        volume_name=volume.name,
+        volume_kind=volume.kind,
+        size_bytes=volume.size_bytes,
+        created_at=now,
+        keeps_source=wanted.keeps_source,
+        interval=wanted.interval,
+        asked=asked,
+        task_id=task.id,
+    )
+    return snapshot, task
+
+
+def _register(ports: Ports, volume: Volume, snapshot: VolumeSnapshot, task: Task, *, named: bool) -> VolumeSnapshot:
+    """Add the records: under the given name, or the first default one of this second that is free."""
+    for sequence in count(1):
+        name = snapshot.name if named else default_name(volume, snapshot.created_at, sequence)
+        try:
+            return ports.volumes.add_volume_snapshot(replace(snapshot, name=name), task)
+        except NameTaken:
+            if named:
+                raise
+    raise AssertionError("count() ended")
+
+
+def _asked_for(ports: Ports, environment_id: EnvironmentId, asked: Asked) -> Task | None:
+    """The task that the same request has begun; None where it began none, or one whose snapshot failed. One that is
+    under way is seen through.
+    """
+    since = ports.clock.now() - KEPT_FOR
+    for snapshot in list_volume_snapshots(ports, environment_id).snapshots:
+        if snapshot.created_at < since:
+            return None
+        if snapshot.state is VolumeSnapshotState.FAILED or snapshot.task_id is None:
+            continue
+        if same_request(snapshot.asked, asked):
+            if snapshot.running:
+                see_through(ports, environment_id, snapshot.id)
+            return ports.volumes.task(snapshot.task_id)
+    return None

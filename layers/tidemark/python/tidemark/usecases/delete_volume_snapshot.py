@@ -1,0 +1,35 @@
+"""Delete a snapshot of a volume: EC2's too, if there is one. Its stored bytes are left to the collector."""
+
+from tidemark.domain.asked import Asked
+from tidemark.domain.environment import EnvironmentId
+from tidemark.domain.task import Operation, Task, new_task_id
+from tidemark.domain.uuids import RANDOM_BYTES
+from tidemark.ports import Ports
+from tidemark.usecases.read_volume_snapshots import get_volume_snapshot
+from tidemark.usecases.records import amend_volume_snapshot
+from tidemark.usecases.volume_phases.lifecycle import drop_dead_users, remove_source
+
+
+def delete_volume_snapshot(
+    ports: Ports, environment_id: EnvironmentId, snapshot_id: str, *, asked: Asked | None = None
+) -> Task:
+    """The task that deletes it, which is over when this returns. Where a call of it fails, repeating it goes on.
+
+    Raises EnvironmentNotFound, VolumeSnapshotNotFound, WrongState while it is being made, SnapshotInUse, DisksRefused.
+    """
+    drop_dead_users(ports, get_volume_snapshot(ports, environment_id, snapshot_id))
+    snapshot = amend_volume_snapshot(ports.volumes, environment_id, snapshot_id, lambda record: record.deleting())
+    task = ports.volumes.add_task(
+        Task(
+            id=new_task_id(ports.entropy.token_bytes(RANDOM_BYTES)),
+            environment=environment_id,
+            operation=Operation.DELETE,
+            snapshot_id=snapshot.id,
+            created_at=ports.clock.now(),
+            asked=asked,
+        )
+    )
+    # The record names EC2's snapshot until that is gone, and says that this one is gone after that alone.
+    remove_source(ports, snapshot)
+    amend_volume_snapshot(ports.volumes, environment_id, snapshot_id, lambda record: record.deleted())
+    return task

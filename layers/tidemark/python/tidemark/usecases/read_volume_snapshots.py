@@ -1,0 +1,84 @@
+"""List and get snapshots of volumes, and tasks."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from tidemark.domain.api_key import holds_environment
+from tidemark.domain.task import Operation, Task, TaskStatus
+from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeId, VolumeSnapshot, VolumeSnapshotState
+from tidemark.errors import TaskNotFound, VolumeSnapshotNotFound
+from tidemark.ports import Ports
+
+
+class Found(NamedTuple):
+    """The snapshots, newest first, and those whose records can't be read, which may be of any volume."""
+
+    snapshots: list[VolumeSnapshot]
+    damaged: list[DamagedVolumeSnapshot]
+
+
+class TaskFound(NamedTuple):
+    """A task, and the snapshot that it has made, if it has and that is still there."""
+
+    task: Task
+    made: VolumeSnapshot | None
+
+
+def list_volume_snapshots(ports: Ports, environment_id: str, *, volume_id: VolumeId | None = None) -> Found:
+    """The snapshots of an environment that are not deleted: all, or those of one volume, which may be gone since.
+
+    Raises EnvironmentNotFound.
+    """
+    environment = ports.volumes.environment(environment_id)
+    found = Found([], [])
+    for one in ports.volumes.volume_snapshots(environment.id):
+        if isinstance(one, DamagedVolumeSnapshot):
+            found.damaged.append(one)
+        elif one.state is not VolumeSnapshotState.DELETED and volume_id in {None, one.volume_id}:
+            found.snapshots.append(one)
+    found.snapshots.sort(key=lambda one: (one.created_at, one.id), reverse=True)
+    return found
+
+
+def get_volume_snapshot(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapshot:
+    """One snapshot that is not deleted. Raises EnvironmentNotFound, VolumeSnapshotNotFound, CatalogCorrupt."""
+    environment = ports.volumes.environment(environment_id)
+    snapshot = ports.volumes.volume_snapshot(environment.id, snapshot_id)
+    if snapshot.state is VolumeSnapshotState.DELETED:
+        raise VolumeSnapshotNotFound(f"the snapshot {snapshot_id} was deleted")
+    return snapshot
+
+
+def get_task(ports: Ports, held_environments: str, task_id: str) -> TaskFound:
+    """One task, as it stands, if it is of an environment that the key holds, as `ApiKey.held_environments` writes them.
+
+    Raises TaskNotFound.
+    """
+    task = ports.volumes.task(task_id)
+    if not holds_environment(held_environments, task.environment):
+        raise TaskNotFound(f"no task {task_id}")
+    try:
+        snapshot = ports.volumes.volume_snapshot(task.environment, task.snapshot_id)
+    except VolumeSnapshotNotFound:
+        return TaskFound(task, None)
+    task = _as_it_stands(task, snapshot)
+    there = snapshot.state is not VolumeSnapshotState.DELETED
+    made = task.operation is Operation.CREATE and task.status is TaskStatus.SUCCESS and there
+    return TaskFound(task, snapshot if made else None)
+
+
+def _as_it_stands(task: Task, snapshot: VolumeSnapshot) -> Task:
+    """A task that creates or deletes a snapshot is over when that is, which its record says: so there is no second
+    record that somebody could die before writing.
+    """
+    if task.status is not TaskStatus.PENDING:
+        return task
+    match task.operation:
+        case Operation.CREATE if snapshot.failure is not None:
+            return replace(task, status=TaskStatus.FAILED, failure=snapshot.failure)
+        case Operation.CREATE if snapshot.image is not None:
+            return replace(task, status=TaskStatus.SUCCESS, finished_at=snapshot.image.verified_at)
+        case Operation.DELETE if snapshot.state is VolumeSnapshotState.DELETED:
+            return replace(task, status=TaskStatus.SUCCESS)
+        case _:
+            return task

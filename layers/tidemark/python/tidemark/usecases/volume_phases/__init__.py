@@ -1,0 +1,1 @@
+"""What makes a snapshot of a volume, step by step."""

@@ -1,0 +1,228 @@
+"""The phases of a volume's backup: Begin, Await, CopyRanges, Seal, ReadBack, Finish, Abort.
+
+Each can be repeated, run late, or twice at once. There is one moment, which EC2's snapshot keeps, so workers that run
+twice store the same; the record, which each step compares and swaps, says when it is over.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from tidemark.domain.blocks import Image
+from tidemark.domain.environment import image_owner
+from tidemark.domain.manifest import Manifest
+from tidemark.domain.snapshot import CaptureId, Failure, ManifestRef, SnapshotId
+from tidemark.domain.volume import StoredImage, VolumeSnapshot, VolumeSnapshotState
+from tidemark.engine import manifests
+from tidemark.engine.blocks import images
+from tidemark.engine.blocks.capture import ShardCut, copy_shard
+from tidemark.engine.blocks.sources import ChangedBlocks, DiskSnapshotBlocks
+from tidemark.errors import (
+    BackupEnded,
+    DiskSnapshotFailed,
+    DiskSnapshotNotFound,
+    DiskSnapshotsUnrelated,
+    StageIncomplete,
+)
+from tidemark.ports import Ports
+from tidemark.ports.volumes import DiskState
+from tidemark.usecases.read_volumes import get_volume
+from tidemark.usecases.records import amend_volume_snapshot
+from tidemark.usecases.volume_phases.lifecycle import end, region_of, tags_of
+from tidemark.usecases.volume_phases.parents import below, store_upon_newest
+
+_S = VolumeSnapshotState
+_GIB: Final = 1024**3
+# Longer than an execution takes, by far.
+_NOTES_KEPT: Final = timedelta(days=7)
+
+
+class Awaited(NamedTuple):
+    """Whether EC2's snapshot can be read by now, and then the shards. `over`: there is nothing left to store."""
+
+    ready: bool
+    shards: Sequence[int]
+    over: bool
+
+
+def begin(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapshot:
+    """Let EC2 take its snapshot of the volume as it is at this moment. Raises VolumeNotFound, WrongState."""
+    snapshot = amend_volume_snapshot(
+        ports.volumes,
+        environment_id,
+        snapshot_id,
+        lambda record: record.creating() if record.state is _S.ALLOCATED else record,
+    )
+    if snapshot.state is not _S.CREATING:
+        return snapshot
+    volume = get_volume(ports, environment_id, snapshot.volume_id)
+    volume.check_ready()
+    disks = region_of(ports, environment_id).disks
+    description = f"Tidemark {environment_id} {snapshot.id}"
+    made = disks.create_snapshot(volume.source_id, description=description, tags=tags_of(snapshot))
+    snapshot = amend_volume_snapshot(
+        ports.volumes,
+        environment_id,
+        snapshot_id,
+        lambda record: record.cut(made.id) if record.state is _S.CREATING else record,
+    )
+    if snapshot.source_id != made.id:
+        # Another run was faster, or ended it: this one is of another moment, and nobody's.
+        disks.delete_snapshot(made.id)
+    return snapshot
+
+
+def await_source(ports: Ports, environment_id: str, snapshot_id: str) -> Awaited:
+    """Look whether EC2's snapshot is completed; once it is, choose what to build upon. Raises DiskSnapshotFailed,
+    DiskSnapshotNotFound; BackupEnded where its moment is not taken yet.
+    """
+    snapshot = ports.volumes.volume_snapshot(environment_id, snapshot_id)
+    if not snapshot.running:
+        return Awaited(ready=True, shards=(), over=True)
+    if snapshot.state is not _S.STORING:
+        source_id = _source_of(snapshot)
+        told = region_of(ports, environment_id).disks.snapshot(source_id)
+        if told.state is DiskState.FAILED:
+            raise DiskSnapshotFailed(f"EC2 could not make {source_id} of volume {snapshot.volume_id}: {told.reason}")
+        if told.state is DiskState.PENDING:
+            return Awaited(ready=False, shards=(), over=False)
+        # The volume may have grown since it was asked for.
+        snapshot = store_upon_newest(ports, snapshot, told.size_gib * _GIB)
+    return Awaited(ready=True, shards=range(Image(snapshot.size_bytes).shards), over=not snapshot.running)
+
+
+def copy_range(ports: Ports, environment_id: str, snapshot_id: str, *, shard: int) -> int:
+    """Store one shard of the image; how many blocks it has. Goes on after the last pack of an earlier run.
+
+    Raises BackupEnded, BlockDamaged, Corrupt ones.
+    """
+
+    def proceed() -> None:
+        _storing(ports, environment_id, snapshot_id)
+
+    snapshot = _storing(ports, environment_id, snapshot_id)
+    source_id = _source_of(snapshot)
+    access = region_of(ports, environment_id).blocks
+    lower = below(ports, snapshot, shard)
+    job = ShardCut(
+        image_owner(snapshot.environment),
+        CaptureId(snapshot.id),
+        shard,
+        Image(snapshot.size_bytes).range_of(shard),
+        None if lower is None else lower.shard,
+    )
+    if lower is not None and lower.source_id is not None:
+        changed = ChangedBlocks(access, ports.parallel, lower.source_id, source_id)
+        try:
+            return copy_shard(ports, job, changed, proceed).records
+        except (DiskSnapshotNotFound, DiskSnapshotsUnrelated):
+            # Somebody removed the earlier one. All blocks, compared, give the same packs as those stored so far.
+            return copy_shard(ports, job, DiskSnapshotBlocks(access, ports.parallel, source_id), proceed).records
+    return copy_shard(ports, job, DiskSnapshotBlocks(access, ports.parallel, source_id), proceed).records
+
+
+def seal(ports: Ports, environment_id: str, snapshot_id: str) -> Sequence[int]:
+    """Store the manifest of the image, all of whose shards are stored, and read it back; the shards. Raises
+    BackupEnded, Corrupt ones.
+    """
+    snapshot = _storing(ports, environment_id, snapshot_id)
+    image = Image(snapshot.size_bytes)
+    owner, identity = image_owner(snapshot.environment), SnapshotId(snapshot.id)
+    sealed = images.seal(ports, owner, identity, CaptureId(snapshot.id), snapshot.created_at, image)
+    amend_volume_snapshot(
+        ports.volumes, environment_id, snapshot_id, lambda record: _still(record).sealed_as(sealed.manifest)
+    )
+    return range(image.shards)
+
+
+def read_back(ports: Ports, environment_id: str, snapshot_id: str, *, shard: int) -> int:
+    """Read every byte that this snapshot stored of a shard, hold it against the manifest, and the shard as a whole
+    against its digest; how many bytes. Raises BackupEnded, StageIncomplete, Corrupt ones.
+    """
+    snapshot = _storing(ports, environment_id, snapshot_id)
+    manifest = manifests.read(ports.payloads, _sealed(snapshot))
+    own = CaptureId(snapshot.id)
+    checked = images.check_shard(
+        ports,
+        manifest,
+        manifest.shards[shard],
+        lambda: None,
+        capture_id=own,
+    )
+    until = ports.clock.now() + _NOTES_KEPT
+    ports.catalog.note_done(image_owner(snapshot.environment), _notes_of(snapshot), shard, 1, until=until)
+    return checked.size_bytes
+
+
+def finish(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapshot:
+    """The snapshot, stored, now that all of it was read back; then remove EC2's unless it is to be kept.
+
+    Raises StageIncomplete where a shard was not read back, BackupEnded, Corrupt ones.
+    """
+    snapshot = ports.volumes.volume_snapshot(environment_id, snapshot_id)
+    if snapshot.running:
+        image = _stored_image(ports, snapshot)
+        snapshot = amend_volume_snapshot(
+            ports.volumes,
+            environment_id,
+            snapshot_id,
+            lambda record: record.stored(image) if record.state is _S.STORING else record,
+        )
+    return end(ports, snapshot)
+
+
+def abort(ports: Ports, environment_id: str, snapshot_id: str, failure: Failure) -> VolumeSnapshot:
+    """Record why the snapshot can't be made, unless it is over, and leave no snapshot of EC2's behind. What is stored
+    by now is left to the collector.
+    """
+    snapshot = amend_volume_snapshot(
+        ports.volumes, environment_id, snapshot_id, lambda record: record.failed(failure) if record.running else record
+    )
+    return end(ports, snapshot)
+
+
+def _stored_image(ports: Ports, snapshot: VolumeSnapshot) -> StoredImage:
+    reference = _sealed(_still(snapshot))
+    manifest = manifests.read(ports.payloads, reference)
+    done = ports.catalog.done(image_owner(snapshot.environment), _notes_of(snapshot))
+    if done != len(manifest.shards):
+        raise StageIncomplete(f"of snapshot {snapshot.id}, {done} of {len(manifest.shards)} shards were read back")
+    return StoredImage(
+        manifest=reference,
+        digest=manifest.digest or "",
+        stored_bytes=sum(pack.size_bytes for pack in manifest.packs),
+        new_bytes=_new_bytes(manifest),
+        verified_at=ports.clock.now(),
+    )
+
+
+def _new_bytes(manifest: Manifest) -> int:
+    own = [layer for shard in manifest.shards for layer in shard.layers if layer.capture_id == manifest.capture_id]
+    return sum(pack.size_bytes for layer in own for pack in layer.packs)
+
+
+def _storing(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapshot:
+    return _still(ports.volumes.volume_snapshot(environment_id, snapshot_id))
+
+
+def _still(snapshot: VolumeSnapshot) -> VolumeSnapshot:
+    """The snapshot, if its blocks are being stored. Raises BackupEnded."""
+    if snapshot.state is not _S.STORING:
+        raise BackupEnded(f"the snapshot {snapshot.id} is not being stored: it is {snapshot.state}")
+    return snapshot
+
+
+def _sealed(snapshot: VolumeSnapshot) -> ManifestRef:
+    if snapshot.sealed is None:
+        raise StageIncomplete(f"the snapshot {snapshot.id} has no manifest yet; seal it first")
+    return snapshot.sealed
+
+
+def _source_of(snapshot: VolumeSnapshot) -> str:
+    if snapshot.source_id is None:
+        raise BackupEnded(f"the snapshot {snapshot.id} has no snapshot of EC2's to be read")
+    return snapshot.source_id
+
+
+def _notes_of(snapshot: VolumeSnapshot) -> str:
+    return f"read-back-{snapshot.id}"
