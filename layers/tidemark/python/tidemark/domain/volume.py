@@ -13,6 +13,7 @@ from tidemark.domain.asked import Asked
 from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.snapshot import Failure, ManifestRef
+from tidemark.domain.upload import Upload
 from tidemark.domain.uuids import derived_uuid, parse_uuid, random_uuid
 from tidemark.errors import SnapshotInUse, WrongState
 
@@ -132,7 +133,8 @@ class VolumeSnapshot:
     where `keeps_source` is set it is kept. `parent_id` is the snapshot that this one was stored incrementally from.
     `sealed` is the manifest of one that is stored and still to be read back. `used_by` names what reads it now.
     `task_id` is the task that makes it, if one does. `schedule_id` is the schedule that made it, if one did, `slot_at`
-    the slot that it was made for. `asked` is the request that made it, where that can be sent again.
+    the slot that it was made for. `asked` is the request that made it, where that can be sent again. `uploaded` says
+    where the image comes from that is imported. Until `shared_until`, somebody has addresses of what is stored.
     """
 
     environment: EnvironmentId
@@ -156,6 +158,8 @@ class VolumeSnapshot:
     slot_at: datetime | None = None
     asked: Asked | None = None
     task_id: str | None = None
+    uploaded: Upload | None = None
+    shared_until: datetime | None = None
     version: int = 0
 
     def __post_init__(self) -> None:
@@ -167,8 +171,18 @@ class VolumeSnapshot:
 
     @property
     def running(self) -> bool:
-        """Whether it is being made. There is one such snapshot of a volume at most."""
+        """Whether it is being made."""
         return self.state in RUNNING
+
+    @property
+    def awaits_upload(self) -> bool:
+        """Whether it is an import whose parts are still to be sent."""
+        return self.running and self.uploaded is not None and self.uploaded.index_sha256 is None
+
+    @property
+    def claims(self) -> str:
+        """What there is one running snapshot of at most: its volume; an import is in the way of none."""
+        return self.volume_id if self.uploaded is None else self.id
 
     @property
     def leaves_source(self) -> bool:
@@ -181,8 +195,8 @@ class VolumeSnapshot:
         """The record of one whose moment is being taken. Raises WrongState."""
         return self._in(VolumeSnapshotState.CREATING)
 
-    def cut(self, source_id: str) -> "VolumeSnapshot":
-        """The record of one whose moment is kept by the cloud's snapshot `source_id`.
+    def cut(self, source_id: str | None) -> "VolumeSnapshot":
+        """The record of one whose moment is kept by the cloud's snapshot `source_id`; None: by what was uploaded.
 
         Raises WrongState, also where another one keeps it: two would be two moments.
         """

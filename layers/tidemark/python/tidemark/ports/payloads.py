@@ -75,6 +75,10 @@ class Links(Protocol):
         """The address of an object that is or will be there, saved under that name by browsers."""
         ...
 
+    def put(self, key: str, size_bytes: int | None, *, expires_s: int) -> str:
+        """The address to which an object of that size is PUT, or of any size; whatever is there is written over."""
+        ...
+
     def begin_upload(self, key: str) -> str:
         """The id of a new upload in parts."""
         ...

@@ -9,6 +9,7 @@ from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotId, VolumeSnaps
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, SNAPSHOT_TAG, end, region_of, see_through
+from tidemark.usecases.volume_phases.uploads import give_up_late
 
 
 class Closed(NamedTuple):
@@ -39,5 +40,6 @@ def close_volume_backups(ports: Ports, environment_id: EnvironmentId) -> Closed:
         amend_volume_snapshot(ports.volumes, environment_id, record.id, lambda one: one.deleted())
     running = [one for one in records.values() if one.running]
     for record in running:
+        give_up_late(ports, record)
         see_through(ports, environment_id, record.id)
     return Closed(len(left), len(deleting), len(running))

@@ -3,6 +3,7 @@ is that of `engine.collect`.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Final
 
 from tidemark.domain.environment import EnvironmentId, image_owner
@@ -23,13 +24,15 @@ def list_images(ports: Ports, environment: EnvironmentId) -> tuple[StoredObject,
 
 
 def read_manifests(ports: Ports, snapshots: Sequence[VolumeSnapshot]) -> Named:
-    """What is needed: all that the images of snapshots name which are not going, and the manifests of those that are
-    being made. `snapshots` are all of an environment, as they were at one moment.
+    """What is needed: all that the images of snapshots name which are not going, or of which somebody has addresses
+    that are still good, and the manifests of those that are being made. `snapshots` are all of an environment, as they
+    were at one moment.
 
     What a snapshot is stored upon needs no rule of its own: it can't be deleted while that uses it. That is why it has
     to be one moment: else a snapshot may be met while it is being made, and what it is made upon when that was deleted.
     """
-    images = [one.image.manifest for one in snapshots if one.image is not None and one.state not in _GONE]
+    now = ports.clock.now()
+    images = [one.image.manifest for one in snapshots if one.image is not None and not _gone(one, now)]
     read = ports.parallel.map(lambda reference: named_by(ports, reference), images)
     keys = {manifests.manifest_key(image_owner(one.environment), SnapshotId(one.id)) for one in _running(snapshots)}
     return Named(
@@ -41,6 +44,11 @@ def read_manifests(ports: Ports, snapshots: Sequence[VolumeSnapshot]) -> Named:
 def garbage(listed: Iterable[StoredObject], snapshots: Sequence[VolumeSnapshot], named: Named) -> list[StoredObject]:
     """What was listed and nobody needs. What a snapshot that is being made has stored is filed under its id."""
     return unneeded(listed, frozenset(CaptureId(one.id) for one in _running(snapshots)), named)
+
+
+def _gone(snapshot: VolumeSnapshot, now: datetime) -> bool:
+    shared = snapshot.shared_until is not None and now < snapshot.shared_until
+    return snapshot.state in _GONE and not shared
 
 
 def _running(snapshots: Sequence[VolumeSnapshot]) -> list[VolumeSnapshot]:

@@ -28,6 +28,7 @@ from tidemark.ports import Ports
 from tidemark.ports.volumes import DiskState
 from tidemark.usecases.read_volumes import get_volume
 from tidemark.usecases.records import amend_volume_snapshot
+from tidemark.usecases.volume_phases import uploads
 from tidemark.usecases.volume_phases.lifecycle import end, region_of, tags_of
 from tidemark.usecases.volume_phases.parents import below, store_upon_newest
 
@@ -46,7 +47,9 @@ class Awaited(NamedTuple):
 
 
 def begin(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapshot:
-    """Let EC2 take its snapshot of the volume as it is at this moment. Raises VolumeNotFound, WrongState."""
+    """Let EC2 take its snapshot of the volume as it is at this moment. Raises VolumeNotFound, WrongState; of an import
+    ImportIncomplete, ImportRefused.
+    """
     snapshot = amend_volume_snapshot(
         ports.volumes,
         environment_id,
@@ -55,6 +58,8 @@ def begin(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapshot
     )
     if snapshot.state is not _S.CREATING:
         return snapshot
+    if snapshot.uploaded is not None:
+        return uploads.begin(ports, snapshot, snapshot.uploaded)
     volume = get_volume(ports, environment_id, snapshot.volume_id)
     volume.check_ready()
     disks = region_of(ports, environment_id).disks
@@ -79,7 +84,9 @@ def await_source(ports: Ports, environment_id: str, snapshot_id: str) -> Awaited
     snapshot = ports.volumes.volume_snapshot(environment_id, snapshot_id)
     if not snapshot.running:
         return Awaited(ready=True, shards=(), over=True)
-    if snapshot.state is not _S.STORING:
+    if snapshot.state is _S.CUT and snapshot.uploaded is not None:
+        snapshot = store_upon_newest(ports, snapshot, snapshot.size_bytes)
+    elif snapshot.state is not _S.STORING:
         source_id = _source_of(snapshot)
         told = region_of(ports, environment_id).disks.snapshot(source_id)
         if told.state is DiskState.FAILED:
@@ -94,15 +101,13 @@ def await_source(ports: Ports, environment_id: str, snapshot_id: str) -> Awaited
 def copy_range(ports: Ports, environment_id: str, snapshot_id: str, *, shard: int) -> int:
     """Store one shard of the image; how many blocks it has. Goes on after the last pack of an earlier run.
 
-    Raises BackupEnded, BlockDamaged, Corrupt ones.
+    Raises BackupEnded, BlockDamaged, Corrupt ones; of an import ImportIncomplete, ImportRefused.
     """
 
     def proceed() -> None:
         _storing(ports, environment_id, snapshot_id)
 
     snapshot = _storing(ports, environment_id, snapshot_id)
-    source_id = _source_of(snapshot)
-    access = region_of(ports, environment_id).blocks
     lower = below(ports, snapshot, shard)
     job = ShardCut(
         image_owner(snapshot.environment),
@@ -111,6 +116,10 @@ def copy_range(ports: Ports, environment_id: str, snapshot_id: str, *, shard: in
         Image(snapshot.size_bytes).range_of(shard),
         None if lower is None else lower.shard,
     )
+    if snapshot.uploaded is not None:
+        return uploads.copy(ports, snapshot, snapshot.uploaded, job, proceed).records
+    source_id = _source_of(snapshot)
+    access = region_of(ports, environment_id).blocks
     if lower is not None and lower.source_id is not None:
         changed = ChangedBlocks(access, ports.parallel, lower.source_id, source_id)
         try:
@@ -129,6 +138,8 @@ def seal(ports: Ports, environment_id: str, snapshot_id: str) -> Sequence[int]:
     image = Image(snapshot.size_bytes)
     owner, identity = image_owner(snapshot.environment), SnapshotId(snapshot.id)
     sealed = images.seal(ports, owner, identity, CaptureId(snapshot.id), snapshot.created_at, image)
+    if snapshot.uploaded is not None:
+        uploads.check_digest(snapshot.uploaded, sealed.digest)
     amend_volume_snapshot(
         ports.volumes, environment_id, snapshot_id, lambda record: _still(record).sealed_as(sealed.manifest)
     )
@@ -151,6 +162,8 @@ def read_back(ports: Ports, environment_id: str, snapshot_id: str, *, shard: int
     )
     until = ports.clock.now() + _NOTES_KEPT
     ports.catalog.note_done(image_owner(snapshot.environment), _notes_of(snapshot), shard, 1, until=until)
+    if snapshot.uploaded is not None:
+        uploads.let_go(ports, snapshot, snapshot.uploaded, shard)
     return checked.size_bytes
 
 
