@@ -32,14 +32,14 @@ IMPORTED: Final = "imported"
 
 class ImageWanted(NamedTuple):
     """An image that is to be imported, of so many bytes. `volume_id` is the volume that it is of, where that is known;
-    else there is a new one, called and of the kind as is said here.
+    else there is a new one, called and of the kind as is said here: without that, `imported`, with data.
     """
 
     size_bytes: int
     volume_id: VolumeId | None = None
     name: str | None = None
-    volume_name: str = IMPORTED
-    volume_kind: VolumeKind = VolumeKind.DATA
+    volume_name: str | None = None
+    volume_kind: VolumeKind | None = None
 
 
 class Opened(NamedTuple):
@@ -154,7 +154,7 @@ def _volume(ports: Ports, environment_id: EnvironmentId, wanted: ImageWanted) ->
         # That there is such an environment.
         ports.volumes.environment(environment_id)
         identity = VolumeId(random_uuid(ports.entropy.token_bytes(RANDOM_BYTES)))
-        return _OfVolume(identity, wanted.volume_name, wanted.volume_kind)
+        return _OfVolume(identity, wanted.volume_name or IMPORTED, wanted.volume_kind or VolumeKind.DATA)
     for one in list_volume_snapshots(ports, environment_id, volume_id=wanted.volume_id).snapshots:
         return _OfVolume(one.volume_id, one.volume_name, one.volume_kind)
     try:

@@ -1,5 +1,5 @@
-"""What the phases of a backup do otherwise for an image that was uploaded: there is no snapshot of EC2's, what is stored
-is what was sent. The parts are removed once they are stored, or never will be.
+"""What the phases of a backup do otherwise for an image that was uploaded: there is no snapshot of EC2's, what was sent
+is stored. The parts are removed once they are stored, or never will be.
 """
 
 from collections.abc import Callable
