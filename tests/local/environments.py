@@ -7,9 +7,11 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from tests.local import ext4, volume_blocks, volumes
 from tests.local.aws import REGION
+from tests.local.product import find_product
 from tests.local.stack import LocalStack
 from tests.local.volume_blocks import GIB_BYTES
 
@@ -17,6 +19,8 @@ SERVICE_CODE = "compute-on"
 ENVIRONMENT_NAME = "test_area"
 TAGS = {"service_code": SERVICE_CODE, "environment_name": ENVIRONMENT_NAME}
 """What the environment's volumes carry, and others do not."""
+DECLARATION = f"{SERVICE_CODE}/{ENVIRONMENT_NAME}@{REGION}?{urlencode(TAGS)}"
+"""How the stack's parameter Environments declares it."""
 INSTANCE_NAME = "i-douglas-ADM"
 VOLUME_NAME = "foo"
 _ZONE = f"{REGION}a"
@@ -31,6 +35,15 @@ class Seeded:
     instance_id: str
     region: str = REGION
     tags: dict[str, str] = field(default_factory=lambda: dict(TAGS))
+
+    @property
+    def shown_as(self) -> str:
+        """What the API calls the volume."""
+        find_product()
+        # Imported here, when the product is found.
+        from tidemark.domain.volume import volume_id  # noqa: PLC0415
+
+        return str(volume_id(self.region, self.volume_id))
 
 
 def seed_environment(stack: LocalStack, *, size_gib: int = 1, image: Path | None = None) -> Seeded:

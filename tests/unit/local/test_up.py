@@ -72,6 +72,11 @@ def test_answers_and_leaves_nothing_behind_when_it_is_ended(tmp_path: Path, numb
         request = urllib.request.Request(f"{variables['TIDEMARK_URL']}/v2/snapshots", headers=headers)
         with urllib.request.urlopen(request, timeout=20) as answer:
             assert json.loads(answer.read()) == []
+        path = "/v1/services/compute-on/test_area/volumes"
+        of_volumes = urllib.request.Request(f"{variables['TIDEMARK_URL']}{path}", headers=headers)
+        with urllib.request.urlopen(of_volumes, timeout=20) as answer:
+            [volume] = json.loads(answer.read())["data"]
+        assert (volume["name"], volume["instanceName"]) == ("foo", "i-douglas-ADM")
         started = descendants(process.pid)
 
         process.send_signal(number)
@@ -80,6 +85,7 @@ def test_answers_and_leaves_nothing_behind_when_it_is_ended(tmp_path: Path, numb
     assert process.returncode == status, output
     assert f"Tidemark is up at {variables['TIDEMARK_URL']}" in output
     assert "of compute-on/test_area (" in output
+    assert volume["id"] in output
     assert started, "the workers are processes"
     deadline = time.monotonic() + 5
     while any(map(is_alive, started)) and time.monotonic() < deadline:
@@ -123,8 +129,9 @@ def test_says_what_is_wrong_when_port_is_taken(tmp_path: Path) -> None:
 
 
 def test_fills_in_host_and_key_when_it_prints_commands() -> None:
-    commands = curl_commands("http://127.0.0.1:3000", "tm_key")
+    commands = curl_commands("http://127.0.0.1:3000", "tm_key", "c779ca42-6966-41af-a7dc-23db4e41d4ee")
 
     assert commands.count('-H "Authorization: Bearer tm_key"') == 4
     assert "curl -X POST http://127.0.0.1:3000/v2/snapshots \\\n" in commands
+    assert commands.count('-H "MC-Api-Key: tm_key"') == 3
     assert "geolonia" not in commands
