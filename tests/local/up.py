@@ -71,7 +71,7 @@ def write_environment(variables: Mapping[str, str], path: Path) -> None:
     path.write_text("".join(f"export {name}={value}\n" for name, value in variables.items()), encoding="utf-8")
 
 
-def curl_commands(url: str, key: str, volume_id: str) -> str:
+def curl_commands(url: str, key: str) -> str:
     """The documented commands, ready to paste."""
     common = f"""\
   -H "Fiware-Service: {_TENANT}" \\
@@ -96,8 +96,13 @@ curl -X POST {url}/v2/snapshots/snapshot_2026-01-15T10-00-00Z/restore \\
 # Delete a snapshot
 curl -X DELETE {url}/v2/snapshots/snapshot_2026-01-15T10-00-00Z \\
 {common}
+"""
 
-# List the volumes of an environment, and the snapshots of them
+
+def volume_commands(url: str, key: str, volume_id: str) -> str:
+    """Commands about the volume of the environment, ready to paste."""
+    return f"""\
+# List the volumes of the environment, and the snapshots of them
 curl -H "MC-Api-Key: {key}" {url}{_ENVIRONMENT}/volumes
 curl -H "MC-Api-Key: {key}" {url}{_ENVIRONMENT}/snapshots
 
@@ -167,7 +172,8 @@ Tidemark is up at {stack.url} ({counts}, {seconds:.1f} s)
   volume    {seeded.volume_id} of {SERVICE_CODE}/{ENVIRONMENT_NAME} ({holding})
   shell     source {_relative(env_file)}
 
-{curl_commands(stack.url, key, seeded.shown_as)}
+{curl_commands(stack.url, key)}
+{volume_commands(stack.url, key, seeded.shown_as)}
 # Move the clock by a day, and let everything happen that is scheduled until then
 curl -X POST {stack.url}{CLOCK_PATH} -d '{{"hours": 24}}'
 
