@@ -258,6 +258,32 @@ def test_index_that_counts_can_not_be_altered_unnoticed() -> None:
     assert "list of parts is not the one that was stored" in failed.failure.message
 
 
+@pytest.mark.parametrize(
+    ("number", "at", "magic", "form"),
+    [
+        (0, 0, b"QFI\xfb", "qcow2"),
+        (0, 0, b"KDMV", "VMDK"),
+        (0, 0, b"vhdxfile", "VHDX"),
+        (0, 0x40, b"\x7f\x10\xda\xbe", "VDI"),
+        (LAST_PART, -512, b"conectix", "VHD"),
+    ],
+)
+def test_image_of_another_format_is_refused_with_what_to_do_before_anything_is_stored(
+    number: int, at: int, magic: bytes, form: str
+) -> None:
+    world, file = World(), RawFile()
+    snapshot = opened(world)
+    sent = file.parts
+    held = bytearray(sent[number])
+    begin = at % len(held)
+    held[begin : begin + len(magic)] = magic
+    sent[number] = bytes(held)
+    send(world.ports, snapshot, sent)
+    with pytest.raises(ImportRefused, match=rf"a {form} image, .* qemu-img convert -O raw"):
+        complete_upload(world.ports, TEST_AREA, snapshot.id)
+    assert world.record(snapshot.id).awaits_upload
+
+
 # --- its life
 
 

@@ -14,7 +14,19 @@ class StoredObject:
     sha256: str | None = None
 
 
-class PayloadStore(Protocol):
+class ObjectReads(Protocol):
+    """Objects that can be read."""
+
+    def get(self, key: str) -> bytes:
+        """The whole object. Raises ObjectNotFound."""
+        ...
+
+    def get_range(self, key: str, offset: int, length_bytes: int) -> bytes:
+        """A part of the object; shorter where the object ends. Raises ObjectNotFound."""
+        ...
+
+
+class PayloadStore(ObjectReads, Protocol):
     """Immutable objects."""
 
     def put(self, key: str, body: bytes) -> None:
@@ -29,14 +41,6 @@ class PayloadStore(Protocol):
 
         Raises ObjectExists when `key` is taken, by whatever bytes; ObjectNotFound when there is no source.
         """
-        ...
-
-    def get(self, key: str) -> bytes:
-        """The whole object. Raises ObjectNotFound."""
-        ...
-
-    def get_range(self, key: str, offset: int, length_bytes: int) -> bytes:
-        """A part of the object; shorter where the object ends. Raises ObjectNotFound."""
         ...
 
     def head(self, key: str) -> StoredObject:

@@ -125,7 +125,9 @@ def complete_upload(
     if snapshot.awaits_upload:
         upload = _open(snapshot)
         text = uploads.sent_index(ports.payloads, snapshot, upload)
-        uploads.check_parts(ports, snapshot, upload, uploads.parse_index(text, upload))
+        index = uploads.parse_index(text, upload)
+        uploads.check_parts(ports, snapshot, upload, index)
+        uploads.check_raw(ports.payloads, snapshot, upload, index)
         complete = replace(upload, index_sha256=uploads.keep_index(ports.payloads, snapshot, text), digest=digest)
         snapshot = amend_volume_snapshot(
             ports.volumes,

@@ -15,6 +15,7 @@ from itertools import batched, islice
 from typing import ClassVar, Final
 
 from tidemark.domain.blocks import BLOCK_BYTES, Block, BlockRange
+from tidemark.domain.disk_formats import HEAD_BYTES, TAIL_BYTES, other_format
 from tidemark.domain.environment import image_owner
 from tidemark.domain.upload import PART_BLOCKS, Upload, blocks_of
 from tidemark.domain.volume import VolumeSnapshot
@@ -126,6 +127,17 @@ def check_parts(ports: Ports, snapshot: VolumeSnapshot, upload: Upload, index: I
     sizes = arrived(ports, snapshot, range(upload.parts))
     for part in sorted(index):
         _check_size(upload, part, sizes.get(part))
+
+
+def check_raw(payloads: PayloadStore, snapshot: VolumeSnapshot, upload: Upload, index: Index) -> None:
+    """Raises ImportRefused where the image is of a format that is not raw. Its parts are there."""
+    last = upload.parts - 1
+    head = payloads.get_range(part_key(snapshot, 0), 0, HEAD_BYTES) if 0 in index else b""
+    offset = max(0, upload.bytes_of(last) - TAIL_BYTES)
+    tail = payloads.get_range(part_key(snapshot, last), offset, TAIL_BYTES) if last in index else b""
+    refused = other_format("what was sent", head, tail)
+    if refused is not None:
+        raise ImportRefused(refused)
 
 
 @dataclass(frozen=True, slots=True)
