@@ -75,9 +75,9 @@ def copy_shard(ports: Ports, job: ShardCut, source: BlockSource, proceed: Callab
     `proceed` is called before each pack and may raise to stop: the packs stored so far are kept. Raises ValueError when
     there is no base and the source tells only what changed.
     """
-    copied = copy_in_time(ports, job, source, proceed, Stint(job.within.start, lambda: False))
-    if isinstance(copied, Unfinished):
-        raise AssertionError("a worker stopped whose time is never over")
+    stint = Stint(job.within.start, lambda: False)
+    while isinstance(copied := copy_in_time(ports, job, source, proceed, stint), Unfinished):
+        stint = stint._replace(place=copied.place)
     return copied
 
 
