@@ -17,16 +17,19 @@ def ports_of(stack: LocalStack) -> Any:
     from tidemark.adapters.dynamo_catalog import DynamoCatalog  # noqa: PLC0415
     from tidemark.adapters.dynamo_entities import DynamoEntityTable  # noqa: PLC0415
     from tidemark.adapters.dynamo_volumes import DynamoVolumeCatalog  # noqa: PLC0415
+    from tidemark.adapters.ebs_volumes import EbsBlocks  # noqa: PLC0415
+    from tidemark.adapters.ec2_disks import Ec2Disks  # noqa: PLC0415
     from tidemark.adapters.powertools_repeats import PowertoolsRepeats  # noqa: PLC0415
     from tidemark.adapters.s3_links import S3Links  # noqa: PLC0415
     from tidemark.adapters.s3_payloads import S3Payloads  # noqa: PLC0415
     from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows  # noqa: PLC0415
     from tidemark.adapters.system import SystemClock, SystemEntropy, Threads  # noqa: PLC0415
     from tidemark.domain.live import Layout  # noqa: PLC0415
-    from tidemark.ports import Ports  # noqa: PLC0415
+    from tidemark.ports import Ports, Region  # noqa: PLC0415
     from tidemark.settings import Settings  # noqa: PLC0415
 
     settings = Settings.from_environment(next(iter(stack.deployment.functions.values())).environment)
+    machines = stack.deployment.physical_ids
     clock, entropy, parallel = SystemClock(), SystemEntropy(), Threads()
     dynamodb, s3 = stack.client("dynamodb"), stack.client("s3")
     dynamo_wire.attach(dynamodb)
@@ -41,6 +44,7 @@ def ports_of(stack: LocalStack) -> Any:
             restore_arn=settings.restore_machine_arn,
             verify_arn=settings.verify_machine_arn,
             transfer_arn=settings.transfer_machine_arn,
+            volume_backup_arn=machines.get("VolumeBackupStateMachine", ""),
         ),
         clock=clock,
         entropy=entropy,
@@ -48,6 +52,10 @@ def ports_of(stack: LocalStack) -> Any:
         repeats=PowertoolsRepeats(dynamodb, settings.catalog_table),
         volumes=DynamoVolumeCatalog(dynamodb, settings.catalog_table),
         layout=Layout(shards=settings.shards, gates=settings.gates),
+        # Of a stack's environments all are in its own region.
+        region=lambda _name: Region(
+            Ec2Disks(stack.client("ec2")), EbsBlocks(stack.client("ebs"), clock=clock, entropy=entropy)
+        ),
     )
 
 
