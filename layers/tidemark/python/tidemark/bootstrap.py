@@ -1,5 +1,6 @@
 """Builds the ports from the settings: the one place that knows which adapter stands behind which port."""
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -64,9 +65,17 @@ def stack_backups() -> "StackBackups | None":
 
 
 def prepare() -> None:
-    """Make the client that every route needs while the function is being imported: only then it has a full core."""
-    if initialising():
+    """Make the client that every route needs while the function is being imported: only then it has a full core.
+
+    All that is read for it stays, so nobody looks through it for garbage meanwhile.
+    """
+    if not initialising():
+        return
+    gc.disable()
+    try:
         clients.dynamodb()
+    finally:
+        gc.enable()
 
 
 def ports_of_stack(stack: str) -> Ports:
