@@ -2,16 +2,13 @@
 is stored. The parts are removed once they are stored, or never will be.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from tidemark.domain.blocks import Image
-from tidemark.domain.manifest import ShardManifest
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.upload import Upload
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState
 from tidemark.engine.blocks import uploads
-from tidemark.engine.blocks.capture import ShardCut, copy_shard
 from tidemark.engine.blocks.uploads import UploadedParts
 from tidemark.errors import ImportIncomplete, ImportRefused
 from tidemark.ports import Ports
@@ -39,22 +36,15 @@ def begin(ports: Ports, snapshot: VolumeSnapshot, upload: Upload) -> VolumeSnaps
     )
 
 
-def copy(
-    ports: Ports, snapshot: VolumeSnapshot, upload: Upload, job: ShardCut, proceed: Callable[[], None]
-) -> ShardManifest:
-    """Store a shard of what was uploaded; see `copy_shard`. Raises ImportIncomplete, ImportRefused."""
-    source = UploadedParts(
+def blocks_of(ports: Ports, snapshot: VolumeSnapshot, upload: Upload) -> UploadedParts:
+    """The blocks that were uploaded."""
+    return UploadedParts(
         ports.payloads,
         ports.parallel,
         snapshot,
         upload,
         lambda: uploads.kept_index(ports.payloads, snapshot, upload),
     )
-    try:
-        return copy_shard(ports, job, source, proceed)
-    except ImportIncomplete:
-        # Another run may have stored the shard and removed its parts meanwhile: then it is noted, or all is over.
-        return copy_shard(ports, job, source, proceed)
 
 
 def check_digest(upload: Upload, digest: str) -> None:
