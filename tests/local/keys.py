@@ -29,6 +29,7 @@ def ports_of(stack: LocalStack) -> Any:
     from tidemark.settings import Settings  # noqa: PLC0415
 
     settings = Settings.from_environment(next(iter(stack.deployment.functions.values())).environment)
+    machines = stack.deployment.physical_ids
     clock, entropy, parallel = SystemClock(), SystemEntropy(), Threads()
     dynamodb, s3 = stack.client("dynamodb"), stack.client("s3")
     dynamo_wire.attach(dynamodb)
@@ -43,8 +44,8 @@ def ports_of(stack: LocalStack) -> Any:
             restore_arn=settings.restore_machine_arn,
             verify_arn=settings.verify_machine_arn,
             transfer_arn=settings.transfer_machine_arn,
-            volume_backup_arn=stack.deployment.physical_ids.get("VolumeBackupStateMachine", ""),
-            volume_restore_arn=stack.deployment.physical_ids.get("VolumeRestoreStateMachine", ""),
+            volume_backup_arn=machines.get("VolumeBackupStateMachine", ""),
+            volume_restore_arn=machines.get("VolumeRestoreStateMachine", ""),
         ),
         clock=clock,
         entropy=entropy,

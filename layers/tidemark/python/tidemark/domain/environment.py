@@ -16,6 +16,7 @@ from tidemark.errors import InvalidRequest
 EnvironmentId = NewType("EnvironmentId", str)
 
 ANY_ENVIRONMENT: Final = "*"
+_IMAGES_OF: Final = "volume-images/"
 MAX_NAME_CHARS: Final = 50
 # What EC2 allows of tags.
 MAX_TAGS: Final = 50
@@ -98,7 +99,12 @@ def image_owner(environment: EnvironmentId) -> Tenant:
 
     It has a hyphen before its first slash, which no tenant's name has.
     """
-    return Tenant(f"volume-images/{environment}")
+    return Tenant(f"{_IMAGES_OF}{environment}")
+
+
+def environment_of(owner: Tenant) -> EnvironmentId | None:
+    """The environment whose images are this owner's; None where it is a tenant."""
+    return EnvironmentId(owner.removeprefix(_IMAGES_OF)) if owner.startswith(_IMAGES_OF) else None
 
 
 def declared_environments(text: str, created_at: datetime) -> list[Environment]:
