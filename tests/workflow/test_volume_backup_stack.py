@@ -1,4 +1,4 @@
-"""Backups of a volume with the real functions on a local stack: of the right moment, in few bytes, or failed cleanly."""
+"""Backups of a volume with the real functions on a local stack: exact, small, and clean when they fail."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
