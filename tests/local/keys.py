@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.local.stack import LocalStack
 
-_ANY_TENANT = "*"
+_ANY = "*"
 
 
 def ports_of(stack: LocalStack) -> Any:
@@ -45,6 +45,7 @@ def ports_of(stack: LocalStack) -> Any:
             verify_arn=settings.verify_machine_arn,
             transfer_arn=settings.transfer_machine_arn,
             volume_backup_arn=machines.get("VolumeBackupStateMachine", ""),
+            volume_restore_arn=machines.get("VolumeRestoreStateMachine", ""),
         ),
         clock=clock,
         entropy=entropy,
@@ -52,8 +53,8 @@ def ports_of(stack: LocalStack) -> Any:
         repeats=PowertoolsRepeats(dynamodb, settings.catalog_table),
         volumes=DynamoVolumeCatalog(dynamodb, settings.catalog_table),
         layout=Layout(shards=settings.shards, gates=settings.gates),
-        # Of a stack's environments all are in its own region.
-        region=lambda _name: Region(
+        # The local stack has one region, whichever is asked for.
+        region=lambda _: Region(
             Ec2Disks(stack.client("ec2")), EbsBlocks(stack.client("ebs"), clock=clock, entropy=entropy)
         ),
     )
@@ -62,16 +63,18 @@ def ports_of(stack: LocalStack) -> Any:
 def seed_key(
     stack: LocalStack,
     *,
-    tenants: Collection[str] = (_ANY_TENANT,),
+    tenants: Collection[str] = (_ANY,),
+    environments: Collection[str] = (_ANY,),
     actions: Collection[str] = ("admin",),
     name: str = "local",
 ) -> str:
-    """A new key's secret; by default it may do everything in every tenant."""
+    """A new key's secret; by default it may do everything in every tenant and environment."""
     ports = ports_of(stack)
     from tidemark.domain.api_key import Action  # noqa: PLC0415 - as above
     from tidemark.usecases.keys import create_key  # noqa: PLC0415
 
-    made = create_key(ports, name=name, tenants=tenants, actions=[Action(action) for action in actions])
+    allowed = [Action(action) for action in actions]
+    made = create_key(ports, name=name, tenants=tenants, environments=environments, actions=allowed)
     return str(made.secret)
 
 
