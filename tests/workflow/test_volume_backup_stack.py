@@ -1,137 +1,26 @@
 """Backups of a volume with the real functions on a local stack: exact, small, and clean when they fail."""
 
-import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Iterator
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
-from tests.local import volumes
-from tests.local.environments import ENVIRONMENT_NAME, SERVICE_CODE, TAGS, Seeded, seed_environment
-from tests.local.functions import Outcome
-from tests.local.inprocess import InProcess
-from tests.local.keys import ports_of
 from tests.local.moto_ebs import damaged_block
 from tests.local.moto_ec2 import snapshots_settle
-from tests.local.spec import FunctionSpec
-from tests.local.stack import Execution, LocalStack
+from tests.local.stack import LocalStack
 from tests.local.volume_blocks import BLOCK_BYTES
 from tests.unit.blocks.imaging import body
 from tests.workflow.conftest import SMALL
+from tests.workflow.volume import OTHER_SHARD, Volume
 from tidemark.domain.blocks import ZEROS
-from tidemark.domain.environment import Environment, image_owner
 from tidemark.domain.snapshot import Failure
-from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState, volume_id
-from tidemark.engine import manifests
-from tidemark.engine.blocks import images
-from tidemark.errors import RecordExists, VolumeBusy
-from tidemark.ports import Ports
-from tidemark.usecases.create_volume_snapshot import Wanted, create_volume_snapshot
+from tidemark.domain.volume import VolumeSnapshotState
+from tidemark.errors import VolumeBusy
 
 # Blocks of 512 KiB are read and compared one by one by a pretended AWS.
 pytestmark = pytest.mark.timeout(300)
 
-MACHINE = "VolumeBackupStateMachine"
-SIZE_GIB = 3
-OTHER_SHARD = 4100
 STORED = VolumeSnapshotState.STORED
-MAIN = (
-    *("Begin", "StillWanted", "AwaitSource", "SourceReady", "WaitForSource", "CopyRanges", "Seal", "ReadBackRanges"),
-    *("Finish", "HowItEnded", "BackedUp", "AlreadyOver", "Abort", "Outcome", "BackupFailed", "AbortFailed"),
-)
-
-
-class Volume:
-    """The environment of the documented page on a stack, with one volume."""
-
-    def __init__(self, stack: LocalStack, size_gib: int = SIZE_GIB) -> None:
-        self.stack = stack
-        self.ports: Ports = ports_of(stack)
-        self.seeded: Seeded = seed_environment(stack, size_gib=size_gib)
-        area = Environment(SERVICE_CODE, ENVIRONMENT_NAME, self.seeded.region, datetime(2026, 1, 15, tzinfo=UTC), TAGS)
-        self.environment = area.id
-        with suppress(RecordExists):
-            self.ports.volumes.add_environment(area)
-        self._held: dict[int, bytes] = {}
-
-    def write(self, blocks: Mapping[int, bytes]) -> None:
-        """Write whole blocks to the volume."""
-        for index, content in blocks.items():
-            volumes.write(self.seeded.volume_id, index * BLOCK_BYTES, content)
-            self._held[index] = content
-
-    @property
-    def held(self) -> dict[int, bytes]:
-        """What the volume holds now, zeros left out."""
-        return {index: content for index, content in self._held.items() if content != ZEROS}
-
-    def ask(self, *, keeps_source: bool = False) -> str:
-        """The id of a snapshot that was asked for, which starts the machine."""
-        wanted = Wanted(volume_id(self.seeded.region, self.seeded.volume_id), keeps_source=keeps_source)
-        return create_volume_snapshot(self.ports, self.environment, wanted).snapshot_id
-
-    def take(self, *, keeps_source: bool = False) -> VolumeSnapshot:
-        """The record of a snapshot that was asked for, when its execution has ended."""
-        snapshot_id = self.ask(keeps_source=keeps_source)
-        self.ended(snapshot_id)
-        return self.record(snapshot_id)
-
-    def record(self, snapshot_id: str) -> VolumeSnapshot:
-        return self.ports.volumes.volume_snapshot(self.environment, snapshot_id)
-
-    def arn(self, snapshot_id: str, attempt: int = 1) -> str:
-        machine = self.stack.physical_id(MACHINE).replace(":stateMachine:", ":execution:")
-        return f"{machine}:{snapshot_id}.{attempt}"
-
-    def ended(self, snapshot_id: str, attempt: int = 1) -> Execution:
-        return self.stack.wait_execution(self.arn(snapshot_id, attempt))
-
-    def path(self, snapshot_id: str, attempt: int = 1) -> list[str]:
-        """The states that an execution took, without those of single ranges."""
-        return [state for state in self.stack.history(self.arn(snapshot_id, attempt)) if state in MAIN]
-
-    def content(self, snapshot: VolumeSnapshot) -> dict[int, bytes]:
-        """What is stored of a snapshot, zeros left out."""
-        assert snapshot.image is not None, snapshot.failure
-        manifest = manifests.read(self.ports.payloads, snapshot.image.manifest)
-        return {one.index: one.body or ZEROS for one in images.read_image(self.ports, manifest)}
-
-    def packs(self, snapshot_id: str) -> list[Any]:
-        """The versions of the packs that a snapshot stored, whatever became of it."""
-        s3, bucket = self.stack.client("s3"), self.stack.outputs["BucketName"]
-        prefix = f"{image_owner(self.environment)}/packs/{snapshot_id}"
-        found = s3.list_object_versions(Bucket=bucket, Prefix=prefix).get("Versions", [])
-        return [one for one in found if one["Key"].endswith(".pack")]
-
-    def at_ec2(self) -> set[str]:
-        """EC2's snapshots."""
-        found = self.stack.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"]
-        return {one["SnapshotId"] for one in found}
-
-    def forget(self, snapshot: VolumeSnapshot) -> None:
-        """Delete what a snapshot kept at EC2, as somebody else might."""
-        if snapshot.source_id is not None:
-            self.stack.client("ec2").delete_snapshot(SnapshotId=snapshot.source_id)
-
-    @contextmanager
-    def before(
-        self, function: str, act: Callable[[dict[str, Any]], object], timeout_s: float | None = None
-    ) -> Iterator[None]:
-        """Do something, with the event at hand, before each run of a function; and give it another time limit."""
-        run = InProcess.run
-
-        def disturbed(runner: InProcess, spec: FunctionSpec, event: bytes, request_id: str) -> Outcome:
-            if spec.logical_id == function:
-                act(json.loads(event))
-                spec = replace(spec, timeout_s=timeout_s or spec.timeout_s)
-            return run(runner, spec, event, request_id)
-
-        with patch.object(InProcess, "run", disturbed):
-            yield
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +45,7 @@ def test_snapshot_of_a_volume_is_stored_and_read_back_and_ec2s_removed(volume: V
     assert ended.status == "SUCCEEDED", ended
     snapshot = volume.record(snapshot_id)
     assert (snapshot.state, snapshot.source_id) == (STORED, None)
-    assert volume.content(snapshot) == volume.held
+    assert volume.content(snapshot) == volume.now
     assert volume.at_ec2() == set()
     waiting = ["AwaitSource", "SourceReady", "WaitForSource"] * 2
     stored = ["AwaitSource", "SourceReady", "CopyRanges", "Seal", "ReadBackRanges", "Finish", "HowItEnded", "BackedUp"]
@@ -173,7 +62,7 @@ def test_next_snapshot_stores_what_has_changed_and_no_more(volume: Volume, keeps
     assert second.image is not None
     assert (second.state, second.parent_id) == (STORED, first.id)
     assert 2 * BLOCK_BYTES <= second.image.new_bytes <= 2 * BLOCK_BYTES * 1.01
-    assert volume.content(second) == volume.held
+    assert volume.content(second) == volume.now
     volume.write({OTHER_SHARD: body("c")})
     volume.forget(first)
 
@@ -192,7 +81,7 @@ def test_block_that_is_damaged_ends_the_snapshot_naming_it_and_leaves_nothing_at
     assert (ended.status, ended.error, ended.cause) == ("FAILED", failed.failure.code, failed.failure.message)
     assert volume.path(snapshot_id)[-4:] == ["CopyRanges", "Abort", "Outcome", "BackupFailed"]
     assert volume.at_ec2() == set()
-    assert volume.content(volume.take()) == volume.held
+    assert volume.content(volume.take()) == volume.now
 
 
 def test_snapshot_fails_with_a_reason_when_ec2_could_not_make_its_own(volume: Volume) -> None:
@@ -228,7 +117,7 @@ def test_block_that_does_not_read_back_ends_the_snapshot_naming_it(volume: Volum
 
 def test_next_attempt_goes_on_with_the_same_moment_when_an_execution_was_killed(volume: Volume) -> None:
     volume.write({20: body("killed"), OTHER_SHARD: body("killed too")})
-    moment = volume.held
+    moment = volume.now
 
     def kill(event: dict[str, Any]) -> None:
         if event["shard"] == 1:
@@ -283,7 +172,7 @@ def test_range_takes_several_calls_when_its_blocks_do_not_fit_one(volume: Volume
     with volume.before("CopyRangeFunction", calls.append, timeout_s=60):
         snapshot = volume.take()
     assert snapshot.state is STORED
-    assert volume.content(snapshot) == volume.held
+    assert volume.content(snapshot) == volume.now
     # The last two read nothing: one finds out that nothing follows, and leaves noting the range to the other.
     assert [call["place"] for call in calls if call["shard"] == 0] == [0, 31, 32, 33, 4096]
     assert volume.at_ec2() == {first.source_id}
@@ -304,4 +193,4 @@ def test_second_snapshot_of_2_gib_of_which_1_percent_changed_stores_that_and_at_
     assert first.image.new_bytes >= BLOCK_BYTES * blocks // 20
     assert second.image.new_bytes <= len(changed) * BLOCK_BYTES * 1.01
     assert second.image.stored_bytes == first.image.new_bytes + second.image.new_bytes
-    assert volume.content(second) == volume.held
+    assert volume.content(second) == volume.now
