@@ -76,6 +76,14 @@ class BackupEnded(Fenced):
     """The snapshot of a volume is not being made any more: it is stored, has failed, or was deleted."""
 
 
+class TaskEnded(Fenced):
+    """The task is over: it has made what it was for, has failed, or was cancelled."""
+
+
+class TaskCancelled(Conflict):
+    """Somebody cancelled the task before it was done."""
+
+
 class BlockDamaged(Corrupt):
     """A block was read from a volume's snapshot, or written to one, and is not what its checksum says."""
 

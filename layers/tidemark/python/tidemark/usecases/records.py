@@ -5,6 +5,7 @@ from collections.abc import Callable
 from tidemark.domain.restore import Restore
 from tidemark.domain.schedule import Schedule
 from tidemark.domain.snapshot import Snapshot
+from tidemark.domain.task import Task
 from tidemark.domain.tenant import Tenant
 from tidemark.domain.volume import VolumeSnapshot
 from tidemark.errors import StaleRecord
@@ -50,6 +51,19 @@ def amend_schedule(
             return before
         try:
             return catalog.replace_schedule(after)
+        except StaleRecord:
+            continue
+
+
+def amend_task(catalog: VolumeCatalog, task_id: str, change: Callable[[Task], Task]) -> Task:
+    """The task after `change`, which may raise to leave it as it is. Raises TaskNotFound."""
+    while True:
+        before = catalog.task(task_id)
+        after = change(before)
+        if after == before:
+            return before
+        try:
+            return catalog.replace_task(after)
         except StaleRecord:
             continue
 
