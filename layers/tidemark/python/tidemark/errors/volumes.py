@@ -25,6 +25,14 @@ class NameTaken(Conflict):
         self.snapshot_id = snapshot_id
 
 
+class TemplateNameTaken(Conflict):
+    """Another machine image of the account has this name; `image_id` names it."""
+
+    def __init__(self, message: str, *, image_id: str) -> None:
+        super().__init__(message)
+        self.image_id = image_id
+
+
 class VolumeBusy(Conflict):
     """A snapshot of the volume is being made at this moment; `snapshot_id` names it."""
 
@@ -74,6 +82,12 @@ class DiskSnapshotFailed(Unavailable):
 
 class BackupEnded(Fenced):
     """The snapshot of a volume is not being made any more: it is stored, has failed, or was deleted."""
+
+
+class VolumeNotMade(Unavailable):
+    """EC2 could not make a volume or machine image that it had begun."""
+
+    retryable = False
 
 
 class TaskEnded(Fenced):

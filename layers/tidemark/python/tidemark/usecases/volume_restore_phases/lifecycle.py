@@ -4,10 +4,11 @@ of it, and the use of the snapshot. Whoever meets one that nobody makes any more
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from typing import Final
 
 from tidemark.domain.task import MAKING, Operation, Task, TaskStatus
-from tidemark.errors import VolumeSnapshotNotFound
+from tidemark.errors import TaskEnded, TaskNotFound, VolumeNotMade, VolumeSnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Disks
 from tidemark.usecases.contention import FIRST_EXECUTION
@@ -16,6 +17,8 @@ from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, region_of
 
 TASK_TAG: Final = "tidemark:task"
 RESTORED_TAG: Final = "tidemark:restored-from"
+# EBS itself gives a snapshot up to which nothing is written for three days.
+_PATIENCE: Final = timedelta(days=7)
 
 
 def tags_of(task: Task) -> Mapping[str, str]:
@@ -23,6 +26,27 @@ def tags_of(task: Task) -> Mapping[str, str]:
     task too.
     """
     return {ENVIRONMENT_TAG: task.environment, TASK_TAG: task.id}
+
+
+def pending(ports: Ports, environment_id: str, task_id: str) -> Task:
+    """The task, which is making something in that environment. Raises TaskEnded, TaskNotFound."""
+    task = ports.volumes.task(task_id)
+    if task.environment != environment_id:
+        raise TaskNotFound(f"the task {task_id} is of environment {task.environment}, not of {environment_id}")
+    if not is_pending(task):
+        raise ended(task)
+    return task
+
+
+def ended(task: Task) -> TaskEnded:
+    """What a step raises that finds its task over."""
+    return TaskEnded(f"the task {task.id} is over: it is {task.status}")
+
+
+def check_patience(ports: Ports, task: Task, what: str) -> None:
+    """Raises VolumeNotMade once the task has waited for longer than anything at EC2 takes."""
+    if ports.clock.now() - task.created_at > _PATIENCE:
+        raise VolumeNotMade(f"{what} in {_PATIENCE.days} days; look at EC2's own state there, and ask for it again")
 
 
 def is_pending(task: Task) -> bool:
