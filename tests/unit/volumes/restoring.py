@@ -85,10 +85,10 @@ def run(ports: Ports, task_id: str, waiting: Callable[[], object] = lambda: None
                 while not writing.write_shard(ports, TEST_AREA, task_id, shard=shard, budget_s=budget_s):
                     pass
             writing.complete(ports, TEST_AREA, task_id)
-            while not writing.await_target(ports, TEST_AREA, task_id):
+            while not writing.await_target(ports, TEST_AREA, task_id).ready:
                 waiting()
             make = making.make_volume if begun.operation is Operation.RESTORE else making.register_image
-            while not make(ports, TEST_AREA, task_id):
+            while not make(ports, TEST_AREA, task_id).ready:
                 waiting()
         return making.finish(ports, TEST_AREA, task_id)
     except TidemarkError as error:

@@ -4,6 +4,8 @@ made is whole, or is not there, and nothing else of it is left at EC2.
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,8 +18,12 @@ from tidemark.domain.task import Operation, TaskStatus
 from tidemark.errors import TidemarkError
 from tidemark.usecases.cancel_task import cancel_task
 from tidemark.usecases.close_volume_restores import close_volume_restores
-from tidemark.usecases.restore_volume_snapshot import RestoreWish, TemplateWish
-from tidemark.usecases.restore_volume_snapshot import create_volume_template, restore_volume_snapshot
+from tidemark.usecases.restore_volume_snapshot import (
+    RestoreWish,
+    TemplateWish,
+    create_volume_template,
+    restore_volume_snapshot,
+)
 from tidemark.usecases.volume_restore_phases import making, writing
 
 operations = pytest.mark.parametrize("operation", [Operation.RESTORE, Operation.CREATE_TEMPLATE])
@@ -139,7 +145,7 @@ def test_step_that_finds_its_task_cancelled_takes_back_what_it_did(
                 writing.write_shard(world.ports, TEST_AREA, task.id, shard=shard)
         if step in {making.make_volume, making.register_image}:
             writing.complete(world.ports, TEST_AREA, task.id)
-        counter = Interrupted(at, lambda world=world, task=task: cancel(world, task.id), late=late)
+        counter = Interrupted(at, partial(cancel, world, task.id), late=late)
         with suppress(TidemarkError):
             step(world.numbered(counter), TEST_AREA, task.id)
         calls = max(calls, counter.calls)
@@ -199,8 +205,6 @@ def test_second_volume_is_removed_when_two_runs_do_not_see_each_others(monkeypat
     region = world.disks.region
     disks = Asking(region.disks, lambda: making.make_volume(world.ports, TEST_AREA, task.id))
     monkeypatch.setattr(world.disks, "volumes", lambda _tags: iter(()))
-    from dataclasses import replace
-
     making.make_volume(replace(world.ports, region=lambda _name: region._replace(disks=disks)), TEST_AREA, task.id)
     monkeypatch.undo()
     making.finish(world.ports, TEST_AREA, task.id)

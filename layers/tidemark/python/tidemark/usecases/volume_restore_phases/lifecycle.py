@@ -5,7 +5,7 @@ of it, and the use of the snapshot. Whoever meets one that nobody makes any more
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from tidemark.domain.task import MAKING, Operation, Task, TaskStatus
 from tidemark.errors import TaskEnded, TaskNotFound, VolumeNotMade, VolumeSnapshotNotFound
@@ -19,6 +19,15 @@ TASK_TAG: Final = "tidemark:task"
 RESTORED_TAG: Final = "tidemark:restored-from"
 # EBS itself gives a snapshot up to which nothing is written for three days.
 _PATIENCE: Final = timedelta(days=7)
+_SHORTEST_WAIT_S: Final = 2
+_LONGEST_WAIT_S: Final = 300
+
+
+class Looked(NamedTuple):
+    """Whether something at EC2 is ready by now; otherwise after how many seconds to look again."""
+
+    ready: bool
+    wait_s: int = 0
 
 
 def tags_of(task: Task) -> Mapping[str, str]:
@@ -43,10 +52,16 @@ def ended(task: Task) -> TaskEnded:
     return TaskEnded(f"the task {task.id} is over: it is {task.status}")
 
 
-def check_patience(ports: Ports, task: Task, what: str) -> None:
-    """Raises VolumeNotMade once the task has waited for longer than anything at EC2 takes."""
-    if ports.clock.now() - task.created_at > _PATIENCE:
+def not_ready(ports: Ports, task: Task, what: str) -> Looked:
+    """To look again later: longer each time, for a tenth of the time that the task has taken.
+
+    Raises VolumeNotMade once it has waited for longer than anything at EC2 takes.
+    """
+    age = ports.clock.now() - task.created_at
+    if age > _PATIENCE:
         raise VolumeNotMade(f"{what} in {_PATIENCE.days} days; look at EC2's own state there, and ask for it again")
+    wait_s = int(age.total_seconds() / 10)
+    return Looked(ready=False, wait_s=min(max(wait_s, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))
 
 
 def is_pending(task: Task) -> bool:

@@ -11,16 +11,17 @@ from tidemark.domain.environment import Environment
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Making, Operation, Task
 from tidemark.domain.volume import volume_id
-from tidemark.errors import StageIncomplete, VolumeNotMade
+from tidemark.errors import StageIncomplete, Throttled, VolumeNotFound, VolumeNotMade
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Disks
 from tidemark.usecases.records import amend_task
 from tidemark.usecases.volume_restore_phases.lifecycle import (
     RESTORED_TAG,
-    check_patience,
+    Looked,
     end,
     ended,
     is_pending,
+    not_ready,
     pending,
     tags_of,
 )
@@ -31,9 +32,9 @@ _PENDING: Final = frozenset({"creating", "pending"})
 _NAME: Final = "Name"
 
 
-def make_volume(ports: Ports, environment_id: str, task_id: str) -> bool:
+def make_volume(ports: Ports, environment_id: str, task_id: str) -> Looked:
     """Make a volume of the environment; whether it is ready by now: if not, call again. Raises TaskEnded,
-    VolumeNotMade, DisksRefused, VolumeNotFound.
+    VolumeNotMade, DisksRefused; and Throttled where EC2 does not know it yet.
     """
     task = pending(ports, environment_id, task_id)
     environment = ports.volumes.environment(environment_id)
@@ -41,10 +42,14 @@ def make_volume(ports: Ports, environment_id: str, task_id: str) -> bool:
     if task.made_id is None:
         task = _noted(ports, disks, task, _volume(disks, environment, task))
     made_id = _made(task)
-    return _ready(ports, task, disks.volume(made_id).state, f"the volume {made_id}")
+    try:
+        state = disks.volume(made_id).state
+    except VolumeNotFound:
+        raise Throttled(f"EC2 does not know the volume {made_id} yet, or no more; try again") from None
+    return _ready(ports, task, state, f"the volume {made_id}")
 
 
-def register_image(ports: Ports, environment_id: str, task_id: str) -> bool:
+def register_image(ports: Ports, environment_id: str, task_id: str) -> Looked:
     """Register a machine image; whether it is ready by now: if not, call again. Raises TaskEnded, VolumeNotMade,
     DisksRefused, also where its name is another image's.
     """
@@ -131,10 +136,9 @@ def _made(task: Task) -> str:
     return task.made_id
 
 
-def _ready(ports: Ports, task: Task, state: str, what: str) -> bool:
+def _ready(ports: Ports, task: Task, state: str, what: str) -> Looked:
     if state in _READY:
-        return True
+        return Looked(ready=True)
     if state not in _PENDING:
         raise VolumeNotMade(f"EC2 could not make {what} of snapshot {task.snapshot_id}: its state is {state!r}")
-    check_patience(ports, task, f"EC2 did not make {what} ready")
-    return False
+    return not_ready(ports, task, f"EC2 did not make {what} ready")

@@ -5,8 +5,11 @@ checks the blocks when all are said to be there. The task's record, which each s
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final, NamedTuple
+
+import msgspec
 
 from tidemark.domain.blocks import BlockRange, Image
 from tidemark.domain.environment import image_owner
@@ -14,12 +17,12 @@ from tidemark.domain.manifest import Manifest
 from tidemark.domain.task import Operation, Task
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.blocks import images
-from tidemark.errors import BudgetSpent, DiskSnapshotFailed, DiskSnapshotNotReady
+from tidemark.errors import BudgetSpent, DiskSnapshotFailed, DiskSnapshotNotReady, ObjectExists
 from tidemark.ports import Ports
 from tidemark.ports.volumes import DiskState
 from tidemark.usecases.records import amend_task
 from tidemark.usecases.volume_phases.lifecycle import region_of
-from tidemark.usecases.volume_restore_phases.lifecycle import check_patience, end, is_pending, pending, tags_of
+from tidemark.usecases.volume_restore_phases.lifecycle import Looked, end, is_pending, not_ready, pending, tags_of
 
 _GIB: Final = 1024**3
 # Longer than an execution takes, by far.
@@ -29,11 +32,12 @@ _NOTED_BLOCKS: Final = 256
 
 
 class Begun(NamedTuple):
-    """The shards that hold anything. `over`: there is nothing left to write."""
+    """The shards that hold anything, and the key of the list of them. `over`: there is nothing left to do."""
 
     operation: Operation
     shards: Sequence[int]
     over: bool
+    work_key: str = ""
 
 
 def begin(ports: Ports, environment_id: str, task_id: str) -> Begun:
@@ -56,8 +60,9 @@ def begin(ports: Ports, environment_id: str, task_id: str) -> Begun:
         if not is_pending(task):
             # It was ended meanwhile: what was just started is nobody's.
             end(ports, task)
-    written = [shard.shard for shard in manifest.shards if shard.records]
-    return Begun(task.operation, written, over=not is_pending(task))
+            return Begun(task.operation, (), over=True)
+    shards = [shard.shard for shard in manifest.shards if shard.records]
+    return Begun(task.operation, shards, over=False, work_key=_store_work_list(ports, task, shards))
 
 
 def write_shard(ports: Ports, environment_id: str, task_id: str, *, shard: int, budget_s: float = 600.0) -> bool:
@@ -94,15 +99,15 @@ def complete(ports: Ports, environment_id: str, task_id: str) -> None:
         return
 
 
-def await_target(ports: Ports, environment_id: str, task_id: str) -> bool:
+def await_target(ports: Ports, environment_id: str, task_id: str) -> Looked:
     """Whether EC2's snapshot is completed by now. Raises TaskEnded, DiskSnapshotFailed, DiskSnapshotNotFound."""
     task = pending(ports, environment_id, task_id)
     told = region_of(ports, environment_id).disks.snapshot(target_of(task))
     if told.state is DiskState.FAILED:
         raise DiskSnapshotFailed(f"EC2 could not complete {told.id} of snapshot {task.snapshot_id}: {told.reason}")
     if told.state is DiskState.PENDING:
-        check_patience(ports, task, f"EC2 did not complete {told.id}")
-    return told.state is DiskState.COMPLETED
+        return not_ready(ports, task, f"EC2 did not complete {told.id}")
+    return Looked(ready=True)
 
 
 def target_of(task: Task) -> str:
@@ -110,6 +115,16 @@ def target_of(task: Task) -> str:
     if task.target_id is None:
         raise DiskSnapshotNotReady(f"the task {task.id} has no snapshot of EC2's to write to; begin it first")
     return task.target_id
+
+
+def _store_work_list(ports: Ports, task: Task, shards: Sequence[int]) -> str:
+    """Store which shards are to be written, as an object under `work-lists/`, which expires: a state machine passes no
+    more than 256 KiB on. Can be repeated: what a snapshot holds stays.
+    """
+    key = f"work-lists/volume-restores/{task.id}.json"
+    with suppress(ObjectExists):
+        ports.payloads.put(key, msgspec.json.encode([{"shard": shard} for shard in shards]))
+    return key
 
 
 class _Progress:
