@@ -13,7 +13,7 @@ class Input(EnvironmentStep, frozen=True):
 
 @task("BeginVolumeRestore", Input)
 def handler(step: Input, context: Context) -> Result:
-    """What is to be made, how many shards hold anything, and where the list of them is; `over`: nothing is to be done."""
+    """What is to be made, how many shards hold anything, and where the list of them is; `over`: it is over already."""
     begun = begin(bootstrap.ports(), step.environment, step.task_id)
     return {
         "operation": begun.operation,

@@ -88,13 +88,19 @@ def end(ports: Ports, task: Task) -> int:
     if is_pending(task) or task.operation not in MAKING:
         return 0
     removed = _remove(region_of(ports, task.environment).disks, task)
-    # Last: while the use is noted, somebody knows that there may be something to remove. What is gone has no users.
+    # Last: while the use is noted, somebody knows that there may be something to remove.
+    release(ports, task)
+    return removed
+
+
+def release(ports: Ports, task: Task) -> None:
+    """Let go of the snapshot that the task makes something of. Can be repeated."""
     user = user_of_task(task.id)
+    # What is gone has no users.
     with suppress(VolumeSnapshotNotFound):
         amend_volume_snapshot(
             ports.volumes, task.environment, task.snapshot_id, lambda record: record.released_by(user)
         )
-    return removed
 
 
 def _remove(disks: Disks, task: Task) -> int:

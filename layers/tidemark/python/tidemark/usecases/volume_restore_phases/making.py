@@ -122,11 +122,14 @@ def _noted(ports: Ports, disks: Disks, task: Task, made_id: str) -> Task:
         task.id,
         lambda record: record.having_made(made_id) if is_pending(record) and record.made_id is None else record,
     )
+    # Where another run was faster, there are two volumes, but never two images, since these have one name.
+    if task.made_id != made_id:
+        if task.operation is Operation.RESTORE:
+            disks.delete_volume(made_id)
+        elif not is_pending(task):
+            disks.deregister_image(made_id)
     if not is_pending(task):
-        end(ports, task)
         raise ended(task)
-    if task.made_id != made_id and task.operation is Operation.RESTORE:
-        disks.delete_volume(made_id)
     return task
 
 

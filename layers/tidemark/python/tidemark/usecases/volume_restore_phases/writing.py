@@ -22,7 +22,7 @@ from tidemark.ports import Ports
 from tidemark.ports.volumes import DiskState
 from tidemark.usecases.records import amend_task
 from tidemark.usecases.volume_phases.lifecycle import region_of
-from tidemark.usecases.volume_restore_phases.lifecycle import Looked, end, is_pending, not_ready, pending, tags_of
+from tidemark.usecases.volume_restore_phases.lifecycle import Looked, is_pending, not_ready, pending, tags_of
 
 _GIB: Final = 1024**3
 # Longer than an execution takes, by far.
@@ -44,11 +44,11 @@ def begin(ports: Ports, environment_id: str, task_id: str) -> Begun:
     """Start a snapshot of EC2's that the image is to be written to. Raises WrongState, DisksRefused, Corrupt ones."""
     task = ports.volumes.task(task_id)
     if not is_pending(task):
-        end(ports, task)
         return Begun(task.operation, (), over=True)
     manifest, size_bytes = _image(ports, task)
     if task.target_id is None:
-        target_id = region_of(ports, environment_id).blocks.start(
+        region = region_of(ports, environment_id)
+        target_id = region.blocks.start(
             -(-size_bytes // _GIB),
             token=task.id,
             description=f"Tidemark {task.environment} {task.snapshot_id}",
@@ -59,7 +59,7 @@ def begin(ports: Ports, environment_id: str, task_id: str) -> Begun:
         )
         if not is_pending(task):
             # It was ended meanwhile: what was just started is nobody's.
-            end(ports, task)
+            region.disks.delete_snapshot(target_id)
             return Begun(task.operation, (), over=True)
     shards = [shard.shard for shard in manifest.shards if shard.records]
     return Begun(task.operation, shards, over=False, work_key=_store_work_list(ports, task, shards))
