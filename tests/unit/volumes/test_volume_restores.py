@@ -12,6 +12,7 @@ from tests.unit.volumes.backing import OTHER_SHARD, REGION, SIZE_GIB, body
 from tests.unit.volumes.examples import FAILURE, TEST_AREA, environment
 from tests.unit.volumes.restoring import Restoring, run
 from tidemark.domain.asked import Asked
+from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.task import Operation, Task, TaskStatus
 from tidemark.domain.volume import Volume, VolumeId, volume_id
 from tidemark.engine import manifests
