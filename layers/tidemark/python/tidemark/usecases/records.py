@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from tidemark.domain.restore import Restore
 from tidemark.domain.snapshot import Snapshot
-from tidemark.domain.task import Task
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import StaleRecord
 from tidemark.ports import Catalog
@@ -13,6 +12,7 @@ from tidemark.ports import Catalog
 if TYPE_CHECKING:
     # Each function that changes a record loads this module, and few of them see one of these.
     from tidemark.domain.schedule import Schedule
+    from tidemark.domain.task import Task
     from tidemark.domain.volume import VolumeSnapshot
     from tidemark.ports.volume_catalog import VolumeCatalog
 
@@ -36,17 +36,9 @@ def amend_schedule(
     return _amended(lambda: catalog.schedule(tenant, schedule_id), change, lambda: catalog.replace_schedule)
 
 
-def amend_task(catalog: VolumeCatalog, task_id: str, change: Callable[[Task], Task]) -> Task:
+def amend_task(catalog: "VolumeCatalog", task_id: str, change: "Callable[[Task], Task]") -> "Task":
     """The task after `change`, which may raise to leave it as it is. Raises TaskNotFound."""
-    while True:
-        before = catalog.task(task_id)
-        after = change(before)
-        if after == before:
-            return before
-        try:
-            return catalog.replace_task(after)
-        except StaleRecord:
-            continue
+    return _amended(lambda: catalog.task(task_id), change, lambda: catalog.replace_task)
 
 
 def amend_volume_snapshot(
