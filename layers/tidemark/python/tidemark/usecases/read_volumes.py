@@ -1,15 +1,14 @@
 """List and get the volumes of an environment, as EC2 has them at this moment."""
 
 from tidemark.domain.environment import Environment
+from tidemark.domain.instance import instance_id, zone_id
 from tidemark.domain.volume import (
     InstanceId,
     Volume,
     VolumeId,
     VolumeKind,
     VolumeState,
-    instance_id,
     volume_id,
-    zone_id,
 )
 from tidemark.errors import VolumeNotFound
 from tidemark.ports import Ports
@@ -66,6 +65,7 @@ def _volume(environment: Environment, disk: Disk, instance: Instance | None) -> 
         created_at=disk.created_at,
         zone_id=zone_id(region, disk.zone),
         zone=disk.zone,
+        source_kind=disk.kind,
         instance_id=None if disk.instance_id is None else instance_id(region, disk.instance_id),
         instance_source_id=disk.instance_id,
         instance_name=None if instance is None else instance.tags.get(_NAME) or instance.id,

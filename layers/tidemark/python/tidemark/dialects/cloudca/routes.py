@@ -26,7 +26,7 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     UPLOADS: ("GET", "POST"),
     VOLUMES: ("GET",),
     VOLUME: ("GET",),
-    TASK: ("GET",),
+    TASK: ("GET", "DELETE"),
 }
 
 
@@ -59,8 +59,8 @@ def action(method: str, route: str) -> Action:
     if method not in METHODS.get(route, ()) or (method == "GET" and route != UPLOADS):
         return Action.READ
     # Addresses of uploads open what whoever stores snapshots may do.
-    # What can be asked of a snapshot makes volumes and templates of it.
-    return Action.RESTORE if (method, route) == ("POST", SNAPSHOT) else Action.SNAPSHOT
+    # What can be asked of a snapshot makes volumes and templates of it, and the tasks that do so can be cancelled.
+    return Action.RESTORE if (method, route) in {("POST", SNAPSHOT), ("DELETE", TASK)} else Action.SNAPSHOT
 
 
 def permits(key: ApiKey, method: str, route: str, environment: EnvironmentId | None) -> bool:
