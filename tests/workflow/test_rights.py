@@ -17,6 +17,7 @@ from tests.local.keys import headers_of, ports_of, seed_key
 from tests.local.spec import FunctionSpec
 from tests.local.stack import LocalStack
 from tests.workflow.conftest import SMALL
+from tests.workflow.image_story import ImageStory
 from tests.workflow.rights import Need, granted, is_allowed, noted, taken_by_streams
 from tests.workflow.volume_story import VolumeStory
 from tidemark.dialects.ngsi import restore_filter
@@ -46,6 +47,7 @@ MISSABLE = (
     *("VerifySnapshot", "ListPacks", "VerifyShard", "Scrub"),
     *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "GetImport", "OpenImport", "StartImport"),
     *("BeginTransfer", "CopyPacks", "SealTransfer", "ConcludeSlot"),
+    "GetVolumeImage",
     *("SealVolumeBackup", "ReadBack", "FinishVolumeBackup"),
 )
 IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}
@@ -54,7 +56,7 @@ IF_GIVEN_UP_MEANWHILE = {
     (f"{phase}Function", f"ec2:{action}")
     for phase in ("BeginVolumeBackup", "AwaitSource")
     for action in ("DescribeSnapshots", "DeleteSnapshot")
-}
+} | {("AwaitSourceFunction", "s3:ListBucket"), ("AwaitSourceFunction", "s3:DeleteObject")}
 
 
 class Story:
@@ -447,6 +449,7 @@ def needs(stack: LocalStack) -> set[Need]:
     story = Story(stack)
     with noted() as found:
         VolumeStory(stack).tell()
+        ImageStory(stack).tell()
         story.entities()
         story.what_everybody_may_read()
         first = story.snapshot()

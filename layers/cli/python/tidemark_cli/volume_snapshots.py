@@ -85,13 +85,16 @@ def restore(
     snapshot: SnapshotArgument,
     *,
     name: Annotated[str | None, typer.Option(help="What the volume is to be called.")] = None,
+    zone: Annotated[
+        str | None, typer.Option(help="The zone that it is to be in, such as eu-west-1a (default: that of the volume).")
+    ] = None,
     environment: EnvironmentOption = None,
     wait: WaitOption = True,
     timeout: TimeoutOption = DEFAULT_TIMEOUT_S,
     quiet: QuietOption = False,
 ) -> None:
     """Make a new volume of a snapshot; the volume that it is of stays as it is."""
-    begun = _operate(session, environment, snapshot, "restore", {"name": name})
+    begun = _operate(session, environment, snapshot, "restore", {"name": name, "zone": zone})
     follow(session, begun, "Making the volume", wait=wait, timeout_s=timeout, quiet=quiet)
 
 
