@@ -250,13 +250,13 @@ def _checked(file: Path, *, packed_too: bool) -> int:
 def _parts_with_data(file: BinaryIO, size_bytes: int, part_bytes: int) -> Iterator[int]:
     """The parts that are not holes from end to end, in their order; all of them where holes can't be told."""
     last = -1
-    for start, end in _data(file, size_bytes):
+    for start, end in _extents(file, size_bytes):
         for number in range(max(last + 1, start // part_bytes), -(-end // part_bytes)):
             yield number
             last = number
 
 
-def _data(file: BinaryIO, size_bytes: int) -> Iterator[tuple[int, int]]:
+def _extents(file: BinaryIO, size_bytes: int) -> Iterator[tuple[int, int]]:
     seek_data, seek_hole = getattr(os, "SEEK_DATA", None), getattr(os, "SEEK_HOLE", None)
     if seek_data is None or seek_hole is None:
         yield 0, size_bytes
