@@ -108,7 +108,7 @@ class Volume:
 
     @contextmanager
     def before(
-        self, function: str, act: Callable[[dict[str, Any]], object], timeout_s: float | None = None
+        self, function: str, act: Callable[[dict[str, Any]], object], timeout_s: int | None = None
     ) -> Iterator[None]:
         """Do something, with the event at hand, before each run of a function; and give it another time limit."""
         run = InProcess.run

@@ -24,7 +24,7 @@ from tidemark.dialects.cloudca.words import (
     VOLUME_TYPES,
 )
 from tidemark.dialects.wire import Response, json_response, or_unset
-from tidemark.domain.task import Task, TaskStatus
+from tidemark.domain.task import Operation, Task, TaskStatus
 from tidemark.domain.volume import Volume, VolumeSnapshot
 
 _GIB: Final = 1024**3
@@ -212,4 +212,7 @@ def _result(task: Task, made: VolumeSnapshot | Volume | None) -> SnapshotBody | 
         case Volume():
             return volume_body(made)
         case None:
-            return UNSET if task.result_id is None else TemplateBody(task.result_id)
+            # A volume that is gone has left nothing to be shown.
+            if task.operation is not Operation.CREATE_TEMPLATE or task.result_id is None:
+                return UNSET
+            return TemplateBody(task.result_id)
