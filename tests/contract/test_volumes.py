@@ -453,6 +453,15 @@ def test_ebs_says_why_it_refuses(
     assert type(raised.value) is kind
 
 
+def test_disk_snapshot_that_is_gone_counts_as_deleted_though_its_tags_no_longer_allow_it(ec2: "EC2Client") -> None:
+    volume_id = ec2.create_volume(AvailabilityZone="eu-west-1a", Size=1)["VolumeId"]
+    there = ec2.create_snapshot(VolumeId=volume_id)["SnapshotId"]
+    disturb(ec2, "DeleteSnapshot", *[_failing("UnauthorizedOperation")] * 2)
+    Ec2Disks(ec2).delete_snapshot(NO_SNAPSHOT)
+    with pytest.raises(DisksRefused, match=there):
+        Ec2Disks(ec2).delete_snapshot(there)
+
+
 @pytest.mark.parametrize(
     ("code", "kind", "said"),
     [

@@ -9,7 +9,7 @@ one.
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -67,13 +67,19 @@ class TemplateBody(msgspec.Struct, frozen=True, rename="camel"):
     id: Annotated[str, Meta(description="The image, as EC2 names it.", examples=["ami-0abcdef1234567890"])]
 
 
+# What describes the API has these models under such names. They bear no tags, so msgspec makes no union of them.
+_REFERENCE: Final = "#/components/schemas/Cloudca{}"
+_MADE: Final = ("SnapshotBody", "VolumeBody", "TemplateBody")
+Made = Annotated[Any, Meta(extra_json_schema={"anyOf": [{"$ref": _REFERENCE.format(name)} for name in _MADE]})]
+
+
 class TaskBody(msgspec.Struct, frozen=True, kw_only=True):
     """A task. `result` is there once it has succeeded: what it made or changed."""
 
     id: Uuid
     status: Annotated[str, Meta(extra_json_schema={"enum": list(TASKS.values())})]
     created: Moment
-    result: SnapshotBody | VolumeBody | TemplateBody | UnsetType = UNSET
+    result: Made = UNSET
 
 
 class Metadata(msgspec.Struct, frozen=True, rename="camel"):
