@@ -113,8 +113,8 @@ class Schedule:
     is a template (see `render_description`). `interval_given` is None where the expression decides; `retention` where
     nothing is to be forgotten. `resumed_at` is when it was last paused no more. `last_missed` is the last slot that was
     not run, `waiting` are the earliest of those that are in the queue. `asked` is the request that made it, where that
-    can be sent again. Where it is of a volume, `volume_id` says of which, and `tenant` is the owner of the images of its
-    environment (see `domain.environment`).
+    can be sent again. Where it is of a volume, `volume_id` says of which, and `tenant` is the owner of the images of
+    its environment (see `domain.environment`).
     """
 
     tenant: Tenant
