@@ -1,4 +1,4 @@
-"""A volume with a schedule, and what the backup machine does for its slots, while the machines of volumes run beside."""
+"""A volume with a schedule, and what the backup machine does for its slots; machines of volumes run beside it."""
 
 from datetime import datetime, timedelta
 from typing import Final

@@ -66,10 +66,8 @@ def test_slot_has_one_snapshot_when_a_step_dies_at_any_call_and_is_repeated(afte
         close_volume_backups(world.ports, TEST_AREA)
         [snapshot] = made(world, schedule)
         assert (snapshot.state, snapshot.slot_at) == (State.STORED, schedule.starts_at + HOUR), fatal
-        assert (last(world, schedule).status, last(world, schedule).snapshot_id) == (
-            RunStatus.COMPLETED,
-            snapshot.id,
-        ), fatal
+        ended = last(world, schedule)
+        assert (ended.status, str(ended.snapshot_id)) == (RunStatus.COMPLETED, snapshot.id), fatal
         assert deliver(world, schedule, schedule.starts_at + HOUR, "twice") is SlotState.OVER
         world.nothing_is_left()
 

@@ -48,7 +48,7 @@ def test_slot_makes_a_snapshot_that_says_whose_it_is(world: World) -> None:
     )
     assert snapshot.name == "detached_foo_20260115100000"
     ended = last(world, schedule)
-    assert (ended.status, ended.snapshot_id) == (RunStatus.COMPLETED, snapshot.id)
+    assert (ended.status, str(ended.snapshot_id)) == (RunStatus.COMPLETED, snapshot.id)
     world.nothing_is_left()
 
 
