@@ -42,7 +42,7 @@ def world() -> World:
     return World()
 
 
-def _held(world: World) -> dict[str, Schedule]:
+def _held(world: World) -> dict[ScheduleId, Schedule]:
     assert isinstance(world.ports.schedules, MemorySchedules)
     return dict(world.ports.schedules.held)
 
