@@ -2,7 +2,7 @@
 
 The local AWS checks no rights. So every call of a function is noted here as IAM sees it - actions on resources - and
 decided on the policies of the function's own role as they were deployed.
-Source: Service Authorization Reference, DynamoDB, S3, Step Functions and EventBridge Scheduler.
+Source: Service Authorization Reference, DynamoDB, S3, Step Functions, EventBridge Scheduler, EC2 and EBS.
 """
 
 import contextvars
@@ -19,6 +19,7 @@ from unittest.mock import patch
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from botocore.signers import RequestSigner
+from moto.ec2.models import ec2_backends
 
 from tests.local.aws import ACCOUNT_ID, REGION
 from tests.local.inprocess import _current as running
@@ -31,7 +32,8 @@ _MISSING = {"404", "NoSuchKey"}
 
 class Need(NamedTuple):
     """One right that a call takes. `leading_keys` are the partition keys that it names, where IAM can look at them;
-    `passed_to` is the service that a role is handed on to.
+    `passed_to` is the service that a role is handed on to; `context` is what IAM knows besides: names and values of
+    condition keys, such as the tags that a resource has or is given.
     """
 
     function: str
@@ -39,6 +41,7 @@ class Need(NamedTuple):
     resource: str
     leading_keys: frozenset[str] = frozenset()
     passed_to: str = ""
+    context: frozenset[tuple[str, str]] = frozenset()
 
 
 @contextmanager
@@ -122,10 +125,29 @@ def is_allowed(need: Need, statements: list[dict[str, Any]]) -> bool:
 def _condition_holds(condition: Any, need: Need) -> bool:
     if condition is None:
         return True
-    if need.action == "iam:PassRole":
-        return bool(condition == {"StringEquals": {"iam:PassedToService": need.passed_to}})
-    patterns = _listed(condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
-    return all(any(fnmatch.fnmatchcase(key, pattern) for pattern in patterns) for key in need.leading_keys)
+    known = dict(need.context)
+    if need.passed_to:
+        known["iam:PassedToService"] = need.passed_to
+    return all(
+        _holds(operator, known.get(key), key, _listed(wanted), need)
+        for operator, tests in condition.items()
+        for key, wanted in tests.items()
+    )
+
+
+def _holds(operator: str, value: str | None, key: str, wanted: list[str], need: Need) -> bool:
+    match operator:
+        case "ForAllValues:StringLike":
+            assert key == "dynamodb:LeadingKeys", f"what is {key} of a call?"
+            return all(any(fnmatch.fnmatchcase(one, pattern) for pattern in wanted) for one in need.leading_keys)
+        case "StringEquals":
+            return value in wanted
+        case "StringLike":
+            return value is not None and any(fnmatch.fnmatchcase(value, pattern) for pattern in wanted)
+        case "Null":
+            return [str(value is None).lower()] == wanted
+        case _:
+            raise AssertionError(f"what does {operator} mean?")
 
 
 def _listed(value: Any) -> list[Any]:
@@ -149,6 +171,10 @@ def _needs(function: str, service: str, operation: str, params: dict[str, Any]) 
             yield Need(function, f"states:{operation}", resource)
         case "scheduler":
             yield from _on_schedules(function, operation, params)
+        case "ec2":
+            yield from _on_ec2(function, operation, params)
+        case "ebs":
+            yield from _on_blocks(function, operation, params)
         case _:
             yield Need(function, f"{service}:{operation}", "*")
 
@@ -177,6 +203,59 @@ def _on_schedules(function: str, operation: str, params: dict[str, Any]) -> Iter
     yield Need(function, f"scheduler:{operation}", f"arn:aws:scheduler:{REGION}:{ACCOUNT_ID}:schedule/{name}")
     if "Target" in params:
         yield Need(function, "iam:PassRole", params["Target"]["RoleArn"], passed_to="scheduler.amazonaws.com")
+
+
+def _on_ec2(function: str, operation: str, params: dict[str, Any]) -> Iterator[Need]:
+    """Whatever makes something takes the right to that, to what it is made of, and to give it tags."""
+    asked = _tags("aws:RequestTag", [tag for one in params.get("TagSpecifications", []) for tag in one["Tags"]])
+    action = f"ec2:{operation}"
+    if operation.startswith("Describe"):
+        yield Need(function, action, "*")
+        return
+    if "SnapshotId" in params:
+        yield Need(function, action, _snapshot(params["SnapshotId"]), context=_tags_of(params["SnapshotId"]))
+    if "VolumeId" in params:
+        volume = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:volume/{params['VolumeId']}"
+        yield Need(function, action, volume, context=_tags_of(params["VolumeId"]))
+    for mapping in params.get("BlockDeviceMappings", []):
+        snapshot_id = mapping["Ebs"]["SnapshotId"]
+        yield Need(function, action, _snapshot(snapshot_id), context=_tags_of(snapshot_id))
+    made = {
+        "CreateSnapshot": _snapshot("*"),
+        "CreateVolume": f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:volume/*",
+        "RegisterImage": f"arn:aws:ec2:{REGION}::image/*",
+    }.get(operation)
+    if made is not None:
+        yield Need(function, action, made, context=asked)
+    if made is not None and asked:
+        yield Need(function, "ec2:CreateTags", made, context=asked | {("ec2:CreateAction", operation)})
+
+
+def _on_blocks(function: str, operation: str, params: dict[str, Any]) -> Iterator[Need]:
+    if operation == "StartSnapshot":
+        asked = _tags("aws:RequestTag", params.get("Tags", []))
+        yield Need(function, "ebs:StartSnapshot", _snapshot("*"), context=asked)
+        if asked:
+            yield Need(function, "ec2:CreateTags", _snapshot("*"), context=asked)
+        return
+    named = [params[name] for name in ("SnapshotId", "FirstSnapshotId", "SecondSnapshotId") if name in params]
+    for snapshot_id in named:
+        yield Need(function, f"ebs:{operation}", _snapshot(snapshot_id), context=_tags_of(snapshot_id))
+
+
+def _snapshot(snapshot_id: str) -> str:
+    return f"arn:aws:ec2:{REGION}::snapshot/{snapshot_id}"
+
+
+def _tags_of(resource_id: str) -> frozenset[tuple[str, str]]:
+    """The tags that a resource of EC2 has."""
+    backend = ec2_backends[ACCOUNT_ID][REGION]
+    found = backend.describe_tags(filters={"resource-id": [resource_id]})
+    return _tags("aws:ResourceTag", [{"Key": one["key"], "Value": one["value"]} for one in found])
+
+
+def _tags(called: str, tags: list[dict[str, str]]) -> frozenset[tuple[str, str]]:
+    return frozenset((f"{called}/{tag['Key']}", tag["Value"]) for tag in tags)
 
 
 def _on_tables(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, str, str | None, frozenset[str]]]:
