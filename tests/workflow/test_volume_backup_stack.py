@@ -1,15 +1,23 @@
 """Backups of a volume with the real functions on a local stack: EC2 and EBS direct are pretended, the rest is deployed."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from tests.fakes import MemoryWorkflows
 from tests.local import volumes
-from tests.local.environments import ENVIRONMENT_NAME as AREA
 from tests.local.environments import SERVICE_CODE, TAGS, Seeded, seed_environment
+from tests.local.environments import ENVIRONMENT_NAME as AREA
+from tests.local.functions import Outcome
+from tests.local.inprocess import InProcess
 from tests.local.keys import ports_of
+from tests.local.moto_ebs import damaged_block
 from tests.local.moto_ec2 import snapshots_settle
+from tests.local.spec import FunctionSpec
 from tests.local.stack import Execution, LocalStack
 from tests.local.volume_blocks import BLOCK_BYTES
 from tests.unit.blocks.imaging import body
