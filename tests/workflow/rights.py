@@ -10,7 +10,7 @@ import fnmatch
 import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -32,8 +32,7 @@ _MISSING = {"404", "NoSuchKey"}
 
 class Need(NamedTuple):
     """One right that a call takes. `leading_keys` are the partition keys that it names, where IAM can look at them;
-    `passed_to` is the service that a role is handed on to; `context` is what IAM knows besides: names and values of
-    condition keys, such as the tags that a resource has or is given.
+    `passed_to` is the service that a role is handed on to; `context` are other condition keys with their values.
     """
 
     function: str
@@ -42,6 +41,16 @@ class Need(NamedTuple):
     leading_keys: frozenset[str] = frozenset()
     passed_to: str = ""
     context: frozenset[tuple[str, str]] = frozenset()
+
+    def said(self, key: str) -> list[str]:
+        """The values that a condition on the key is held against."""
+        match key:
+            case "dynamodb:LeadingKeys":
+                return sorted(self.leading_keys)
+            case "iam:PassedToService":
+                return [self.passed_to] if self.passed_to else []
+            case _:
+                return [value for name, value in self.context if name == key]
 
 
 @contextmanager
@@ -123,31 +132,23 @@ def is_allowed(need: Need, statements: list[dict[str, Any]]) -> bool:
 
 
 def _condition_holds(condition: Any, need: Need) -> bool:
-    if condition is None:
-        return True
-    known = dict(need.context)
-    if need.passed_to:
-        known["iam:PassedToService"] = need.passed_to
     return all(
-        _holds(operator, known.get(key), key, _listed(wanted), need)
-        for operator, tests in condition.items()
-        for key, wanted in tests.items()
+        _HOLDS[operator](need.said(key), _listed(wanted))
+        for operator, keys in (condition or {}).items()
+        for key, wanted in keys.items()
     )
 
 
-def _holds(operator: str, value: str | None, key: str, wanted: list[str], need: Need) -> bool:
-    match operator:
-        case "ForAllValues:StringLike":
-            assert key == "dynamodb:LeadingKeys", f"what is {key} of a call?"
-            return all(any(fnmatch.fnmatchcase(one, pattern) for pattern in wanted) for one in need.leading_keys)
-        case "StringEquals":
-            return value in wanted
-        case "StringLike":
-            return value is not None and any(fnmatch.fnmatchcase(value, pattern) for pattern in wanted)
-        case "Null":
-            return [str(value is None).lower()] == wanted
-        case _:
-            raise AssertionError(f"what does {operator} mean?")
+def _all_are_like(said: list[str], wanted: list[str]) -> bool:
+    return all(any(fnmatch.fnmatchcase(one, pattern) for pattern in wanted) for one in said)
+
+
+# Of the language of conditions, what the template speaks.
+_HOLDS: dict[str, Callable[[list[str], list[str]], bool]] = {
+    "ForAllValues:StringLike": _all_are_like,
+    "StringLike": lambda said, wanted: bool(said) and _all_are_like(said, wanted),
+    "StringEquals": lambda said, wanted: bool(said) and set(said) <= set(wanted),
+}
 
 
 def _listed(value: Any) -> list[Any]:
@@ -171,10 +172,8 @@ def _needs(function: str, service: str, operation: str, params: dict[str, Any]) 
             yield Need(function, f"states:{operation}", resource)
         case "scheduler":
             yield from _on_schedules(function, operation, params)
-        case "ec2":
-            yield from _on_ec2(function, operation, params)
-        case "ebs":
-            yield from _on_blocks(function, operation, params)
+        case "ec2" | "ebs":
+            yield from _on_disks(function, service, operation, params)
         case _:
             yield Need(function, f"{service}:{operation}", "*")
 
@@ -205,57 +204,29 @@ def _on_schedules(function: str, operation: str, params: dict[str, Any]) -> Iter
         yield Need(function, "iam:PassRole", params["Target"]["RoleArn"], passed_to="scheduler.amazonaws.com")
 
 
-def _on_ec2(function: str, operation: str, params: dict[str, Any]) -> Iterator[Need]:
-    """Whatever makes something takes the right to that, to what it is made of, and to give it tags."""
-    asked = _tags("aws:RequestTag", [tag for one in params.get("TagSpecifications", []) for tag in one["Tags"]])
-    action = f"ec2:{operation}"
-    if operation.startswith("Describe"):
-        yield Need(function, action, "*")
-        return
-    if "SnapshotId" in params:
-        yield Need(function, action, _snapshot(params["SnapshotId"]), context=_tags_of(params["SnapshotId"]))
-    if "VolumeId" in params:
-        volume = f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:volume/{params['VolumeId']}"
-        yield Need(function, action, volume, context=_tags_of(params["VolumeId"]))
-    for mapping in params.get("BlockDeviceMappings", []):
-        snapshot_id = mapping["Ebs"]["SnapshotId"]
-        yield Need(function, action, _snapshot(snapshot_id), context=_tags_of(snapshot_id))
-    made = {
-        "CreateSnapshot": _snapshot("*"),
-        "CreateVolume": f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:volume/*",
-        "RegisterImage": f"arn:aws:ec2:{REGION}::image/*",
-    }.get(operation)
-    if made is not None:
-        yield Need(function, action, made, context=asked)
-    if made is not None and asked:
-        yield Need(function, "ec2:CreateTags", made, context=asked | {("ec2:CreateAction", operation)})
+def _on_disks(function: str, service: str, operation: str, params: dict[str, Any]) -> Iterator[Need]:
+    """What is made needs rights on what it is made of, on itself, and to bear its tags; what is there bears them."""
+    action, snapshot = f"{service}:{operation}", f"arn:aws:ec2:{REGION}::snapshot/"
+    match operation:
+        case "CreateSnapshot":
+            yield Need(function, action, f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:volume/{params['VolumeId']}")
+            tags = [tag for given in params["TagSpecifications"] for tag in given["Tags"]]
+            asked = frozenset((f"aws:RequestTag/{tag['Key']}", tag["Value"]) for tag in tags)
+            yield Need(function, action, f"{snapshot}*", context=asked)
+            creating = asked | {("ec2:CreateAction", operation)}
+            yield Need(function, "ec2:CreateTags", f"{snapshot}*", context=creating)
+        case "DeleteSnapshot" | "ListSnapshotBlocks" | "ListChangedBlocks" | "GetSnapshotBlock":
+            for key, snapshot_id in params.items():
+                if key.endswith("SnapshotId"):
+                    yield Need(function, action, f"{snapshot}{snapshot_id}", context=_tags_of(snapshot_id))
+        case _:
+            yield Need(function, action, "*")
 
 
-def _on_blocks(function: str, operation: str, params: dict[str, Any]) -> Iterator[Need]:
-    if operation == "StartSnapshot":
-        asked = _tags("aws:RequestTag", params.get("Tags", []))
-        yield Need(function, "ebs:StartSnapshot", _snapshot("*"), context=asked)
-        if asked:
-            yield Need(function, "ec2:CreateTags", _snapshot("*"), context=asked)
-        return
-    named = [params[name] for name in ("SnapshotId", "FirstSnapshotId", "SecondSnapshotId") if name in params]
-    for snapshot_id in named:
-        yield Need(function, f"ebs:{operation}", _snapshot(snapshot_id), context=_tags_of(snapshot_id))
-
-
-def _snapshot(snapshot_id: str) -> str:
-    return f"arn:aws:ec2:{REGION}::snapshot/{snapshot_id}"
-
-
-def _tags_of(resource_id: str) -> frozenset[tuple[str, str]]:
-    """The tags that a resource of EC2 has."""
-    backend = ec2_backends[ACCOUNT_ID][REGION]
-    found = backend.describe_tags(filters={"resource-id": [resource_id]})
-    return _tags("aws:ResourceTag", [{"Key": one["key"], "Value": one["value"]} for one in found])
-
-
-def _tags(called: str, tags: list[dict[str, str]]) -> frozenset[tuple[str, str]]:
-    return frozenset((f"{called}/{tag['Key']}", tag["Value"]) for tag in tags)
+def _tags_of(snapshot_id: str) -> frozenset[tuple[str, str]]:
+    found = ec2_backends[ACCOUNT_ID][REGION].snapshots.get(snapshot_id)
+    tags = found.get_tags() if found else []
+    return frozenset((f"aws:ResourceTag/{tag['key']}", tag["value"]) for tag in tags)
 
 
 def _on_tables(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, str, str | None, frozenset[str]]]:

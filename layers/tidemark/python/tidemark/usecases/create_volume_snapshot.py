@@ -100,6 +100,8 @@ def _drafted(ports: Ports, volume: Volume, wanted: Wanted, asked: Asked | None) 
         slot_at=wanted.slot_at,
         asked=asked,
         task_id=task.id,
+        zone=volume.zone,
+        source_kind=volume.source_kind,
     )
     return snapshot, task
 

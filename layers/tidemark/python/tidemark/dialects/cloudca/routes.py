@@ -26,7 +26,7 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     VOLUME: ("GET",),
     SCHEDULES: ("GET", "POST"),
     SCHEDULE: ("GET", "DELETE"),
-    TASK: ("GET",),
+    TASK: ("GET", "DELETE"),
 }
 
 
@@ -58,8 +58,8 @@ def action(method: str, route: str) -> Action:
     """What a key must be made for to call a route. A path that does not exist needs what reading needs."""
     if method not in METHODS.get(route, ()) or method == "GET":
         return Action.READ
-    # What can be asked of a snapshot makes volumes and templates of it.
-    return Action.RESTORE if (method, route) == ("POST", SNAPSHOT) else Action.SNAPSHOT
+    # What can be asked of a snapshot makes volumes and templates of it, and the tasks that do so can be cancelled.
+    return Action.RESTORE if (method, route) in {("POST", SNAPSHOT), ("DELETE", TASK)} else Action.SNAPSHOT
 
 
 def permits(key: ApiKey, method: str, route: str, environment: EnvironmentId | None) -> bool:
