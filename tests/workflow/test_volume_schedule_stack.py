@@ -12,8 +12,6 @@ from tests.workflow.conftest import SMALL
 from tests.workflow.volume_schedules import HOUR, VolumeSchedules
 from tidemark.domain.schedule import RunStatus
 from tidemark.domain.volume import volume_id
-from tidemark.engine import manifests
-from tidemark.engine.blocks import images
 from tidemark.usecases.create_volume_snapshot import Wanted, create_volume_snapshot
 
 pytestmark = pytest.mark.timeout(300)
@@ -27,12 +25,6 @@ class Scheduled(VolumeSchedules):
         done = self.stack.fire_due_schedules(moment, only=lambda name: name.endswith(schedule_id))
         return [self.stack.history(one.execution_arn)[-1] for one in done]
 
-    def block(self, snapshot_id: str, index: int) -> bytes | None:
-        snapshot = self.ports.volumes.volume_snapshot(self.environment, snapshot_id)
-        assert snapshot.image is not None
-        manifest = manifests.read(self.ports.payloads, snapshot.image.manifest)
-        return {one.index: one.body for one in images.read_image(self.ports, manifest)}.get(index)
-
 
 @pytest.fixture(scope="module")
 def scheduled() -> Iterator[Scheduled]:
@@ -45,20 +37,21 @@ def test_three_slots_leave_two_snapshots_when_two_are_to_be_kept(scheduled: Sche
     first = datetime.fromisoformat(schedule["nextDue"])
     by_hand = create_volume_snapshot(scheduled.ports, scheduled.environment, Wanted(scheduled.volume_id))
     for slot in range(3):
-        scheduled.write(7, body(f"slot {slot}"))
+        scheduled.write({7: body(f"slot {slot}")})
         assert scheduled.until(first + slot * HOUR, schedule["id"]) == ["BackedUp"]
     newest, older, manual = scheduled.listed()
     assert {one["state"] for one in (newest, older, manual)} == {"BackedUp"}
     assert [one["intervalType"] for one in (newest, older, manual)] == ["HOURLY", "HOURLY", "MANUAL"]
     assert manual["id"] == by_hand.snapshot_id
-    assert [scheduled.block(one["id"], 7) for one in (newest, older)] == [body("slot 2"), body("slot 1")]
+    stored = [scheduled.content(scheduled.record(one["id"])) for one in (newest, older)]
+    assert stored == [{7: body("slot 2")}, {7: body("slot 1")}]
     shown = scheduled.http("GET", f"/schedules/{schedule['id']}", 200)["data"]
     assert shown["last"] == {
         "due": f"{first + 2 * HOUR:%Y-%m-%dT%H:%M:%S}+0000",
         "state": "COMPLETED",
         "snapshotId": newest["id"],
     }
-    assert scheduled.at_ec2() == []
+    assert scheduled.at_ec2() == set()
     assert [one.slot_at for one in scheduled.deleted()] == [first]
     assert scheduled.http("DELETE", f"/schedules/{schedule['id']}", 200) == {"taskStatus": "SUCCESS"}
     assert scheduled.until(first + 4 * HOUR, schedule["id"]) == []

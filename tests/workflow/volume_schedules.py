@@ -4,52 +4,38 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from tests.local import volumes
-from tests.local.environments import ENVIRONMENT_NAME, SERVICE_CODE, TAGS, seed_environment
+from tests.local.environments import ENVIRONMENT_NAME, SERVICE_CODE
 from tests.local.inprocess import _current as running
-from tests.local.keys import ports_of
 from tests.local.stack import LocalStack
-from tests.local.volume_blocks import BLOCK_BYTES
 from tests.unit.blocks.imaging import body
+from tests.workflow.volume import Volume
 from tidemark.domain.api_key import Action
-from tidemark.domain.environment import Environment, image_owner
+from tidemark.domain.environment import image_owner
 from tidemark.domain.schedule import RunStatus, Schedule, ScheduleStatus
 from tidemark.domain.snapshot import SnapshotId
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState, volume_id
-from tidemark.errors import EnvironmentNotFound
-from tidemark.ports import Ports
 from tidemark.usecases.keys import create_key
 
 PATH = f"/v1/services/{SERVICE_CODE}/{ENVIRONMENT_NAME}"
 HOUR = timedelta(hours=1)
 
 
-class VolumeSchedules:
-    """The environment of the page with its volume, and a key for it."""
+class VolumeSchedules(Volume):
+    """A volume with a key for its environment."""
 
     def __init__(self, stack: LocalStack) -> None:
-        self.stack = stack
-        self.ports: Ports = ports_of(stack)
-        self.seeded = seed_environment(stack, size_gib=1)
-        self.environment = self._environment().id
+        super().__init__(stack, size_gib=1)
         self.owner = image_owner(self.environment)
         self.volume_id = volume_id(self.seeded.region, self.seeded.volume_id)
         key = create_key(self.ports, name="test", tenants=(), actions=(Action.ADMIN,), environments=(self.environment,))
         self._headers = {"MC-Api-Key": key.secret, "Content-Type": "application/json"}
-
-    def _environment(self) -> Environment:
-        made = Environment(SERVICE_CODE, ENVIRONMENT_NAME, self.seeded.region, datetime(2026, 1, 15, tzinfo=UTC), TAGS)
-        try:
-            return self.ports.volumes.environment(made.id)
-        except EnvironmentNotFound:
-            return self.ports.volumes.add_environment(made)
 
     def http(self, method: str, path: str, status: int, document: object = None) -> Any:
         sent = b"" if document is None else json.dumps(document).encode()
@@ -63,10 +49,6 @@ class VolumeSchedules:
         found: dict[str, Any] = self.http("POST", "/schedules", 200, wanted)["data"]
         return found
 
-    def write(self, block: int, content: bytes) -> None:
-        """Write a whole block to the volume."""
-        volumes.write(self.seeded.volume_id, block * BLOCK_BYTES, content)
-
     def listed(self) -> list[dict[str, Any]]:
         """The snapshots, newest first."""
         found: list[dict[str, Any]] = self.http("GET", "/snapshots", 200)["data"]
@@ -76,9 +58,6 @@ class VolumeSchedules:
         """The records of those that are gone."""
         found = self.ports.volumes.volume_snapshots(self.environment)
         return [one for one in found if isinstance(one, VolumeSnapshot) and one.state is VolumeSnapshotState.DELETED]
-
-    def at_ec2(self) -> list[Any]:
-        return list(self.stack.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"])
 
     # --- a story in which each right is needed
 
@@ -90,16 +69,16 @@ class VolumeSchedules:
         self.http("GET", "/schedules", 200)
         record = self._due_for_half_a_day(schedule["id"])
         slots = (record.starts_at + number * HOUR for number in range(12))
-        self.write(7, body("first"))
+        self.write({7: body("first")})
         assert self._delivered(record, next(slots)) == "BackedUp"
         [first] = self.listed()
         self._leave_at_ec2(first["id"])
-        self.write(7, body("second"))
+        self.write({7: body("second")})
         assert self._delivered(record, next(slots)) == "BackedUp"
         assert [one.id for one in self.deleted()] == [first["id"]]
         with self._answers_lost():
             assert self._delivered(record, next(slots)) == "BackupFailed"
-        assert self.at_ec2() == []
+        assert self.at_ec2() == set()
         assert self.http("GET", path, 200)["data"]["last"]["state"] == "FAILED"
         self._leave_running(record.id)
         self.stack.invoke("WatchFunction", {})
