@@ -21,6 +21,7 @@ MAX_NAME_CHARS: Final = 50
 MAX_TAGS: Final = 50
 MAX_TAG_KEY_CHARS: Final = 128
 MAX_TAG_VALUE_CHARS: Final = 256
+_IMAGES: Final = "volume-images/"
 _NAME: Final = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{MAX_NAME_CHARS - 1}}}")
 _REGION: Final = re.compile(r"[a-z]{2}(?:-[a-z]{1,20}){1,3}-[1-9]\d?")
 _DECLARED: Final = re.compile(r"(?P<service_code>[^/@?]*)/(?P<name>[^/@?]*)@(?P<region>[^/@?]*)\?(?P<tags>.*)")
@@ -96,7 +97,12 @@ def image_owner(environment: EnvironmentId) -> Tenant:
 
     It has a hyphen before its first slash, which no tenant's name has.
     """
-    return Tenant(f"volume-images/{environment}")
+    return Tenant(f"{_IMAGES}{environment}")
+
+
+def environment_of(owner: str) -> EnvironmentId | None:
+    """Whose images the owner's objects are; None where it is a tenant."""
+    return EnvironmentId(owner.removeprefix(_IMAGES)) if owner.startswith(_IMAGES) else None
 
 
 def declared_environment(text: str, created_at: datetime) -> Environment:

@@ -1,9 +1,9 @@
 """Tasks: what was asked for of a volume's snapshot and takes longer than a request, and how it ended."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NewType
+from typing import Final, NewType
 
 from tidemark.domain.asked import Asked
 from tidemark.domain.environment import EnvironmentId
@@ -14,6 +14,9 @@ from tidemark.errors import WrongState
 
 TaskId = NewType("TaskId", str)
 
+# How long somebody can ask what became of a task.
+KEPT_FOR: Final = timedelta(days=30)
+
 
 class Operation(StrEnum):
     """What a task does to or with a snapshot."""
@@ -22,6 +25,9 @@ class Operation(StrEnum):
     DELETE = "delete"
     RESTORE = "restore"
     CREATE_TEMPLATE = "create-template"
+
+
+_TOLD_BY_THEMSELVES: Final = frozenset({Operation.RESTORE, Operation.CREATE_TEMPLATE})
 
 
 class TaskStatus(StrEnum):
@@ -51,6 +57,17 @@ class Task:
     failure: Failure | None = None
     asked: Asked | None = None
     version: int = 0
+
+    @property
+    def kept_until(self) -> datetime | None:
+        """From when on its record may be forgotten; None as long as it may not.
+
+        What makes a volume or template is told by its task alone, so that stays until it is over. The others are
+        told by the record of their snapshot, however these stand.
+        """
+        if self.operation in _TOLD_BY_THEMSELVES:
+            return None if self.finished_at is None else self.finished_at + KEPT_FOR
+        return self.created_at + KEPT_FOR
 
     def succeeded(self, now: datetime, result_id: str | None = None) -> "Task":
         """The record of a task that has done what it was for. Repeating it changes nothing.
