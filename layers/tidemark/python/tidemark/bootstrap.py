@@ -101,6 +101,8 @@ def _wired(chosen: Settings) -> Ports:
             restore_arn=chosen.restore_machine_arn,
             verify_arn=chosen.verify_machine_arn,
             transfer_arn=chosen.transfer_machine_arn,
+            volume_backup_arn=chosen.volume_backup_machine_arn,
+            volume_restore_arn=chosen.volume_restore_machine_arn,
         ),
         clock=clock,
         entropy=entropy,
