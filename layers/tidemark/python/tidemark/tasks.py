@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from tidemark import errors
-from tidemark.domain.environment import EnvironmentId
+from tidemark.domain.environment import EnvironmentId, environment_of
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import InvalidRequest, TidemarkError
@@ -63,6 +63,17 @@ class Step(Told, frozen=True):
     """What it sends to a phase that works for one tenant."""
 
     tenant: Tenant
+
+
+class OwnerStep(Step, frozen=True):
+    """What it sends to a phase that works for one owner of stored objects, which its `tenant` names: a tenant, or the
+    images of an environment.
+    """
+
+    @property
+    def environment(self) -> EnvironmentId | None:
+        """Of which environment; None for a tenant."""
+        return environment_of(self.tenant)
 
 
 class EnvironmentStep(Told, frozen=True):

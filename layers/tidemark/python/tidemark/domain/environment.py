@@ -105,6 +105,12 @@ def environment_of(owner: str) -> EnvironmentId | None:
     return EnvironmentId(owner.removeprefix(_IMAGES)) if owner.startswith(_IMAGES) else None
 
 
+def spoken(owner: str) -> str:
+    """An owner of objects as people are told of it: `tenant smartcity`, `environment compute-on/test_area`."""
+    environment = environment_of(owner)
+    return f"tenant {owner}" if environment is None else f"environment {environment}"
+
+
 def declared_environment(text: str, created_at: datetime) -> Environment:
     """The environment that a line declares: `compute-on/test_area@ca-central-1?Environment=test_area&Team=x`.
 

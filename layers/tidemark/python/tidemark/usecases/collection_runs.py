@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tidemark.domain.collection import Collection
-from tidemark.domain.environment import environment_of, image_owner
+from tidemark.domain.environment import environment_of, image_owner, spoken
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import InvalidRequest, ObjectExists
 from tidemark.ports import Ports
@@ -98,7 +98,7 @@ def total_of(ports: Ports, run: str) -> RunTotal:
         environments=environments,
         finished=len(listed) - len(unfinished),
         total=total,
-        unfinished=tuple(unfinished[:_NAMED_AT_MOST]),
+        unfinished=tuple(map(spoken, unfinished[:_NAMED_AT_MOST])),
         problems=problems[:_NAMED_AT_MOST],
     )
 
