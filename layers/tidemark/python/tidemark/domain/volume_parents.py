@@ -1,8 +1,10 @@
 """Which snapshots of volumes another one may be stored incrementally from: damage must not be handed on."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Final
 
+from tidemark.domain.snapshot import Scope
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotId, VolumeSnapshotState
 from tidemark.errors import ManifestCorrupt, PackCorrupt
 
@@ -17,12 +19,18 @@ def blamed_by(snapshot: VolumeSnapshot) -> VolumeSnapshotId | None:
 
 def sound_parents(snapshots: Iterable[VolumeSnapshot]) -> list[VolumeSnapshot]:
     """Those that are stored, and of which nothing is known to be damaged: neither by reading them back, nor because
-    one that was to be stored upon them failed for it. `snapshots` are all of a volume.
+    one that was to be stored upon them failed for it, and they were not read back as a whole since. `snapshots` are all
+    of a volume.
     """
     known = list(snapshots)
-    blamed = {blamed_by(one) for one in known}
-    return [one for one in known if one.state is VolumeSnapshotState.STORED and one.id not in blamed and _good(one)]
+    blames: dict[VolumeSnapshotId | None, datetime] = {}
+    for one in sorted(known, key=lambda one: one.created_at):
+        blames[blamed_by(one)] = one.created_at
+    return [one for one in known if one.state is VolumeSnapshotState.STORED and _sound(one, blames.get(one.id))]
 
 
-def _good(snapshot: VolumeSnapshot) -> bool:
-    return snapshot.verification is None or snapshot.verification.ok
+def _sound(snapshot: VolumeSnapshot, blamed_at: datetime | None) -> bool:
+    found = snapshot.verification
+    if found is None or not found.ok:
+        return found is None and blamed_at is None
+    return blamed_at is None or (found.scope is Scope.FULL and found.checked_at > blamed_at)
