@@ -51,7 +51,7 @@ def collect_images(
         else:
             found = collection.garbage(listed, snapshots, named)
             report, left = collect.remove(ports, owner, listed, found, until_s, dry_run=dry_run)
-            going = collection.forgettable(snapshots, left)
+            going = collection.forgettable(snapshots, named, left)
             report = replace(report, purged=len(going) if dry_run else sum(_forget(ports, one) for one in going))
     return replace(report, removed_sources=closed.removed, problems=(*closed.problems, *report.problems))
 

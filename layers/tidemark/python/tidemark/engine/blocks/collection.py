@@ -61,12 +61,15 @@ def garbage(listed: Iterable[StoredObject], snapshots: Sequence[VolumeSnapshot],
     return unneeded(listed, frozenset(CaptureId(one.id) for one in _running(snapshots)), named)
 
 
-def forgettable(snapshots: Sequence[VolumeSnapshot], left: Iterable[StoredObject]) -> list[VolumeSnapshot]:
-    """The deleted ones whose record says nothing any more: none of their own objects is `left`, and none tells that one
-    which is still stored is damaged. Packs that others name are theirs from now on.
+def forgettable(
+    snapshots: Sequence[VolumeSnapshot], named: Named, left: Iterable[StoredObject]
+) -> list[VolumeSnapshot]:
+    """The deleted ones whose record says nothing any more: their manifest is not needed, none of their own objects is
+    `left`, and none tells that one which is still stored is damaged. Packs that others name are theirs from now on.
     """
     keys = {one.key for one in left}
     captures = {capture_of(key) for key in keys}
+    keys |= named.keys
     stored = {one.id for one in snapshots if one.state is VolumeSnapshotState.STORED}
     return [
         one
