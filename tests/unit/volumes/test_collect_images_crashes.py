@@ -35,7 +35,7 @@ from tidemark.usecases.volume_phases import backup
 from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, SNAPSHOT_TAG
 
 dying = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-SEEDS = range(40)
+SEEDS = range(24)
 
 
 class Kept:
