@@ -45,7 +45,7 @@ class RunTotal(NamedTuple):
 
 
 class _Listed(msgspec.Struct):
-    tenant: str
+    tenant: Tenant
 
 
 _LIST: Final = msgspec.json.Decoder(list[_Listed])
@@ -80,7 +80,7 @@ def note_report(ports: Ports, run: str, report: Collection) -> None:
 
 def total_of(ports: Ports, run: str) -> RunTotal:
     """The sum of all reports of a run. Can be repeated."""
-    whole: dict[str, Collection] = {}
+    whole: dict[Tenant, Collection] = {}
     for stored in ports.payloads.list(f"{_folder(run)}/"):
         if stored.key != f"{_folder(run)}/{_OWNERS}":
             report = _REPORT.decode(ports.payloads.get(stored.key))
@@ -103,7 +103,7 @@ def total_of(ports: Ports, run: str) -> RunTotal:
     )
 
 
-def _listed(ports: Ports, run: str) -> list[str]:
+def _listed(ports: Ports, run: str) -> list[Tenant]:
     stored = ports.payloads.get(f"{_folder(run)}/{_OWNERS}")
     return [one.tenant for one in _LIST.decode(stored)]
 
