@@ -136,6 +136,15 @@ def given_up(kept: Kept) -> None:
     backup.abort(kept.world.ports, TEST_AREA, kept.asked, GIVEN_UP)
 
 
+def registered(kept: Kept) -> None:
+    """A snapshot is asked for that the collection may not have met, and is stored."""
+    world = kept.world
+    other = world.disks.add_volume(3, {0: small("other")}, {"Environment": "test_area", "Name": "bar"})
+    kept.moments.append(dict(world.disks.content[other]))
+    task = create_volume_snapshot(world.ports, TEST_AREA, Wanted(volume_id(REGION, other)))
+    assert run(world.ports, task.snapshot_id).state is State.STORED
+
+
 def collected_beside(kept: Kept) -> None:
     """Another collection deletes what became garbage just now."""
     replaced(kept)
@@ -143,7 +152,7 @@ def collected_beside(kept: Kept) -> None:
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("meanwhile", [backed_up, begun, replaced, deleted, given_up, collected_beside])
+@pytest.mark.parametrize("meanwhile", [backed_up, begun, replaced, deleted, given_up, registered, collected_beside])
 def test_nothing_that_is_needed_goes_when_anything_happens_at_any_call_of_a_collection(
     meanwhile: Callable[[Kept], None], late: bool
 ) -> None:

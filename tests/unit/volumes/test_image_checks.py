@@ -184,6 +184,18 @@ def test_snapshot_that_another_one_failed_for_is_built_upon_once_it_was_verified
     assert world.take().parent_id == first.id
 
 
+def test_good_sample_is_no_proof_that_a_snapshot_which_another_one_failed_for_is_whole(world: World) -> None:
+    first = world.take()
+    before = dict(objects_of(world))
+    damage(world, first)
+    world.take()
+    objects_of(world).update(before)
+    pass_a_day(world)
+    scrub_all(world)
+    assert world.record(first.id).verification is not None
+    assert world.take().parent_id is None
+
+
 def test_pack_that_went_with_its_last_snapshot_is_no_damage(world: World) -> None:
     """The collector may remove a deleted snapshot's packs while a scrub that saw it before is about to read them."""
 
