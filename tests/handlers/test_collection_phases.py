@@ -161,7 +161,7 @@ def test_run_looks_at_environments_beside_tenants_each_once(
     # No region is wired here.
     assert report["whole"] is False
     assert "ca-central-1 are not wired here" in str(report["message"])
-    assert report["removedDiskSnapshots"] == 0
+    assert report["closed"] == 0
 
 
 def test_damaged_record_of_an_environment_hides_neither_it_nor_others(ports: Ports, payloads: MemoryPayloads) -> None:

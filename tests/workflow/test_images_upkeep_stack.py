@@ -12,7 +12,7 @@ from tests.local.keys import headers_of, seed_key
 from tests.local.stack import Execution, LocalStack
 from tests.unit.blocks.imaging import body
 from tests.workflow.conftest import SMALL
-from tests.workflow.test_volume_backup_stack import Volume
+from tests.workflow.volume import Volume
 from tidemark.domain.environment import Environment, image_owner
 from tidemark.domain.snapshot import Scope
 from tidemark.domain.task import TaskStatus
@@ -78,8 +78,8 @@ def test_what_a_deleted_snapshot_alone_needs_goes_and_what_died_is_closed(volume
     assert ended.status == "SUCCEEDED", ended
     report = ended.output["outcome"]["report"]
     assert (report["tenants"], report["environments"], report["finished"]) == (1, 1, 2)
-    assert (report["removedDiskSnapshots"], report["purged"]) == (1, 1)
-    assert report == {**dry.output["outcome"]["report"], "removedDiskSnapshots": 1}
+    assert (report["closed"], report["purged"]) == (1, 1)
+    assert report == {**dry.output["outcome"]["report"], "closed": 1}
     assert volume.at_ec2() == set()
     with pytest.raises(VolumeSnapshotNotFound):
         volume.record(first.id)

@@ -33,5 +33,5 @@ def handler(step: Input, context: Context) -> Result:
         "expired": total.expired,
         "purged": total.purged,
         "sweptGenerations": total.swept_generations,
-        "removedDiskSnapshots": total.removed_sources,
+        "closed": total.closed,
     }

@@ -135,8 +135,8 @@ def test_dry_run_tells_what_would_go_and_changes_nothing(world: World) -> None:
     dry = collect_images(world.ports, TEST_AREA, dry_run=True)
     assert (objects_of(world), snapshots_of(world), set(world.disks.held)) == (objects, records, held)
     real = collect(world)
-    assert dry == replace(real, dry_run=True, removed_sources=0)
-    assert (real.removed_sources, real.purged) == (1, 2)
+    assert dry == replace(real, dry_run=True, closed=0)
+    assert (real.closed, real.purged) == (1, 2)
     assert world.disks.held == {}
     all_whole(world, world.content(second))
 
@@ -226,9 +226,8 @@ def test_region_that_does_not_answer_is_a_problem_and_stops_no_collection(world:
 
     world.disks.snapshots = away  # type: ignore[method-assign] - EC2 is down
     report = collect_images(world.ports, TEST_AREA)
-    assert report.problems == (
-        f"what died in environment {TEST_AREA} was not closed: listing disk snapshots: 503",
-    )
+    died = [f"{what} that died in environment {TEST_AREA} were not closed" for what in ("restores", "backups")]
+    assert report.problems == tuple(f"{one}: listing disk snapshots: 503" for one in died)
     assert (report.purged, report.done) == (1, True)
     assert keys_of(world) == needed(world)
     all_whole(world, *[world.content(one) for one in snapshots_of(world)])
@@ -266,7 +265,7 @@ def test_deletion_that_died_half_way_is_finished_and_its_bytes_go_in_the_same_ru
         delete(world, snapshot)
     world.disks.images.clear()
     report = collect(world)
-    assert (report.removed_sources, report.purged) == (1, 1)
+    assert (report.closed, report.purged) == (2, 1)
     assert (keys_of(world), snapshots_of(world), world.disks.held) == (set(), [], {})
 
 

@@ -25,8 +25,8 @@ class Collection:
     `retained` are objects that nobody needs and that the store does not let go: by Object Lock, or for want of access.
     `recycled` snapshots came into the recycle bin because they were to be kept no longer; `expired` ones left it for
     good; of `purged` ones nothing is left, not even the record.
-    `swept_generations` counts ended restores whose leftovers were removed, `removed_sources` snapshots of EC2's that
-    ended backups and restores of volumes had left. `problems` are sentences for the operator; where there are any, the
+    `swept_generations` counts ended restores whose leftovers were removed, `closed` what backups, deletions and restores
+    of volumes had left that died or were over. `problems` are sentences for the operator; where there are any, the
     collector kept what it could not judge.
     """
 
@@ -40,7 +40,7 @@ class Collection:
     expired: int = 0
     purged: int = 0
     swept_generations: int = 0
-    removed_sources: int = 0
+    closed: int = 0
     problems: tuple[str, ...] = field(default=())
     done: bool = True
 
@@ -57,7 +57,7 @@ class Collection:
             expired=self.expired + other.expired,
             purged=self.purged + other.purged,
             swept_generations=self.swept_generations + other.swept_generations,
-            removed_sources=self.removed_sources + other.removed_sources,
+            closed=self.closed + other.closed,
             problems=(*self.problems, *other.problems),
             done=self.done and other.done,
         )
@@ -75,7 +75,7 @@ class Collection:
             expired=self.expired + later.expired,
             purged=self.purged + later.purged,
             swept_generations=self.swept_generations + later.swept_generations,
-            removed_sources=self.removed_sources + later.removed_sources,
+            closed=self.closed + later.closed,
             problems=later.problems,
             done=later.done,
         )

@@ -6,7 +6,6 @@ The order is that of `engine.collect`, the argument for images that of `layers/D
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import NamedTuple
 
 from tidemark.domain.collection import Collection
 from tidemark.domain.environment import EnvironmentId, image_owner
@@ -16,12 +15,8 @@ from tidemark.engine.blocks import collection
 from tidemark.errors import CatalogCorrupt, StaleRecord, TaskNotFound, TidemarkError
 from tidemark.ports import Ports
 from tidemark.usecases.close_volume_backups import close_volume_backups
+from tidemark.usecases.close_volume_restores import close_volume_restores
 from tidemark.usecases.read_volume_snapshots import as_it_stands
-
-
-class _Closed(NamedTuple):
-    removed: int = 0
-    problems: tuple[str, ...] = ()
 
 
 def collect_images(
@@ -35,7 +30,7 @@ def collect_images(
     """
     until_s = ports.clock.monotonic_s() + budget_s
     owner = image_owner(environment)
-    closed = _Closed() if dry_run else _close(ports, environment)
+    closed, not_closed = (0, ()) if dry_run else _close(ports, environment)
     listed = collection.list_images(ports, environment)
     try:
         snapshots = collection.read_records(ports, environment)
@@ -53,15 +48,24 @@ def collect_images(
             report, left = collect.remove(ports, owner, listed, found, until_s, dry_run=dry_run)
             going = collection.forgettable(snapshots, named, left)
             report = replace(report, purged=len(going) if dry_run else sum(_forget(ports, one) for one in going))
-    return replace(report, removed_sources=closed.removed, problems=(*closed.problems, *report.problems))
+    return replace(report, closed=closed, problems=(*not_closed, *report.problems))
 
 
-def _close(ports: Ports, environment: EnvironmentId) -> _Closed:
+def _close(ports: Ports, environment: EnvironmentId) -> tuple[int, tuple[str, ...]]:
+    """How much was closed, and a sentence for each thing that could not be."""
+    closed, problems = 0, []
     try:
-        closed = close_volume_backups(ports, environment)
+        closed += close_volume_restores(ports, environment).ended
     except TidemarkError as error:
-        return _Closed(problems=(f"what died in environment {environment} was not closed: {error.message}",))
-    return _Closed(closed.removed, closed.problems)
+        problems.append(f"restores that died in environment {environment} were not closed: {error.message}")
+    try:
+        backups = close_volume_backups(ports, environment)
+    except TidemarkError as error:
+        problems.append(f"backups that died in environment {environment} were not closed: {error.message}")
+    else:
+        closed += backups.removed + backups.deleted
+        problems += backups.problems
+    return closed, tuple(problems)
 
 
 def _forget(ports: Ports, snapshot: VolumeSnapshot) -> bool:
