@@ -19,12 +19,15 @@ from tests.local.listening import Listener
 from tests.local.stack import LocalStack
 from tests.local.streams import Streams
 from tests.repo.sources import EVENTS
+from tests.unit.blocks.imaging import body
 from tests.unit.volumes import examples as volumes
+from tests.workflow.volume import Volume
 from tidemark.domain.environment import image_owner
 from tidemark.domain.schedule import LastRun, Missed, RunStatus
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Operation
 from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.restore_volume_snapshot import RestoreWish, restore_volume_snapshot
 
 PARAMETERS = {
     "ShardsPerTenant": "2",
@@ -147,6 +150,21 @@ def test_what_becomes_of_volumes_is_told(inside: Inside) -> None:
     assert told.since() == [("Backup Missed", held.id)]
     assert {event["detail"]["environment"] for event in told.all} == {volumes.TEST_AREA}
     assert told.last["volumeId"] == volumes.VOLUME_ID
+
+
+def test_volume_that_is_backed_up_and_restored_is_told(inside: Inside) -> None:
+    told, volume = Told(inside.stack), Volume(inside.stack, size_gib=1)
+    volume.write({0: body("a"), 7: body("b")})
+    stored = volume.take()
+    assert told.since() == [("Volume Snapshot Completed", stored.id)]
+    assert told.last["volumeBytes"] == 1024**3
+    assert told.last["sizeBytes"] == told.last["newBytes"] > 0
+
+    task = restore_volume_snapshot(volume.ports, volume.environment, stored.id, RestoreWish())
+    [running] = [one for one in inside.stack.executions("VolumeRestoreStateMachine") if one.name.startswith(task.id)]
+    inside.stack.wait_execution(running.arn)
+    assert told.since() == [("Volume Restore Completed", task.id)]
+    assert told.last["volumeId"] == volume.ports.volumes.task(task.id).result_id
 
 
 def test_stream_that_is_delivered_again_tells_the_same_ids(inside: Inside) -> None:
