@@ -20,7 +20,8 @@ from tidemark.adapters.dynamo_entities import DynamoEntityTable
 from tidemark.adapters.dynamo_volumes import DynamoVolumeCatalog
 from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.adapters.system import Threads
-from tidemark.ports import Catalog, EntityTable, PayloadStore, VolumeCatalog
+from tidemark.ports import Catalog, EntityTable, PayloadStore
+from tidemark.ports.volume_catalog import VolumeCatalog
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient

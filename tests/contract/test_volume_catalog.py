@@ -33,7 +33,7 @@ from tidemark.errors import (
     VolumeSnapshotNotFound,
     WriteConflict,
 )
-from tidemark.ports import VolumeCatalog
+from tidemark.ports.volume_catalog import VolumeCatalog
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient

@@ -7,6 +7,7 @@ import pytest
 
 from tests.e2e.served import Caller, Served
 from tests.endpoints import named
+from tests.local.environments import DECLARATION
 
 # Few shards and no waiting: what is proved here does not depend on their number.
 PARAMETERS = {
@@ -16,6 +17,7 @@ PARAMETERS = {
     "StageConcurrency": "4",
     "InlineBudgetSeconds": "20",
     "ReadDrainSeconds": "0",
+    "Environments": DECLARATION,
 }
 _numbers = itertools.count(1)
 

@@ -33,8 +33,9 @@ def main() -> None:
         answer({"url": stack.url, "awsUrl": stack.aws.endpoint_url, "outputs": stack.outputs, "ids": ids})
         for line in sys.stdin:
             match json.loads(line):
-                case {"want": "key", "tenants": tenants, "actions": actions}:
-                    answer({"key": seed_key(stack, tenants=tenants, actions=actions, name="tests")})
+                case {"want": "key", "tenants": tenants, "environments": environments, "actions": actions}:
+                    secret = seed_key(stack, tenants=tenants, environments=environments, actions=actions, name="tests")
+                    answer({"key": secret})
                 case {"want": "sam"}:
                     answer({"url": fronts.enter_context(sam_front(stack, TEMPLATE))})
                 case {"want": "log"}:

@@ -101,9 +101,15 @@ class Served:
         if status and error is None:
             raise RuntimeError(f"the served stack ended with status {status}; see its output")
 
-    def key(self, tenants: Collection[str] = ("*",), actions: Collection[str] = ("admin",)) -> str:
-        """A new key's secret; by default it may do everything in every tenant."""
-        return str(self._ask({"want": "key", "tenants": sorted(tenants), "actions": sorted(actions)})["key"])
+    def key(
+        self,
+        tenants: Collection[str] = ("*",),
+        actions: Collection[str] = ("admin",),
+        environments: Collection[str] = ("*",),
+    ) -> str:
+        """A new key's secret; by default it may do everything in every tenant and environment."""
+        wanted = {"tenants": tenants, "actions": actions, "environments": environments}
+        return str(self._ask({"want": "key", **{name: sorted(some) for name, some in wanted.items()}})["key"])
 
     def caller(self, tenant: str, actions: Collection[str] = ("admin",)) -> Caller:
         """A caller with a new key for one tenant alone."""

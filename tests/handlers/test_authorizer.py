@@ -165,3 +165,89 @@ def test_policy_and_logs_hold_no_secret(ports: Ports, capsys: pytest.CaptureFixt
     assert "key not made for this" in said
     assert key not in said
     assert "tm_" not in said
+
+
+# --- environments
+
+TEST_AREA = "compute-on/test_area"
+SNAPSHOTS = "/v1/services/{serviceCode}/{environmentName}/snapshots"
+IN_TEST_AREA = "/v1/services/compute-on/test_area/snapshots"
+
+
+def opening(ports: Ports, *environments: str, actions: tuple[Action, ...] = (Action.ADMIN,)) -> dict[str, str | None]:
+    """The header of a key for environments."""
+    made = create_key(ports, name="test", tenants=(), actions=actions, environments=environments)
+    return {"MC-Api-Key": made.secret}
+
+
+def of_environments(headers: Mapping[str, str | None], path: str = IN_TEST_AREA, **asked: Any) -> Mapping[str, Any]:
+    return authorizer.handler(
+        asking(headers, **{"method": "GET", "route": SNAPSHOTS, "path": path, **asked}), Context()
+    )
+
+
+def test_functions_are_told_the_environment_that_was_checked_and_all_that_the_key_holds(ports: Ports) -> None:
+    policy = of_environments(opening(ports, TEST_AREA, "a/b"))
+    assert effect(policy) == "Allow"
+    assert (policy["context"]["environment"], policy["context"]["environments"]) == (TEST_AREA, f"a/b,{TEST_AREA}")
+    assert "tenant" not in policy["context"]
+
+
+def test_key_of_another_environment_is_denied_with_a_reason(ports: Ports) -> None:
+    policy = of_environments(opening(ports, "compute-on/other"))
+    assert effect(policy) == "Deny"
+    assert "not for this environment" in policy["context"]["refusal"]
+
+
+def test_key_of_every_tenant_opens_no_environment(ports: Ports) -> None:
+    assert effect(of_environments(bearer(secret(ports, tenants=("*",))))) == "Deny"
+
+
+def test_key_of_an_environment_opens_no_tenant(ports: Ports) -> None:
+    policy = authorizer.handler(asking(opening(ports, "*")), Context())
+    assert effect(policy) == "Deny"
+    assert "not for this tenant" in policy["context"]["refusal"]
+
+
+@pytest.mark.parametrize("headers", [{}, {"MC-Api-Key": "nonsense"}, {"Authorization": "Bearer tm_" + "x" * 43}])
+@pytest.mark.parametrize(
+    ("route", "path"),
+    [
+        (SNAPSHOTS, IN_TEST_AREA),
+        ("/v1/tasks/{taskId}", "/v1/tasks/1bd672f4-b274-4371-a792-b0a6c6778cc7"),
+        ("/{proxy+}", "/v1/nothing/here"),
+        ("/{proxy+}", "/v1"),
+    ],
+)
+def test_request_without_a_known_key_is_denied_where_401_is_no_answer(
+    ports: Ports, headers: dict[str, str | None], route: str, path: str
+) -> None:
+    policy = of_environments(headers, path, route=route)
+    assert effect(policy) == "Deny"
+    assert list(policy["context"]) == ["refusal"]
+
+
+def test_unknown_path_of_another_dialect_is_unauthorized_without_a_key(ports: Ports) -> None:
+    with pytest.raises(Exception, match=r"^Unauthorized$"):
+        of_environments({}, "/v10/nothing", route="/{proxy+}")
+
+
+def test_unknown_path_behind_a_base_path_is_told_by_its_own_part(ports: Ports) -> None:
+    event = asking({}, method="GET", route="/{proxy+}", path="/volumes/v1/nothing")
+    policy = authorizer.handler(event | {"pathParameters": {"proxy": "v1/nothing"}}, Context())
+    assert effect(policy) == "Deny"
+
+
+def test_environment_that_none_can_be_is_left_to_the_function_to_refuse(ports: Ports) -> None:
+    policy = of_environments(opening(ports, "*"), "/v1/services/compute-on/BAD!/snapshots")
+    assert (effect(policy), "environment" in policy["context"]) == ("Allow", False)
+    assert effect(of_environments(bearer(secret(ports)), "/v1/services/compute-on/BAD!/snapshots")) == "Deny"
+
+
+def test_refusals_can_stand_in_the_gateway_s_answer_as_they_are(ports: Ports) -> None:
+    told = [
+        of_environments({})["context"]["refusal"],
+        of_environments(opening(ports, "a/b"))["context"]["refusal"],
+        authorizer.handler(asking(bearer(secret(ports, tenants=("a",)))), Context())["context"]["refusal"],
+    ]
+    assert not any(set(one) & set('"\\') for one in told)

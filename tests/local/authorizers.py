@@ -79,9 +79,10 @@ def _evaluate(document: Any, method_arn: str) -> dict[str, str]:
     except (KeyError, TypeError, ValueError) as error:
         raise Refused("AUTHORIZER_CONFIGURATION_ERROR", None) from error
     if "Deny" in effects:
-        raise Refused("ACCESS_DENIED", "User is not authorized to access this resource with an explicit deny")
+        denied = "User is not authorized to access this resource with an explicit deny"
+        raise Refused("ACCESS_DENIED", denied, authorizer=context)
     if "Allow" not in effects:
-        raise Refused("ACCESS_DENIED", "User is not authorized to access this resource")
+        raise Refused("ACCESS_DENIED", "User is not authorized to access this resource", authorizer=context)
     return {**context, "principalId": str(principal)}
 
 

@@ -16,10 +16,11 @@ import botocore.model
 
 from tests.local.aws import ACCOUNT_ID, PARTITION, REGION, Aws
 from tests.local.intrinsics import Resolver
-from tests.local.spec import ApiSpec, FunctionSpec, StreamSpec
+from tests.local.spec import ApiSpec, CustomResourceSpec, FunctionSpec, StreamSpec
 from tests.local.template import Template
 
 _NOTHING = object()
+_CUSTOM = "AWS::CloudFormation::CustomResource"
 
 
 class DeployError(Exception):
@@ -46,6 +47,11 @@ class Resource:
         """A true or false property, which parameters give as text."""
         return str(self.take(name, default)).lower() == "true"
 
+    def take_rest(self) -> dict[str, Any]:
+        """All properties that are left, whatever their names."""
+        rest, self._left = self._left, {}
+        return rest
+
     def refuse_rest(self) -> None:
         """Raise DeployError if a property is left that was not taken."""
         if self._left:
@@ -70,6 +76,7 @@ class Deployment:
     functions: dict[str, FunctionSpec] = field(default_factory=dict)
     apis: dict[str, ApiSpec] = field(default_factory=dict)
     streams: list[StreamSpec] = field(default_factory=list)
+    custom: list[CustomResourceSpec] = field(default_factory=list)
     recorded: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Properties of the resources that nothing local acts on, by logical id."""
     tables: list[str] = field(default_factory=list)
@@ -125,7 +132,7 @@ class Deployer:
         for logical_id in self._order:
             declared = self.template.resources[logical_id]
             resource = Resource(logical_id, declared["Type"], self.resolver.resolve(declared.get("Properties", {})))
-            handler = self.handlers.get(resource.kind)
+            handler = self.handlers.get(_CUSTOM if resource.kind.startswith("Custom::") else resource.kind)
             if handler is None:
                 raise resource.fail(
                     "the local stack does not know this resource type: teach it in tests/local/resources_*.py"

@@ -6,17 +6,20 @@ Names are those of the page's example: an instance `i-douglas-ADM` with a volume
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import urlencode
 
 from tests.local import ext4, volume_blocks, volumes
 from tests.local.aws import REGION
-from tests.local.stack import LocalStack
+from tests.local.product import find_product
 from tests.local.volume_blocks import GIB_BYTES
 
 SERVICE_CODE = "compute-on"
 ENVIRONMENT_NAME = "test_area"
 TAGS = {"service_code": SERVICE_CODE, "environment_name": ENVIRONMENT_NAME}
 """What the environment's volumes carry, and others do not."""
+DECLARATION = f"{SERVICE_CODE}/{ENVIRONMENT_NAME}@{REGION}?{urlencode(TAGS)}"
+"""How the stack's parameter Environments declares it."""
 INSTANCE_NAME = "i-douglas-ADM"
 VOLUME_NAME = "foo"
 _ZONE = f"{REGION}a"
@@ -32,8 +35,25 @@ class Seeded:
     region: str = REGION
     tags: dict[str, str] = field(default_factory=lambda: dict(TAGS))
 
+    @property
+    def shown_as(self) -> str:
+        """What the API calls the volume."""
+        find_product()
+        # Imported here, when the product is found.
+        from tidemark.domain.volume import volume_id  # noqa: PLC0415
 
-def seed_environment(stack: LocalStack, *, size_gib: int = 1, image: Path | None = None) -> Seeded:
+        return str(volume_id(self.region, self.volume_id))
+
+
+class HasClients(Protocol):
+    """A stack, in this process or another."""
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the pretended AWS."""
+        ...
+
+
+def seed_environment(stack: HasClients, *, size_gib: int = 1, image: Path | None = None) -> Seeded:
     """Make the environment's volume, attached to its instance, and fill it with a raw image file if one is given.
 
     Raises:
@@ -54,7 +74,7 @@ def seed_environment(stack: LocalStack, *, size_gib: int = 1, image: Path | None
     return Seeded(volume_id, instance_id)
 
 
-def seed_with_files(stack: LocalStack) -> tuple[Seeded, str]:
+def seed_with_files(stack: HasClients) -> tuple[Seeded, str]:
     """Make the environment's volume with an ext4 file system in it; or an empty one, and tell why, without e2fsprogs.
 
     Raises:

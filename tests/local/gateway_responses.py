@@ -43,12 +43,16 @@ _SERVER_ERROR = 500
 class Refused(Exception):
     """The gateway answers by itself: with this kind of gateway response."""
 
-    def __init__(self, kind: str, message: str | None, status: int | None = None) -> None:
+    def __init__(
+        self, kind: str, message: str | None, status: int | None = None, authorizer: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.message = message
         self.status = status
         """The status where it is not the kind's default (502 of a function that failed)."""
+        self.authorizer = authorizer or {}
+        """The context of an authorizer's policy that denies: `$context.authorizer` of the gateway response."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class GatewayResponses:
         status = int(response.get("statusCode") or status)
         variables = {
             **_flat("context", context),
+            **_flat("context.authorizer", refused.authorizer),
             "context.error.message": refused.message,
             "context.error.messageString": json.dumps(refused.message),
             "context.error.responseType": refused.kind,

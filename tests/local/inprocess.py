@@ -2,7 +2,8 @@
 
 Lambda gives each function a process; here each gets its own copy of the layers' packages instead, loaded with its own
 environment, so that what a module keeps (settings, clients, metrics) is never shared between functions or between
-stacks. One copy serves one invocation at a time; more copies are loaded when a function runs several times at once.
+stacks; what it imports when it is called comes from its own copy too (see `own_modules`). One copy serves one
+invocation at a time; more copies are loaded when a function runs several times at once.
 """
 
 import contextlib
@@ -26,11 +27,12 @@ from awslambdaric.lambda_runtime_marshaller import to_json
 
 from tests.local.functions import Outcome
 from tests.local.logs import LogStore
+from tests.local.own_modules import Importing, OwnModules, loading
 from tests.local.spec import FunctionSpec
 from tests.local.workers import runtime_environment
 
 # Powertools keeps its metrics in a class, that is, one set a process. The package itself names that class.
-_COPIED_MODULES = {"aws_lambda_powertools"}
+_COPIED_MODULES = frozenset({"aws_lambda_powertools"})
 _COPIED_PACKAGES = ("aws_lambda_powertools.metrics",)
 
 
@@ -62,7 +64,6 @@ class _Context(LambdaContext):  # type: ignore[misc]
 
 
 _current: ContextVar[_Call | None] = ContextVar("current_call", default=None)
-_loading = threading.RLock()
 
 
 class _Environ(MutableMapping[str, str]):
@@ -140,7 +141,6 @@ class _Copy:
     """A function loaded once."""
 
     handler: Callable[[Any, Any], Any]
-    modules: dict[str, types.ModuleType]
     environment: dict[str, str]
 
 
@@ -152,6 +152,7 @@ class InProcess:
         self._logs = logs
         self._idle: dict[str, list[_Copy]] = defaultdict(list)
         self._lock = threading.Lock()
+        self._importing = Importing()
         self._real_environ = os.environ
         os.environ = _Environ(os.environ)  # type: ignore[assignment] # noqa: B003 - replaced on purpose, and put back in close
 
@@ -188,7 +189,8 @@ class InProcess:
         return Outcome(payload, error, call.lines, duration_s * 1000, init_ms)
 
     def close(self) -> None:
-        """Put the real environment and output back."""
+        """Put the real environment, output and import back."""
+        self._importing.close()
         os.environ = self._real_environ  # noqa: B003 - see __init__
         if isinstance(sys.stdout, _Output):
             sys.stdout = sys.stdout.before
@@ -198,19 +200,17 @@ class InProcess:
 
     def _load(self, spec: FunctionSpec, call: _Call) -> _Copy:
         environment = call.environment = self._environment(spec)
-        packages = (*_COPIED_PACKAGES, *_packages(spec))
         module_name, function_name = spec.handler.rsplit(".", 1)
-        with _loading:
-            others = _take_modules(packages)
+        own = OwnModules((*_COPIED_PACKAGES, *_packages(spec)), _COPIED_MODULES)
+        with own.in_place():
             paths = [str(path) for path in spec.layer_directories if str(path) not in sys.path]
             sys.path[:0] = paths
             try:
                 module = _execute(f"{spec.name}-{module_name}", spec.code_directory / f"{module_name}.py")
             finally:
                 del sys.path[: len(paths)]
-                own = _take_modules(packages)
-                sys.modules.update(others)
-        return _Copy(getattr(module, function_name), own, environment)
+        own.claim(module)
+        return _Copy(getattr(module, function_name), environment)
 
 
 class Shared(InProcess):
@@ -219,9 +219,9 @@ class Shared(InProcess):
     def _load(self, spec: FunctionSpec, call: _Call) -> _Copy:
         call.environment = self._environment(spec)
         module_name, function_name = spec.handler.rsplit(".", 1)
-        with _loading:
+        with loading:
             module = _execute(f"{spec.name}-{module_name}", spec.code_directory / f"{module_name}.py")
-        return _Copy(getattr(module, function_name), {}, call.environment)
+        return _Copy(getattr(module, function_name), call.environment)
 
 
 @contextlib.contextmanager
@@ -240,15 +240,6 @@ def _packages(spec: FunctionSpec) -> list[str]:
         for path in directory.iterdir()
         if not path.name.startswith((".", "_"))
     ]
-
-
-def _take_modules(packages: tuple[str, ...]) -> dict[str, types.ModuleType]:
-    names = [
-        name
-        for name in sys.modules
-        if name in _COPIED_MODULES or any(name == package or name.startswith(f"{package}.") for package in packages)
-    ]
-    return {name: sys.modules.pop(name) for name in names}
 
 
 def _execute(name: str, path: Any) -> types.ModuleType:

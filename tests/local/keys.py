@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.local.stack import LocalStack
 
-_ANY_TENANT = "*"
+_ANY = "*"
 
 
 def ports_of(stack: LocalStack) -> Any:
@@ -17,16 +17,19 @@ def ports_of(stack: LocalStack) -> Any:
     from tidemark.adapters.dynamo_catalog import DynamoCatalog  # noqa: PLC0415
     from tidemark.adapters.dynamo_entities import DynamoEntityTable  # noqa: PLC0415
     from tidemark.adapters.dynamo_volumes import DynamoVolumeCatalog  # noqa: PLC0415
+    from tidemark.adapters.ebs_volumes import EbsBlocks  # noqa: PLC0415
+    from tidemark.adapters.ec2_disks import Ec2Disks  # noqa: PLC0415
     from tidemark.adapters.powertools_repeats import PowertoolsRepeats  # noqa: PLC0415
     from tidemark.adapters.s3_links import S3Links  # noqa: PLC0415
     from tidemark.adapters.s3_payloads import S3Payloads  # noqa: PLC0415
     from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows  # noqa: PLC0415
     from tidemark.adapters.system import SystemClock, SystemEntropy, Threads  # noqa: PLC0415
     from tidemark.domain.live import Layout  # noqa: PLC0415
-    from tidemark.ports import Ports  # noqa: PLC0415
+    from tidemark.ports import Ports, Region  # noqa: PLC0415
     from tidemark.settings import Settings  # noqa: PLC0415
 
     settings = Settings.from_environment(next(iter(stack.deployment.functions.values())).environment)
+    machines = stack.deployment.physical_ids
     clock, entropy, parallel = SystemClock(), SystemEntropy(), Threads()
     dynamodb, s3 = stack.client("dynamodb"), stack.client("s3")
     dynamo_wire.attach(dynamodb)
@@ -41,6 +44,8 @@ def ports_of(stack: LocalStack) -> Any:
             restore_arn=settings.restore_machine_arn,
             verify_arn=settings.verify_machine_arn,
             transfer_arn=settings.transfer_machine_arn,
+            volume_backup_arn=machines.get("VolumeBackupStateMachine", ""),
+            volume_restore_arn=machines.get("VolumeRestoreStateMachine", ""),
         ),
         clock=clock,
         entropy=entropy,
@@ -48,22 +53,28 @@ def ports_of(stack: LocalStack) -> Any:
         repeats=PowertoolsRepeats(dynamodb, settings.catalog_table),
         volumes=DynamoVolumeCatalog(dynamodb, settings.catalog_table),
         layout=Layout(shards=settings.shards, gates=settings.gates),
+        # The local stack has one region, whichever is asked for.
+        region=lambda _: Region(
+            Ec2Disks(stack.client("ec2")), EbsBlocks(stack.client("ebs"), clock=clock, entropy=entropy)
+        ),
     )
 
 
 def seed_key(
     stack: LocalStack,
     *,
-    tenants: Collection[str] = (_ANY_TENANT,),
+    tenants: Collection[str] = (_ANY,),
+    environments: Collection[str] = (_ANY,),
     actions: Collection[str] = ("admin",),
     name: str = "local",
 ) -> str:
-    """A new key's secret; by default it may do everything in every tenant."""
+    """A new key's secret; by default it may do everything in every tenant and environment."""
     ports = ports_of(stack)
     from tidemark.domain.api_key import Action  # noqa: PLC0415 - as above
     from tidemark.usecases.keys import create_key  # noqa: PLC0415
 
-    made = create_key(ports, name=name, tenants=tenants, actions=[Action(action) for action in actions])
+    allowed = [Action(action) for action in actions]
+    made = create_key(ports, name=name, tenants=tenants, environments=environments, actions=allowed)
     return str(made.secret)
 
 

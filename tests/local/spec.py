@@ -54,3 +54,13 @@ class StreamSpec:
     retries: int
     """How often a batch is tried again; -1: for as long as the stream holds it."""
     dead_letters_arn: str | None
+
+
+@dataclass(frozen=True)
+class CustomResourceSpec:
+    """A resource that a function of the stack makes."""
+
+    logical_id: str
+    kind: str
+    function: str
+    properties: Mapping[str, Any]

@@ -19,6 +19,7 @@ from moto import mock_aws
 
 from tests.endpoints import credentials
 from tests.local import (
+    custom_resources,
     moto_dynamodb,
     moto_ebs,
     moto_lambda,
@@ -53,10 +54,8 @@ TEMPLATE = Path(__file__).resolve().parents[2] / "template.yaml"
 STACK_NAME = "tidemark"
 _POLL_INTERVAL_S = 0.02
 # Imported for what they register or patch.
-_NEEDED = (
-    *(moto_dynamodb, moto_ebs, moto_nested_executions, moto_s3),
-    *(resources_compute, resources_events, resources_stores),
-)
+_NEEDED = (moto_dynamodb, moto_ebs, moto_nested_executions, moto_s3)
+_NEEDED_TOO = (resources_compute, resources_events, resources_stores)
 _running = threading.Lock()
 
 
@@ -339,6 +338,7 @@ class LocalStack:
         self._cleanup.callback(self.functions.close)
         self._cleanup.callback(moto_stepfunctions.stop_all)
         moto_lambda.use(self.functions)
+        custom_resources.make(self.deployment.custom, self.functions, STACK_NAME)
         self.streams = Streams(self.deployment.streams, self.functions.invoke, self.aws)
         self._cleanup.callback(self.streams.close)
         self.scheduler = LocalScheduler(self.aws, self.clock, self.functions, self.logs)

@@ -15,7 +15,7 @@ from types import FrameType
 
 from tests.local.clock_route import PATH as CLOCK_PATH
 from tests.local.deployer import DeployError
-from tests.local.environments import ENVIRONMENT_NAME, SERVICE_CODE, Seeded, seed_with_files
+from tests.local.environments import DECLARATION, ENVIRONMENT_NAME, SERVICE_CODE, Seeded, seed_with_files
 from tests.local.ext4 import ImageError
 from tests.local.keys import seed_key
 from tests.local.logs import screen
@@ -24,6 +24,7 @@ from tests.local.template import TemplateError
 
 ENVIRONMENT_FILE = TEMPLATE.parent / ".local" / "env"
 _TENANT = "smartcity"
+_ENVIRONMENT = f"/v1/services/{SERVICE_CODE}/{ENVIRONMENT_NAME}"
 
 
 class StopRequested(Exception):
@@ -98,6 +99,21 @@ curl -X DELETE {url}/v2/snapshots/snapshot_2026-01-15T10-00-00Z \\
 """
 
 
+def volume_commands(url: str, key: str, volume_id: str) -> str:
+    """Commands about the volume of the environment, ready to paste."""
+    return f"""\
+# List the volumes of the environment, and the snapshots of them
+curl -H "MC-Api-Key: {key}" {url}{_ENVIRONMENT}/volumes
+curl -H "MC-Api-Key: {key}" {url}{_ENVIRONMENT}/snapshots
+
+# Take a snapshot of the volume
+curl -X POST "{url}{_ENVIRONMENT}/snapshots?operation=create" \\
+  -H "MC-Api-Key: {key}" \\
+  -H "Content-Type: application/json" \\
+  -d '{{"volumeId": "{volume_id}"}}'
+"""
+
+
 def wait_for_stop() -> None:
     """Wait for Ctrl-C or SIGTERM."""
     asked = threading.Event()
@@ -125,14 +141,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             options.template,
             port=options.port,
             aws_port=options.aws_port,
-            parameters=options.parameters,
+            parameters={"Environments": DECLARATION, **options.parameters},
             wait_scale=options.wait_scale,
             logs=screen(),
             ticking=True,
         ) as stack:
             stack.streams.start()
             key = seed_key(stack)
-            volume = _volume(*seed_with_files(stack))
+            volume = seed_with_files(stack)
             write_environment(environment_of(stack, stack.url, key), options.env_file)
             print(_banner(stack, key, volume, options.env_file, time.monotonic() - started), flush=True)
             wait_for_stop()
@@ -145,21 +161,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _volume(seeded: Seeded, holding: str) -> str:
-    return f"{seeded.volume_id} of {SERVICE_CODE}/{ENVIRONMENT_NAME} ({holding})"
-
-
-def _banner(stack: LocalStack, key: str, volume: str, env_file: Path, seconds: float) -> str:
+def _banner(stack: LocalStack, key: str, volume: tuple[Seeded, str], env_file: Path, seconds: float) -> str:
+    seeded, holding = volume
     counts = f"{len(stack.api.routes)} routes, {len(stack.deployment.functions)} functions"
     return f"""\
 Tidemark is up at {stack.url} ({counts}, {seconds:.1f} s)
 
   API key   {key}
   AWS       {stack.aws.endpoint_url}
-  volume    {volume}
+  volume    {seeded.volume_id} of {SERVICE_CODE}/{ENVIRONMENT_NAME} ({holding})
   shell     source {_relative(env_file)}
 
 {curl_commands(stack.url, key)}
+{volume_commands(stack.url, key, seeded.shown_as)}
 # Move the clock by a day, and let everything happen that is scheduled until then
 curl -X POST {stack.url}{CLOCK_PATH} -d '{{"hours": 24}}'
 

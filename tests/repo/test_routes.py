@@ -1,8 +1,14 @@
 """The routes that the code knows are those of template.yaml: none is unreachable, none falls through to the gateway."""
 
 from tests.repo.sources import resources
+from tidemark.dialects.cloudca.routes import METHODS as OF_VOLUMES
+from tidemark.dialects.cloudca.routes import SNAPSHOT
 from tidemark.dialects.ngsi.entity_store import ROUTES
-from tidemark.dialects.ngsi.routes import METHODS
+from tidemark.dialects.ngsi.routes import METHODS as OF_TENANTS
+
+METHODS = {**OF_TENANTS, **OF_VOLUMES}
+# What the table of a dialect has and the template does not have yet.
+UNSERVED = {f"POST {SNAPSHOT}"}
 
 UNKNOWN_ROUTE = "UnknownRouteFunction"
 OUTSIDE = {"/", "/{proxy+}"}
@@ -20,7 +26,8 @@ def _routes(function: str | None = None) -> set[str]:
 
 
 def test_methods_of_every_path_are_those_of_the_template() -> None:
-    assert {f"{method} {path}" for path, methods in METHODS.items() for method in methods} == _routes()
+    assert {f"{method} {path}" for path, methods in METHODS.items() for method in methods} == _routes() | UNSERVED
+    assert _routes().isdisjoint(UNSERVED)
 
 
 def test_every_path_answers_to_every_method() -> None:

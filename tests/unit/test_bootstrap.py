@@ -1,5 +1,6 @@
 """The wiring: made once, made anew for another environment, and replaceable."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,21 @@ def test_prepare_makes_the_client_of_dynamodb_when_a_function_is_being_imported(
         monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
     bootstrap.prepare()
     assert made == ["dynamodb"] * in_lambda
+
+
+def test_garbage_is_looked_for_again_when_the_client_is_made_or_could_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_for: list[bool] = []
+
+    def refuse() -> None:
+        looked_for.append(gc.isenabled())
+        raise OSError("no description of DynamoDB")
+
+    monkeypatch.setattr(clients, "dynamodb", refuse)
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+    with pytest.raises(OSError, match="no description"):
+        bootstrap.prepare()
+    assert looked_for == [False]
+    assert gc.isenabled()
 
 
 def test_ports_are_refused_when_the_environment_lacks_settings(monkeypatch: pytest.MonkeyPatch) -> None:

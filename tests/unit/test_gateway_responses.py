@@ -26,7 +26,9 @@ EXPECTED_STATUS = {
 def _body(name: str) -> dict[str, Any]:
     template = RESPONSES[name]["ResponseTemplates"]["application/json"]
     # API Gateway puts a quoted string in place of the variable.
-    body: dict[str, Any] = json.loads(template.replace("$context.error.messageString", '"a message"'))
+    # And the authorizer's sentence as it is, inside of quotes.
+    told = template.replace("$context.authorizer.refusal", "a refusal")
+    body: dict[str, Any] = json.loads(told.replace("$context.error.messageString", '"a message"'))
     return body
 
 

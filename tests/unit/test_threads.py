@@ -17,8 +17,10 @@ from tests.repo.sources import product_modules, tree
     [
         (
             "tidemark.adapters.dynamo_records",
-            "tidemark.domain.snapshot:Snapshot tidemark.domain.schedule:Schedule tidemark.domain.restore:Restore",
+            "tidemark.domain.snapshot:Snapshot tidemark.domain.restore:Restore",
         ),
+        ("tidemark.adapters.dynamo_schedules", "tidemark.domain.schedule:Schedule"),
+        ("tidemark.adapters.dynamo_volumes", "tidemark.domain.volume:VolumeSnapshot tidemark.domain.task:Task"),
         ("tidemark.engine.manifests", "tidemark.domain.manifest:PackRef"),
         ("tidemark.usecases.stored_plans", "tidemark.domain.restore_plan:Counted"),
         ("tidemark.engine.transfer.plans", "tidemark.engine.transfer.plans:ImportPlan"),

@@ -1,11 +1,14 @@
 """Functions in this process: each by itself, as if it had a process."""
 
+import builtins
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.local.inprocess import InProcess
+from tests.local.logs import LogStore
 from tests.local.stack import FunctionError, LocalStack
 
 ENVIRONMENT = {"queryStringParameters": {"do": "environment"}}
@@ -27,6 +30,24 @@ def test_gives_each_function_its_own_copy_when_they_share_a_layer(stack: LocalSt
     assert stack.http("GET", "/echo", {"Authorization": "me"}).status == 200
 
     assert "shelfmark" not in sys.modules
+
+
+@pytest.mark.parametrize("who", ["lend", "borrow"], ids=["the function imports", "its layer does"])
+def test_a_function_knows_the_errors_of_what_is_imported_when_it_is_called(stack: LocalStack, who: str) -> None:
+    for _ in range(2):
+        answer = stack.http("GET", f"/echo?do={who}", {"Authorization": "me"})
+        assert answer.json() == {"overdue": "tidemark-Echo"}
+
+    assert not [name for name in sys.modules if name.startswith("shelfmark")]
+
+
+def test_import_is_what_it_was_before_when_nothing_runs_here_any_more() -> None:
+    before = builtins.__import__
+    runner = InProcess({}, LogStore())
+    assert builtins.__import__ is not before
+
+    runner.close()
+    assert builtins.__import__ is before
 
 
 def test_counts_right_when_sixteen_clients_add_at_once(stack: LocalStack) -> None:

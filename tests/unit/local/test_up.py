@@ -72,6 +72,11 @@ def test_answers_and_leaves_nothing_behind_when_it_is_ended(tmp_path: Path, numb
         request = urllib.request.Request(f"{variables['TIDEMARK_URL']}/v2/snapshots", headers=headers)
         with urllib.request.urlopen(request, timeout=20) as answer:
             assert json.loads(answer.read()) == []
+        path = "/v1/services/compute-on/test_area/volumes"
+        of_volumes = urllib.request.Request(f"{variables['TIDEMARK_URL']}{path}", headers=headers)
+        with urllib.request.urlopen(of_volumes, timeout=20) as answer:
+            [volume] = json.loads(answer.read())["data"]
+        assert (volume["name"], volume["instanceName"]) == ("foo", "i-douglas-ADM")
         started = descendants(process.pid)
 
         process.send_signal(number)
@@ -80,6 +85,7 @@ def test_answers_and_leaves_nothing_behind_when_it_is_ended(tmp_path: Path, numb
     assert process.returncode == status, output
     assert f"Tidemark is up at {variables['TIDEMARK_URL']}" in output
     assert "of compute-on/test_area (" in output
+    assert volume["id"] in output
     assert started, "the workers are processes"
     deadline = time.monotonic() + 5
     while any(map(is_alive, started)) and time.monotonic() < deadline:

@@ -14,7 +14,8 @@ from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotId, volume_id
 from tidemark.engine import manifests
 from tidemark.engine.blocks import images
 from tidemark.errors import TidemarkError
-from tidemark.ports import Ports, Region
+from tidemark.ports import Ports
+from tidemark.ports.volumes import Region
 from tidemark.usecases.create_volume_snapshot import Wanted, create_volume_snapshot
 from tidemark.usecases.volume_phases import backup
 

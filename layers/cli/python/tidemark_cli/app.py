@@ -7,7 +7,19 @@ from typing import Annotated, Final
 
 import typer
 
-from tidemark_cli import entities, keys, plans, reading, restores, restoring, retention, schedules, snapshots, transfers
+from tidemark_cli import (
+    entities,
+    environments,
+    keys,
+    plans,
+    reading,
+    restores,
+    restoring,
+    retention,
+    schedules,
+    snapshots,
+    transfers,
+)
 from tidemark_cli.session import JsonOption, Surroundings
 
 _PANEL: Final = "Connection and output"
@@ -29,6 +41,9 @@ _plans = typer.Typer(no_args_is_help=True, help="What dry runs of restores found
 _schedules = typer.Typer(no_args_is_help=True, help="Have snapshots taken on a schedule, and forgotten by a policy.")
 _retention = typer.Typer(no_args_is_help=True, help="Which snapshots of a schedule stay, and why.")
 _keys = typer.Typer(no_args_is_help=True, help="API keys, made in AWS directly, with your AWS credentials.")
+_environments = typer.Typer(
+    no_args_is_help=True, help="Environments of volumes, set in AWS directly, with your AWS credentials."
+)
 for _name, _group in (
     ("snapshots", _snapshots),
     ("restores", _restores),
@@ -37,6 +52,7 @@ for _name, _group in (
     ("schedules", _schedules),
     ("retention", _retention),
     ("keys", _keys),
+    ("environments", _environments),
 ):
     app.add_typer(_group, name=_name)
 
@@ -50,6 +66,7 @@ plans.add_to(_plans)
 schedules.add_to(_schedules)
 retention.add_to(_retention)
 keys.add_to(_keys)
+environments.add_to(_environments)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the form that Typer calls

@@ -1,31 +1,24 @@
 """`tidemark keys`: API keys of a deployed stack, made in AWS directly with the operator's own credentials.
 
 Those must allow `cloudformation:DescribeStacks` and, on the catalog table, `dynamodb:GetItem`, `dynamodb:PutItem` and,
-to list keys, `dynamodb:Scan`. The service's own code does it, which is imported only here and only when it is needed:
-all other commands do without it and without boto3.
+to list keys, `dynamodb:Scan`. See `operating` for what does it.
 """
 
-import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import RenderableType
 
-from tidemark_cli import shown
-from tidemark_cli.failures import ExitCode, Failed
+from tidemark_cli import operating, shown
+from tidemark_cli.operating import StackOption
 from tidemark_cli.session import Session, operation
 
 if TYPE_CHECKING:
     from tidemark.domain.api_key import Action, ApiKey
-    from tidemark.ports import Ports
 
 _ID_SHOWN: Final = 12
-
-StackOption = Annotated[str, typer.Option("--stack", help="Name of the stack.")]
 
 
 def add_to(group: typer.Typer) -> None:
@@ -54,8 +47,8 @@ def make(
     if not _names(tenants) and not _names(environments):
         raise typer.BadParameter("name one tenant or environment at least", param_hint="--tenants, --environments")
     wanted, expires_at = _actions(actions), None if expires is None else _date(expires)
-    with _ports(stack) as ports:
-        from tidemark.usecases.keys import create_key  # noqa: PLC0415 - see the module
+    with operating.ports_of(stack) as ports:
+        from tidemark.usecases.keys import create_key  # noqa: PLC0415 - see `operating`
 
         made = create_key(
             ports,
@@ -67,7 +60,7 @@ def make(
         )
     key = made.key
     if session.json:
-        _print({"key": made.secret, **_told(key)})
+        operating.print_document({"key": made.secret, **_told(key)})
     else:
         sys.stdout.write(f"{made.secret}\n")
     session.note(
@@ -81,12 +74,12 @@ def make(
 
 def list_(session: Session, *, stack: StackOption = "tidemark") -> None:
     """List the keys of a stack, newest first; the keys themselves are stored nowhere."""
-    with _ports(stack) as ports:
-        from tidemark.usecases.keys import list_keys  # noqa: PLC0415 - see the module
+    with operating.ports_of(stack) as ports:
+        from tidemark.usecases.keys import list_keys  # noqa: PLC0415 - see `operating`
 
         keys = list_keys(ports)
     if session.json:
-        _print([_told(key) for key in keys])
+        operating.print_document([_told(key) for key in keys])
     else:
         shown.console(sys.stdout).print(_listed(keys))
 
@@ -98,39 +91,13 @@ def revoke(
     stack: StackOption = "tidemark",
 ) -> None:
     """End a key at once."""
-    with _ports(stack) as ports:
-        from tidemark.usecases.keys import revoke_key  # noqa: PLC0415 - see the module
+    with operating.ports_of(stack) as ports:
+        from tidemark.usecases.keys import revoke_key  # noqa: PLC0415 - see `operating`
 
         revoked = revoke_key(ports, key)
     if session.json:
-        _print(_told(revoked))
+        operating.print_document(_told(revoked))
     session.note(shown.clean(f"Key {revoked.id[:_ID_SHOWN]} of {revoked.name!r} opens nothing any more."))
-
-
-@contextmanager
-def _ports(stack: str) -> Iterator["Ports"]:
-    """The stack's ports. What goes wrong with them in the block becomes a Failed."""
-    try:
-        from tidemark import bootstrap, errors  # noqa: PLC0415 - see the module
-        from tidemark.settings import SettingInvalid  # noqa: PLC0415
-
-        try:
-            yield bootstrap.ports_of_stack(stack)
-        except errors.NotFound as error:
-            raise Failed(ExitCode.NOT_FOUND, str(error)) from error
-        except errors.Unavailable as error:
-            raise Failed(ExitCode.UNAVAILABLE, str(error)) from error
-        except SettingInvalid as error:
-            raise Failed(ExitCode.USAGE, str(error)) from error
-        except errors.TidemarkError as error:
-            raise Failed(ExitCode.FAILED, str(error)) from error
-    except ImportError as error:
-        # Clients of AWS are imported when they are first used.
-        raise Failed(
-            ExitCode.FAILED,
-            f"keys are made in AWS directly, which needs the package {error.name}: install tidemark with its extra "
-            "'keys', as in pip install '.[keys]'",
-        ) from error
 
 
 def _told(key: "ApiKey") -> dict[str, Any]:
@@ -141,7 +108,7 @@ def _told(key: "ApiKey") -> dict[str, Any]:
         "tenants": sorted(key.tenants),
         **({"environments": sorted(key.environments)} if key.environments else {}),
         "actions": sorted(key.actions),
-        **{name: _moment(moment) for name, moment in moments.items() if moment is not None},
+        **{name: operating.moment(moment) for name, moment in moments.items() if moment is not None},
     }
 
 
@@ -153,9 +120,9 @@ def _listed(keys: list["ApiKey"]) -> RenderableType:
             key.name,
             _opened(key),
             ", ".join(sorted(key.actions)),
-            _moment(key.created_at),
-            "expired" if key.expired(now) else _moment(key.expires_at) if key.expires_at else "never",
-            _moment(key.last_used_at) if key.last_used_at else "",
+            operating.moment(key.created_at),
+            "expired" if key.expired(now) else operating.moment(key.expires_at) if key.expires_at else "never",
+            operating.moment(key.last_used_at) if key.last_used_at else "",
         )
         for key in keys
     ]
@@ -168,20 +135,12 @@ def _opened(key: "ApiKey") -> str:
     return ", ".join((*sorted(key.tenants), *environments))
 
 
-def _print(document: object) -> None:
-    sys.stdout.write(json.dumps(document) + "\n")
-
-
-def _moment(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _actions(text: str) -> list["Action"]:
-    from tidemark.domain.api_key import Action  # noqa: PLC0415 - see the module
+    from tidemark.domain.api_key import Action  # noqa: PLC0415 - see `operating`
 
     unknown = [name for name in _names(text) if name not in set(Action)]
     if unknown:

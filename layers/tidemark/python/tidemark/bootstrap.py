@@ -1,5 +1,6 @@
 """Builds the ports from the settings: the one place that knows which adapter stands behind which port."""
 
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -8,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from tidemark.adapters import clients, stack_outputs
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_entities import DynamoEntityTable
-from tidemark.adapters.eventbridge_schedules import Delivery, EventBridgeSchedules
 from tidemark.adapters.s3_links import S3Links
 from tidemark.adapters.s3_payloads import S3Payloads
 from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows
@@ -16,11 +16,13 @@ from tidemark.adapters.system import SystemClock, SystemEntropy, Threads
 from tidemark.domain.live import Layout
 from tidemark.domain.selection import Selection
 from tidemark.errors import InvalidRequest
-from tidemark.ports import Announcements, Ports, Region, Repeats, Schedules, Untold, VolumeCatalog
+from tidemark.ports import Announcements, Ports, Repeats, Schedules, Untold
 from tidemark.ports.schedules import Unwired
 from tidemark.settings import SettingInvalid, Settings, initialising
 
 if TYPE_CHECKING:
+    from tidemark.ports.volume_catalog import VolumeCatalog
+    from tidemark.ports.volumes import Region
     from tidemark.usecases.stack_schedule import StackBackups
 
 _in_use: Final[list[Ports]] = []
@@ -63,9 +65,17 @@ def stack_backups() -> "StackBackups | None":
 
 
 def prepare() -> None:
-    """Make the client that every route needs while the function is being imported: only then it has a full core."""
-    if initialising():
+    """Make the client that every route needs while the function is being imported: only then it has a full core.
+
+    All that is read for it stays, so nobody looks through it for garbage meanwhile.
+    """
+    if not initialising():
+        return
+    gc.disable()
+    try:
         clients.dynamodb()
+    finally:
+        gc.enable()
 
 
 def ports_of_stack(stack: str) -> Ports:
@@ -101,6 +111,8 @@ def _wired(chosen: Settings) -> Ports:
             restore_arn=chosen.restore_machine_arn,
             verify_arn=chosen.verify_machine_arn,
             transfer_arn=chosen.transfer_machine_arn,
+            volume_backup_arn=chosen.volume_backup_machine_arn,
+            volume_restore_arn=chosen.volume_restore_machine_arn,
         ),
         clock=clock,
         entropy=entropy,
@@ -121,16 +133,17 @@ def _compiled(text: str) -> Selection:
     return restore_filter.compiled(text)
 
 
-def _region(name: str) -> Region:
+def _region(name: str) -> "Region":
     from tidemark.adapters.ebs_volumes import EbsBlocks  # noqa: PLC0415 - the functions of volumes alone need them
     from tidemark.adapters.ec2_disks import Ec2Disks  # noqa: PLC0415 - as above
+    from tidemark.ports.volumes import Region  # noqa: PLC0415 - as above
 
     blocks = EbsBlocks(clients.ebs(name), clock=SystemClock(), entropy=SystemEntropy())
     return Region(Ec2Disks(clients.ec2(name)), blocks)
 
 
 @lru_cache(maxsize=4)
-def _volumes(client: Any, table: str) -> VolumeCatalog:  # noqa: ANN401 - a client of DynamoDB, made on first use
+def _volumes(client: Any, table: str) -> "VolumeCatalog":  # noqa: ANN401 - a client of DynamoDB, made on first use
     from tidemark.adapters.dynamo_volumes import DynamoVolumeCatalog  # noqa: PLC0415 - as above
 
     return DynamoVolumeCatalog(client, table)
@@ -143,6 +156,11 @@ def _announcements(bus: str) -> Announcements:
 
 
 def _schedules(chosen: Settings) -> Schedules:
+    from tidemark.adapters.eventbridge_schedules import (  # noqa: PLC0415 - the functions of schedules alone need them
+        Delivery,
+        EventBridgeSchedules,
+    )
+
     delivery = Delivery(
         group=chosen.schedule_group,
         machine_arn=chosen.backup_machine_arn,

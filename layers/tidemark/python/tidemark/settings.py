@@ -32,6 +32,11 @@ _DELIVERY: Final = {
     "backup_role_arn": "TIDEMARK_BACKUP_ROLE_ARN",
     "backup_dead_letters_arn": "TIDEMARK_BACKUP_DEAD_LETTERS_ARN",
 }
+# The state machines of volumes; functions that start no execution of them lack their names.
+_OF_VOLUMES: Final = {
+    "volume_backup_machine_arn": "TIDEMARK_VOLUME_BACKUP_STATE_MACHINE_ARN",
+    "volume_restore_machine_arn": "TIDEMARK_VOLUME_RESTORE_STATE_MACHINE_ARN",
+}
 _SHARDS: Final = "TIDEMARK_SHARDS"
 _GATES: Final = "TIDEMARK_GATES"
 _INLINE_BUDGET: Final = "TIDEMARK_INLINE_BUDGET_S"
@@ -67,7 +72,8 @@ class Settings:
     bucket has it, so legal holds are put on objects too. A tenant may have `schedules_per_tenant`. Functions that set
     none lack the names of what delivers schedules: theirs are empty. `backup_schedule` is the expression of the
     schedule of all tenants, "" where there is none, and `backup_retention` its rules with what each keeps.
-    On the `event_bus` others are told what happened; "" for functions that tell nothing.
+    On the `event_bus` others are told what happened; "" for functions that tell nothing. The machines of volumes are ""
+    for functions that start none of their executions.
     """
 
     catalog_table: str
@@ -92,6 +98,8 @@ class Settings:
     backup_schedule: str
     backup_timezone: str
     backup_retention: tuple[tuple[str, int | str], ...]
+    volume_backup_machine_arn: str
+    volume_restore_machine_arn: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
@@ -121,6 +129,7 @@ class Settings:
             backup_schedule=environment.get(_BACKUP_SCHEDULE, "").removeprefix("disabled"),
             backup_timezone=environment.get(_BACKUP_TIMEZONE) or "UTC",
             backup_retention=_retention(environment.get(_BACKUP_RETENTION, "")),
+            **{field: environment.get(name, "") for field, name in _OF_VOLUMES.items()},
         )
 
     @classmethod

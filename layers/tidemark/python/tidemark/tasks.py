@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from tidemark import errors
+from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import InvalidRequest, TidemarkError
@@ -19,6 +20,7 @@ from tidemark.telemetry import (
     COUNT,
     DURATION_MS,
     ENTITY_COUNT,
+    ENVIRONMENT,
     ERROR_CODE,
     MILLISECONDS,
     PHASE,
@@ -26,14 +28,26 @@ from tidemark.telemetry import (
     SCHEDULE_ID,
     SHARD,
     SNAPSHOT_ID,
+    TASK_ID,
     TENANT,
+    VOLUME_ID,
     log_context,
     logger,
     measure,
 )
 
 # What a phase is told that is worth having on each of its log lines; the names are those of the steps' fields.
-_LOGGED: Final = (TENANT, SNAPSHOT_ID, CAPTURE_ID, RESTORE_ID, SCHEDULE_ID, SHARD)
+_LOGGED: Final = (
+    TENANT,
+    ENVIRONMENT,
+    SNAPSHOT_ID,
+    CAPTURE_ID,
+    RESTORE_ID,
+    SCHEDULE_ID,
+    VOLUME_ID,
+    TASK_ID,
+    SHARD,
+)
 # Left for the last request that was begun in time, and for the answer.
 _MARGIN_S: Final = 60.0
 UNEXPECTED: Final = "InternalError"
@@ -49,6 +63,12 @@ class Step(Told, frozen=True):
     """What it sends to a phase that works for one tenant."""
 
     tenant: Tenant
+
+
+class EnvironmentStep(Told, frozen=True):
+    """What it sends to a phase that works for one environment."""
+
+    environment: EnvironmentId
 
 
 class Context(Protocol):

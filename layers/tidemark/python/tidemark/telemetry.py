@@ -35,6 +35,9 @@ ROUTE: Final = "route"
 STATUS: Final = "status"
 KEY_ID: Final = "key_id"
 SCHEDULE_ID: Final = "schedule_id"
+ENVIRONMENT: Final = "environment"
+VOLUME_ID: Final = "volume_id"
+TASK_ID: Final = "task_id"
 
 # Metrics that alarms look at: slots that nobody began in time, and the age of the oldest last snapshot of any tenant
 # that is to have new ones.

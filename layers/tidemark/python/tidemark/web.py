@@ -11,14 +11,15 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from tidemark import bootstrap
-from tidemark.dialects.ngsi import errors as ngsi_errors
-from tidemark.dialects.ngsi.routes import OPEN, refusal
+from tidemark.dialects.cloudca.routes import serves
+from tidemark.dialects.dialect import Dialect
 from tidemark.dialects.wire import Request, Response
-from tidemark.domain.api_key import ApiKey
+from tidemark.domain.environment import EnvironmentId, image_owner
 from tidemark.domain.tenant import DEFAULT_TENANT, Tenant, parse_tenant
 from tidemark.errors import (
     AnswerTooLarge,
@@ -35,6 +36,7 @@ from tidemark.telemetry import (
     COUNT,
     DIALECT,
     DURATION_MS,
+    ENVIRONMENT,
     ERROR_CODE,
     KEY_ID,
     METHOD,
@@ -44,59 +46,87 @@ from tidemark.telemetry import (
     SCHEDULE_ID,
     SNAPSHOT_ID,
     STATUS,
+    TASK_ID,
     TENANT,
+    VOLUME_ID,
     log_context,
     logger,
     measure,
     report_damage,
 )
 
-KEY_HEADERS: Final = ("x-api-key", "mc-api-key")
 TENANT_HEADERS: Final = ("fiware-service", "ngsild-tenant")
 CORRELATOR: Final = "Fiware-Correlator"
 # What Lambda lets through is 6 MiB of the answer as JSON, in which the body is a string with its quotes escaped.
 MAX_ANSWER_BYTES: Final = 6 * 1024 * 1024 - 16_384
 _CORRELATION: Final = re.compile(r"[A-Za-z0-9._:;=/+ -]{1,128}")
-# A path may hold what policies give a meaning to, such as * and ${; one character of any kind stands for each of those.
-_UNSAFE_IN_ARN: Final = re.compile(r"[^A-Za-z0-9/_.:%~@,=-]")
 _LOGGED_PARAMETERS: Final = {
     "{snapshotId}": SNAPSHOT_ID,
     "{restoreId}": RESTORE_ID,
     "{scheduleId}": SCHEDULE_ID,
+    "{volumeId}": VOLUME_ID,
+    "{taskId}": TASK_ID,
 }
+# Where the gateway sends what it has no template for; a prefix of it may be of another dialect than the function.
+_ANYTHING: Final = "/{proxy+}"
 
 type Route = Callable[[Ports, Request], Response]
 type Event = Mapping[str, Any]
+type DialectName = Literal["ngsi", "cloudca"]
 type LambdaHandler = Callable[[Event, object], dict[str, Any]]
 
 
-def handler(routes: Mapping[str, Route]) -> LambdaHandler:
+def handler(routes: Mapping[str, Route], *, dialect: DialectName = "ngsi") -> LambdaHandler:
     """The Lambda entry that serves `routes`, keyed by method and resource template: `"GET /v2/snapshots/{snapshotId}"`.
 
-    Whatever a route raises becomes an NGSIv2 error; what none of them serves, 404 or 405. Nothing is served without the
-    authorizer's word for the tenant, but the routes of `OPEN`: these serve everybody, as the default tenant, which they
-    are not to look at.
+    Whatever a route raises becomes an error of the dialect; what none of them serves, 404 or 405: of a function without
+    routes in the dialect that the path is of. Nothing is served without the authorizer's word for the tenant or
+    environment, but the dialect's open routes: these serve everybody, as the default tenant, which they are not to look
+    at.
     """
-    if not routes.keys() <= OPEN:
+    own = _named(dialect)
+    if not routes.keys() <= own.open_routes:
         bootstrap.prepare()
 
     def handle(event: Event, context: object) -> dict[str, Any]:
         started_s = time.perf_counter()
         correlation_id = _correlation_id(event, context)
-        with log_context(**{CORRELATION_ID: correlation_id, DIALECT: "ngsi"}):
+        spoken = own if routes else _named("cloudca" if serves(place_of(event)) else "ngsi")
+        with log_context(**{CORRELATION_ID: correlation_id, DIALECT: spoken.name}):
             seen: dict[str, str] = {}
             try:
-                response = _answer(routes, event, correlation_id, seen)
+                response = _answer(spoken, routes, event, correlation_id, seen)
                 answer = _rendered(response, correlation_id)
             except Exception as error:  # noqa: BLE001 - the edge: whatever goes wrong, the caller gets an answer
                 seen[ERROR_CODE] = type(error).__name__
-                response = ngsi_errors.render(error, correlation_id)
+                response = spoken.render(error, correlation_id)
                 answer = _rendered(response, correlation_id)
                 _log_failure(error, response.status, seen)
             _log_request(event, response.status, 1000 * (time.perf_counter() - started_s), seen)
             return answer
 
     return handle
+
+
+def _named(dialect: DialectName) -> Dialect:
+    """The dialect, loaded when a function asks for it: most serve one alone."""
+    if dialect == "cloudca":
+        from tidemark.dialects.cloudca.dialect import CLOUDCA  # noqa: PLC0415 - see above
+
+        return CLOUDCA
+    from tidemark.dialects.ngsi.dialect import NGSI  # noqa: PLC0415 - see above
+
+    return NGSI
+
+
+def place_of(event: Event) -> str:
+    """The template that a proxy or authorizer event was matched with; the path where that is the one for everything,
+    without the base path of a custom domain.
+    """
+    if event.get("resource") != _ANYTHING:
+        return str(event.get("resource"))
+    proxy = (event.get("pathParameters") or {}).get("proxy")
+    return str(event.get("path")) if proxy is None else f"/{proxy}"
 
 
 def tenant_name(event: Event) -> str | None:
@@ -110,73 +140,60 @@ def headers_of(event: Event) -> dict[str, str]:
     return {name.lower(): value for name, value in (event.get("headers") or {}).items()}
 
 
-def credential(event: Event) -> str | None:
-    """The API key in a request: `Authorization: Bearer`, `X-Api-Key` or `MC-Api-Key`, the first that is there."""
-    headers = headers_of(event)
-    scheme, _, token = headers.get("authorization", "").strip().partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    return next((headers[name].strip() for name in KEY_HEADERS if headers.get(name)), None)
-
-
-def policy(event: Event, *, allowed: bool, tenant: Tenant | None, key: ApiKey) -> dict[str, Any]:
-    """The authorizer's answer: leave or no leave for the called method and path, and the context for the function.
-
-    `tenant` is the one that the request names and that was checked.
-    """
-    key_id = key.id[:12]
-    context = {"keyId": key_id, "tenants": key.held, "actions": key.allowed}
-    return {
-        "principalId": key_id,
-        "policyDocument": {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Action": "execute-api:Invoke",
-                    "Effect": "Allow" if allowed else "Deny",
-                    "Resource": _UNSAFE_IN_ARN.sub("?", event["methodArn"]),
-                }
-            ],
-        },
-        "context": context if tenant is None else {**context, "tenant": tenant},
-    }
-
-
-def _answer(routes: Mapping[str, Route], event: Event, correlation_id: str, seen: dict[str, str]) -> Response:
+def _answer(
+    dialect: Dialect, routes: Mapping[str, Route], event: Event, correlation_id: str, seen: dict[str, str]
+) -> Response:
     method, template = event["httpMethod"], event["resource"]
     route = routes.get(f"{method} {template}")
     if route is None:
-        raise refusal(method, template)
-    tenant = DEFAULT_TENANT
-    if f"{method} {template}" not in OPEN:
-        tenant = parse_tenant(tenant_name(event))
-        seen[KEY_ID] = _check_authorised(event, tenant)
-        seen[TENANT] = tenant
+        raise dialect.refusal(method, template)
     request = Request(
         method=method,
         route=template,
         path=event["path"],
-        tenant=tenant,
+        tenant=DEFAULT_TENANT,
         correlation_id=correlation_id,
         headers=headers_of(event),
         query=event.get("queryStringParameters") or {},
-        body=_body(event),
         held_tenants=_granted(event).get("tenants") or "",
+        held_environments=_granted(event).get("environments") or "",
         allowed_actions=_granted(event).get("actions") or "",
     )
+    about: dict[str, str] = {}
+    if f"{method} {template}" not in dialect.open_routes:
+        request, about = _scoped(dialect, event, request)
+        seen[KEY_ID] = str(_granted(event).get("keyId"))
+        seen |= about
+    request = replace(request, body=_body(event))
     parts = template.split("/")
     seen |= {key: request.path_parameter(part[1:-1])[:100] for part, key in _LOGGED_PARAMETERS.items() if part in parts}
-    with log_context(**{TENANT: tenant}):
+    with log_context(**about):
         return route(bootstrap.ports(), request)
 
 
-def _check_authorised(event: Event, tenant: Tenant) -> str:
+def _scoped(dialect: Dialect, event: Event, request: Request) -> tuple[Request, dict[str, str]]:
+    """The request with the tenant or environment that it is about, which the authorizer has checked; and what logs say
+    of that.
+    """
     granted = _granted(event)
-    if "tenant" not in granted:
+    if dialect.environment is None:
+        tenant = parse_tenant(tenant_name(event))
+        _check_granted(granted, "tenant", tenant)
+        return replace(request, tenant=tenant), {TENANT: tenant}
+    if "environments" not in granted:
+        raise Unauthorized("send an API key in the header MC-Api-Key")
+    environment = dialect.environment(request)
+    if environment is None:
+        return request, {}
+    _check_granted(granted, "environment", environment)
+    return replace(request, environment=environment, tenant=image_owner(environment)), {ENVIRONMENT: environment}
+
+
+def _check_granted(granted: Mapping[str, Any], kind: str, name: Tenant | EnvironmentId) -> None:
+    if kind not in granted:
         raise Unauthorized("send an API key: Authorization: Bearer <key>")
-    if granted["tenant"] != tenant:
-        raise Forbidden(f"the API key was checked for another tenant than {tenant!r}")
-    return str(granted.get("keyId"))
+    if granted[kind] != name:
+        raise Forbidden(f"the API key was checked for another {kind} than {name!r}")
 
 
 def _granted(event: Event) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 - snapshots: `TENANT#{tenant}` / `SNAPSHOT#{second}#{sequence}`, so that a query from the end gives the newest first
 - restores: `TENANT#{tenant}` / `RESTORE#{second}#{sequence}`
-- schedules: `TENANT#{tenant}` / `SCHEDULE#{id}`
+- schedules: `TENANT#{tenant}` / `SCHEDULE#{id}`, see `dynamo_schedules`
 - results of staging: `TENANT#{tenant}#RESTORE#{restore id}` / `PART#{number}`: apart, so no list of restores reads them
 - API keys: `KEY#{id}` / `KEY`
 - tenants that have snapshots: `TENANTS` / `{tenant}`, which have no record
@@ -11,6 +11,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from tidemark.adapters.aws_errors import named
@@ -18,7 +19,6 @@ from tidemark.adapters.dynamo_records import Kind, RecordRows, decoded, sealed
 from tidemark.adapters.dynamo_rows import Row, number, text
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.restore import DamagedRestore, Restore, RestoreId, StagedPart
-from tidemark.domain.schedule import DamagedSchedule, Schedule, ScheduleId, parse_schedule_id
 from tidemark.domain.snapshot import (
     DamagedSnapshot,
     Failure,
@@ -29,14 +29,16 @@ from tidemark.domain.snapshot import (
     stamp,
 )
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import CatalogCorrupt, KeyNotFound, RestoreNotFound, ScheduleNotFound, SnapshotNotFound
+from tidemark.errors import CatalogCorrupt, KeyNotFound, RestoreNotFound, SnapshotNotFound
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-_SNAPSHOT: Final = "SNAPSHOT#"
-_RESTORE: Final = "RESTORE#"
-_SCHEDULE: Final = "SCHEDULE#"
+    from tidemark.adapters.dynamo_schedules import ScheduleRows
+    from tidemark.domain.schedule import DamagedSchedule, Schedule
+
+SNAPSHOT: Final = "SNAPSHOT#"
+RESTORE: Final = "RESTORE#"
 _PART: Final = "PART#"
 _KEY: Final = "KEY"
 # Sorts behind the key of every snapshot.
@@ -47,7 +49,6 @@ _RESTORE_ID: Final = re.compile(r"restore_(\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ)(?:-(
 
 _SNAPSHOTS: Final = Kind("snapshot", Snapshot, SnapshotNotFound)
 _RESTORES: Final = Kind("restore", Restore, RestoreNotFound)
-_SCHEDULES: Final = Kind("schedule", Schedule, ScheduleNotFound)
 _KEYS: Final = Kind("API key", ApiKey, KeyNotFound)
 
 
@@ -104,11 +105,11 @@ class DynamoCatalog:
         return self._rows.get(_RESTORES, _restore_key(tenant, restore_id), restore_id)
 
     def restores(self, tenant: Tenant) -> Iterator[Restore]:
-        for row in self._rows.query(f"TENANT#{tenant}", _RESTORE, newest_first=True):
+        for row in self._rows.query(f"TENANT#{tenant}", RESTORE, newest_first=True):
             yield decoded(row, Restore)
 
     def found_restores(self, tenant: Tenant) -> Iterator[Restore | DamagedRestore]:
-        for row in self._rows.query(f"TENANT#{tenant}", _RESTORE, newest_first=True):
+        for row in self._rows.query(f"TENANT#{tenant}", RESTORE, newest_first=True):
             try:
                 found: Restore | DamagedRestore = decoded(row, Restore)
             except CatalogCorrupt as error:
@@ -120,29 +121,23 @@ class DynamoCatalog:
     def replace_restore(self, restore: Restore) -> Restore:
         return self._rows.replace(_RESTORES, _restore_key(restore.tenant, restore.id), restore)
 
-    def add_schedule(self, schedule: Schedule) -> Schedule:
-        return self._rows.add(_SCHEDULES, _schedule_key(schedule.tenant, schedule.id), schedule)
+    def add_schedule(self, schedule: "Schedule") -> "Schedule":
+        return self._schedules.add(schedule)
 
-    def schedule(self, tenant: Tenant, schedule_id: str) -> Schedule:
-        return self._rows.get(_SCHEDULES, _schedule_key(tenant, schedule_id), schedule_id)
+    def schedule(self, tenant: Tenant, schedule_id: str) -> "Schedule":
+        return self._schedules.get(tenant, schedule_id)
 
-    def found_schedules(self, tenant: Tenant) -> Iterator[Schedule | DamagedSchedule]:
-        for row in self._rows.query(f"TENANT#{tenant}", _SCHEDULE):
-            try:
-                found: Schedule | DamagedSchedule = decoded(row, Schedule)
-            except CatalogCorrupt as error:
-                identity = ScheduleId(row["sk"]["S"].removeprefix(_SCHEDULE))
-                found = DamagedSchedule(identity, Failure(error.code, error.message))
-            yield found
+    def found_schedules(self, tenant: Tenant) -> "Iterator[Schedule | DamagedSchedule]":
+        return self._schedules.found(tenant)
 
-    def replace_schedule(self, schedule: Schedule) -> Schedule:
-        return self._rows.replace(_SCHEDULES, _schedule_key(schedule.tenant, schedule.id), schedule)
+    def replace_schedule(self, schedule: "Schedule") -> "Schedule":
+        return self._schedules.replace(schedule)
 
-    def remove_schedule(self, schedule: Schedule) -> None:
-        self._rows.remove(_SCHEDULES, _schedule_key(schedule.tenant, schedule.id), schedule)
+    def remove_schedule(self, schedule: "Schedule") -> None:
+        self._schedules.remove(schedule)
 
     def remove_damaged_schedule(self, tenant: Tenant, schedule_id: str) -> None:
-        self._rows.remove_damaged(_SCHEDULES, _schedule_key(tenant, schedule_id), schedule_id)
+        self._schedules.remove_damaged(tenant, schedule_id)
 
     def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
         row = sealed({"pk": text(_parts_of(tenant, restore_id)), "sk": text(f"{_PART}{part.part:06d}")}, part)
@@ -193,23 +188,19 @@ class DynamoCatalog:
     def replace_key(self, key: ApiKey) -> ApiKey:
         return self._rows.replace(_KEYS, _api_key_key(key.id), key)
 
+    @cached_property
+    def _schedules(self) -> "ScheduleRows":
+        from tidemark.adapters.dynamo_schedules import ScheduleRows  # noqa: PLC0415 - few functions see a schedule
+
+        return ScheduleRows(self._rows)
+
     def _rows_of_snapshots(self, tenant: Tenant, since: datetime | None, before: datetime | None) -> Iterator[Row]:
         if since is not None and before is not None and since >= before:
             # DynamoDB refuses bounds that are the wrong way round.
             return
-        first = f"{_SNAPSHOT}{_whole_second(since)}" if since else _SNAPSHOT
-        end = f"{_SNAPSHOT}{_whole_second(before)}" if before else _PAST_SNAPSHOTS
+        first = f"{SNAPSHOT}{_whole_second(since)}" if since else SNAPSHOT
+        end = f"{SNAPSHOT}{_whole_second(before)}" if before else _PAST_SNAPSHOTS
         yield from self._rows.query(f"TENANT#{tenant}", between=(first, end), newest_first=True)
-
-
-def record_in(row: Row) -> Snapshot | Restore | Schedule | None:
-    """The record in a row of the table; None for rows of other kinds, by their place. Raises CatalogCorrupt."""
-    place = row["sk"]["S"]
-    if place.startswith(_SNAPSHOT):
-        return decoded(row, Snapshot)
-    if place.startswith(_RESTORE):
-        return decoded(row, Restore)
-    return decoded(row, Schedule) if place.startswith(_SCHEDULE) else None
 
 
 def _whole_second(moment: datetime) -> str:
@@ -229,18 +220,14 @@ def _place_of(row: Row) -> tuple[datetime | None, int]:
 
 def _snapshot_key(tenant: Tenant, snapshot_id: str) -> Row:
     second, sequence = parse_snapshot_id(snapshot_id)
-    return {"pk": text(f"TENANT#{tenant}"), "sk": text(f"{_SNAPSHOT}{second}#{sequence:06d}")}
+    return {"pk": text(f"TENANT#{tenant}"), "sk": text(f"{SNAPSHOT}{second}#{sequence:06d}")}
 
 
 def _restore_key(tenant: Tenant, restore_id: str) -> Row:
     match = _RESTORE_ID.fullmatch(restore_id)
     if match is None or match[2] == "1":
         raise RestoreNotFound(f"no restore {restore_id[:100]!r}: an id looks like restore_2026-01-15T10-00-00Z")
-    return {"pk": text(f"TENANT#{tenant}"), "sk": text(f"{_RESTORE}{match[1]}#{int(match[2] or 1):06d}")}
-
-
-def _schedule_key(tenant: Tenant, schedule_id: str) -> Row:
-    return {"pk": text(f"TENANT#{tenant}"), "sk": text(f"{_SCHEDULE}{parse_schedule_id(schedule_id)}")}
+    return {"pk": text(f"TENANT#{tenant}"), "sk": text(f"{RESTORE}{match[1]}#{int(match[2] or 1):06d}")}
 
 
 def _parts_of(tenant: Tenant, restore_id: str) -> str:

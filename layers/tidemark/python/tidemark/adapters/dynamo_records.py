@@ -16,7 +16,6 @@ from tidemark.adapters.aws_errors import CONDITION_FAILED, code_of, named
 from tidemark.adapters.dynamo_rows import Row, number, old_row, text
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.restore import Restore, StagedPart
-from tidemark.domain.schedule import Schedule
 from tidemark.domain.snapshot import Snapshot
 from tidemark.errors import CatalogCorrupt, NotFound, RecordExists, StaleRecord
 
@@ -43,7 +42,7 @@ class Stored(Protocol):
 # Made while the module is imported, by one thread. msgspec looks into a type when it first decodes it; where two
 # threads do so at once, one may be given what the other has only half looked into, and the process dies.
 _DECODERS: Final[dict[type, msgspec.json.Decoder[Any]]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (Snapshot, Restore, Schedule, ApiKey, StagedPart)
+    kind: msgspec.json.Decoder(kind) for kind in (Snapshot, Restore, ApiKey, StagedPart)
 }
 
 

@@ -5,11 +5,19 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from tidemark.adapters.dynamo_catalog import record_in
-from tidemark.domain.announcements import Transition
+from tidemark.adapters.dynamo_catalog import RESTORE, SNAPSHOT
+from tidemark.adapters.dynamo_records import decoded
+from tidemark.adapters.dynamo_rows import Row
+from tidemark.adapters.dynamo_schedules import SCHEDULE
+from tidemark.domain.announcements import Record, Transition
+from tidemark.domain.restore import Restore
+from tidemark.domain.schedule import Schedule
+from tidemark.domain.snapshot import Snapshot
 from tidemark.errors import CatalogCorrupt
+
+_KINDS: Final[dict[str, type[Record]]] = {SNAPSHOT: Snapshot, RESTORE: Restore, SCHEDULE: Schedule}
 
 
 class Changes(NamedTuple):
@@ -34,10 +42,16 @@ def changes(event: Mapping[str, Any]) -> Changes:
         at = datetime.fromtimestamp(float(change["ApproximateCreationDateTime"]), UTC)
         try:
             before, after = (
-                record_in(change[image]) if change.get(image) else None for image in ("OldImage", "NewImage")
+                _record_in(change[image]) if change.get(image) else None for image in ("OldImage", "NewImage")
             )
         except CatalogCorrupt as error:
             damage.append(error.message)
         else:
             found.append(Transition(change["SequenceNumber"], at, before, after))
     return Changes(found, damage)
+
+
+def _record_in(row: Row) -> Record | None:
+    """The record in a row of the table; None for rows of other kinds, by their place. Raises CatalogCorrupt."""
+    kind = next((kind for place, kind in _KINDS.items() if row["sk"]["S"].startswith(place)), None)
+    return None if kind is None else decoded(row, kind)

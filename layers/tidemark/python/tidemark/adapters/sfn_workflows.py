@@ -30,6 +30,7 @@ class StepFunctionsWorkflows:
         verify_arn: str,
         transfer_arn: str,
         volume_backup_arn: str = "",
+        volume_restore_arn: str = "",
     ) -> None:
         self._client = client
         self._capture_arn = capture_arn
@@ -37,6 +38,7 @@ class StepFunctionsWorkflows:
         self._verify_arn = verify_arn
         self._transfer_arn = transfer_arn
         self._volume_backup_arn = volume_backup_arn
+        self._volume_restore_arn = volume_restore_arn
 
     def start_capture(self, tenant: Tenant, snapshot_id: str, capture_id: str, *, attempt: int, delay_s: int) -> None:
         content = {

@@ -13,6 +13,7 @@ import msgspec
 
 from tidemark.domain.api_key import Action, holds, includes
 from tidemark.domain.asked import Asked
+from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import BodyTooLarge, Forbidden, InvalidRequest, MalformedBody, UnsupportedMediaType
 
@@ -30,6 +31,9 @@ class Request:
     repeated parameter. `held_tenants` are those that the API key was made for, as `ApiKey.held` writes them, and
     `allowed_actions` what it was made for, as `ApiKey.allowed` does. `asked` is set where the request can be sent again
     and must not be obeyed twice.
+
+    In a dialect of environments, `environment` is the one in the path, None where there is none, `tenant` whose its
+    objects are, and `held_environments` are those of the key, as `ApiKey.held_environments` writes them.
     """
 
     method: str
@@ -42,6 +46,8 @@ class Request:
     body: bytes = b""
     held_tenants: str = ""
     allowed_actions: str = ""
+    environment: EnvironmentId | None = None
+    held_environments: str = ""
     asked: Asked | None = None
 
     def may_use(self, tenant: Tenant) -> bool:

@@ -5,7 +5,7 @@ Source: the cloud.ca documentation, "Environments", for what a name may look lik
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final, NewType
 from urllib.parse import parse_qsl
@@ -16,6 +16,7 @@ from tidemark.errors import InvalidRequest
 EnvironmentId = NewType("EnvironmentId", str)
 
 ANY_ENVIRONMENT: Final = "*"
+_IMAGES_OF: Final = "volume-images/"
 MAX_NAME_CHARS: Final = 50
 # What EC2 allows of tags.
 MAX_TAGS: Final = 50
@@ -31,7 +32,8 @@ class Environment:
     """The catalog record of one environment. `version` is the compare-and-swap token of the record.
 
     A volume of the region belongs to it if it has all of `tags`, with these very values. There is at least one, since
-    without any the environment would be everything that the account has in the region.
+    without any the environment would be everything that the account has in the region. `declared` says that a parameter
+    of the stack declares it, which alone changes and removes it then.
     """
 
     service_code: str
@@ -39,6 +41,7 @@ class Environment:
     region: str
     created_at: datetime
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    declared: bool = False
     version: int = 0
 
     @property
@@ -96,7 +99,25 @@ def image_owner(environment: EnvironmentId) -> Tenant:
 
     It has a hyphen before its first slash, which no tenant's name has.
     """
-    return Tenant(f"volume-images/{environment}")
+    return Tenant(f"{_IMAGES_OF}{environment}")
+
+
+def environment_of(owner: Tenant) -> EnvironmentId | None:
+    """The environment whose images are this owner's; None where it is a tenant."""
+    return EnvironmentId(owner.removeprefix(_IMAGES_OF)) if owner.startswith(_IMAGES_OF) else None
+
+
+def declared_environments(text: str, created_at: datetime) -> list[Environment]:
+    """The environments that a parameter declares: lines as of `declared_environment`, with commas, spaces or line ends
+    between them. Raises InvalidRequest, also for one that is declared twice.
+    """
+    found: dict[EnvironmentId, Environment] = {}
+    for line in re.split(r"[\s,]+", text.strip(" \t\r\n,")) if text.strip(" \t\r\n,") else ():
+        one = replace(declared_environment(line, created_at), declared=True)
+        if one.id in found:
+            raise InvalidRequest(f"the environment {one.id} is declared twice")
+        found[one.id] = one
+    return list(found.values())
 
 
 def declared_environment(text: str, created_at: datetime) -> Environment:

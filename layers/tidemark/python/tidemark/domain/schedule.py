@@ -71,6 +71,7 @@ class LastRun:
     """What a schedule did last: for which slot, since when, and what came of it.
 
     `owner` is the execution that runs it, which alone may go on with the slot; it was last heard of at `seen_at`.
+    `snapshot_id` is the id of a volume's snapshot where the schedule is of a volume.
     """
 
     slot_at: datetime
@@ -112,7 +113,8 @@ class Schedule:
     is a template (see `render_description`). `interval_given` is None where the expression decides; `retention` where
     nothing is to be forgotten. `resumed_at` is when it was last paused no more. `last_missed` is the last slot that was
     not run, `waiting` are the earliest of those that are in the queue. `asked` is the request that made it, where that
-    can be sent again.
+    can be sent again. Where it is of a volume, `volume_id` says of which, and `tenant` is the owner of the images of
+    its environment (see `domain.environment`).
     """
 
     tenant: Tenant
@@ -134,6 +136,7 @@ class Schedule:
     waiting: tuple[Waiting, ...] = ()
     resumed_at: datetime | None = None
     asked: Asked | None = None
+    volume_id: str | None = None
     version: int = 0
 
     def timetable(self) -> Expression:

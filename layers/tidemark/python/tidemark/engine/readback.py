@@ -5,7 +5,6 @@ from collections.abc import Callable
 from tidemark.domain.blocks import Image
 from tidemark.domain.manifest import Manifest, PackRef, ShardManifest
 from tidemark.engine import verification
-from tidemark.engine.blocks import images
 from tidemark.engine.verification import Checked
 from tidemark.ports import PayloadStore, Ports
 
@@ -18,6 +17,8 @@ def check_shard(
     `proceed` is called before each pack and may raise to stop. Raises ManifestCorrupt, PackCorrupt.
     """
     if manifest.image is not None:
+        from tidemark.engine.blocks import images  # noqa: PLC0415 - those who read back entities alone need none of it
+
         return images.check_shard(ports, manifest, shard, proceed)
     return verification.check_shard(ports.payloads, manifest_key, shard, proceed)
 
@@ -25,6 +26,8 @@ def check_shard(
 def check_pack(payloads: PayloadStore, pack: PackRef, image: Image | None) -> None:
     """Read a whole pack and check every byte; `image` is what its manifest says of one. Raises PackCorrupt."""
     if image is not None:
+        from tidemark.engine.blocks import images  # noqa: PLC0415 - see above
+
         images.check_pack(payloads, pack)
         return
     for _ in verification.check_pack(payloads, pack):

@@ -17,6 +17,14 @@ class TaskNotFound(NotFound):
     """No such task in the environments that the key is for."""
 
 
+class EnvironmentExists(Conflict):
+    """An environment with this service code and name is there already, with another region or other tags."""
+
+
+class EnvironmentInUse(Conflict):
+    """The environment has something that would be lost with it, or is another one's to change."""
+
+
 class NameTaken(Conflict):
     """Another snapshot of the environment has this name; `snapshot_id` names it."""
 

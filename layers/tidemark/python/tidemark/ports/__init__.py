@@ -7,6 +7,7 @@ retries. Reads are strongly consistent. All implementations are safe to share be
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from tidemark.domain.live import Layout, Placement
 from tidemark.domain.selection import Selection
@@ -18,9 +19,12 @@ from tidemark.ports.entity_table import ChangedPage, EntityTable, Loaded, Page
 from tidemark.ports.payloads import Links, PayloadStore, StoredObject, UploadedPart
 from tidemark.ports.schedules import Schedules, Unwired
 from tidemark.ports.system import Clock, Entropy, Parallel
-from tidemark.ports.volume_catalog import VolumeCatalog
-from tidemark.ports.volumes import Region
 from tidemark.ports.workflows import Workflows
+
+if TYPE_CHECKING:
+    # Imported from their own modules by those that see a volume: no other function is to load what these stand on.
+    from tidemark.ports.volume_catalog import VolumeCatalog
+    from tidemark.ports.volumes import Region
 
 __all__ = [
     "Announcements",
@@ -37,13 +41,11 @@ __all__ = [
     "Parallel",
     "PayloadStore",
     "Ports",
-    "Region",
     "Repeats",
     "Schedules",
     "StoredObject",
     "Untold",
     "UploadedPart",
-    "VolumeCatalog",
     "Workflows",
 ]
 
@@ -52,7 +54,7 @@ def _no_filters(_text: str) -> Selection:
     raise NotSupported("filters of restores are not wired here")
 
 
-def _no_regions(name: str) -> Region:
+def _no_regions(name: str) -> "Region":
     raise NotSupported(f"the disks of region {name} are not wired here")
 
 
@@ -73,10 +75,10 @@ class Ports:
     entropy: Entropy
     parallel: Parallel
     repeats: Repeats
-    volumes: VolumeCatalog
+    volumes: "VolumeCatalog"
     layout: Layout = Layout()  # noqa: RUF009 - a frozen tuple
     placements: dict[Tenant, Placement] = field(default_factory=dict)
     schedules: Schedules = field(default_factory=Unwired)
     announcements: Announcements = field(default_factory=Untold)
     select: Callable[[str], Selection] = _no_filters
-    region: Callable[[str], Region] = _no_regions
+    region: "Callable[[str], Region]" = _no_regions

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tidemark.domain.api_key import ApiKey
 from tidemark.domain.asked import Asked
 from tidemark.domain.restore import DamagedRestore, Restore, StagedPart
-from tidemark.domain.schedule import DamagedSchedule, Schedule
 from tidemark.domain.snapshot import DamagedSnapshot, Snapshot
 from tidemark.domain.tenant import Tenant
+
+if TYPE_CHECKING:
+    # Few functions see one, and each pays with its start for what it loads.
+    from tidemark.domain.schedule import DamagedSchedule, Schedule
 
 
 class Catalog(Protocol):
@@ -78,23 +81,23 @@ class Catalog(Protocol):
         """Store a changed restore."""
         ...
 
-    def add_schedule(self, schedule: Schedule) -> Schedule:
+    def add_schedule(self, schedule: "Schedule") -> "Schedule":
         """Register a schedule."""
         ...
 
-    def schedule(self, tenant: Tenant, schedule_id: str) -> Schedule:
+    def schedule(self, tenant: Tenant, schedule_id: str) -> "Schedule":
         """One schedule. Raises ScheduleNotFound."""
         ...
 
-    def found_schedules(self, tenant: Tenant) -> Iterator[Schedule | DamagedSchedule]:
+    def found_schedules(self, tenant: Tenant) -> "Iterator[Schedule | DamagedSchedule]":
         """All schedules of the tenant, by id, where a damaged record is no reason to see none of the others."""
         ...
 
-    def replace_schedule(self, schedule: Schedule) -> Schedule:
+    def replace_schedule(self, schedule: "Schedule") -> "Schedule":
         """Store a changed schedule."""
         ...
 
-    def remove_schedule(self, schedule: Schedule) -> None:
+    def remove_schedule(self, schedule: "Schedule") -> None:
         """Forget a schedule record, conditional on its version. Repeating it changes nothing."""
         ...
 

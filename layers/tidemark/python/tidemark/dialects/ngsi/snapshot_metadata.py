@@ -11,7 +11,6 @@ from tidemark.dialects.ngsi.parameters import json_type, members
 from tidemark.dialects.ngsi.times import moment, parse_instant, parse_lifetime
 from tidemark.dialects.wire import Request
 from tidemark.domain.interval import IntervalType
-from tidemark.domain.schedule import parse_schedule_id
 from tidemark.domain.snapshot import (
     MAX_DESCRIPTION_CHARS,
     MAX_LABEL_KEY_CHARS,
@@ -163,6 +162,8 @@ def _labels_wanted(text: str) -> dict[str, str | None]:
 
 def _schedule_wanted(text: str) -> str:
     """One that is gone is no mistake: its snapshots still name it."""
+    from tidemark.domain.schedule import parse_schedule_id  # noqa: PLC0415 - takes time to load, and few ask for one
+
     try:
         return parse_schedule_id(text)
     except ScheduleNotFound:

@@ -1,11 +1,12 @@
 """Storing one shard of an image: what differs from the shard as the last snapshot of the volume has it.
 
-Memory is bounded by one pack and what the source reads ahead. A pack is the unit of resume, as `engine.storing` says.
+Memory is bounded by one pack and what the source reads ahead. A pack is the unit of resume, as `engine.storing` says;
+a worker whose time is over stores a smaller one, and says how far it has looked, as most blocks leave no pack behind.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from tidemark.domain.blocks import Block, BlockRange, digest_of
@@ -51,36 +52,92 @@ class ShardCut(NamedTuple):
     base: ShardManifest | None = None
 
 
+class Stint(NamedTuple):
+    """How much one worker takes on: the blocks from `place` on, until its time is `spent`.
+
+    Of those before it, all that differ from the base are in packs, whoever stored them. At least one block is looked at
+    in each, so the next one is nearer to the end.
+    """
+
+    place: int
+    spent: Callable[[], bool]
+
+
+class Unfinished(NamedTuple):
+    """Where the next worker has to begin."""
+
+    place: int
+
+
 def copy_shard(ports: Ports, job: ShardCut, source: BlockSource, proceed: Callable[[], None]) -> ShardManifest:
     """Store what the shard needs beyond its base, and a note of the whole, which is returned. Can be repeated.
 
     `proceed` is called before each pack and may raise to stop: the packs stored so far are kept. Raises ValueError when
     there is no base and the source tells only what changed.
     """
+    stint = Stint(job.within.start, lambda: False)
+    while isinstance(copied := copy_in_time(ports, job, source, proceed, stint), Unfinished):
+        stint = stint._replace(place=copied.place)
+    return copied
+
+
+def copy_in_time(
+    ports: Ports, job: ShardCut, source: BlockSource, proceed: Callable[[], None], stint: Stint
+) -> ShardManifest | Unfinished:
+    """As `copy_shard`, as far as the time allows."""
     key = note_key(job.tenant, job.capture_id, job.shard)
     found = noted(ports.payloads, key)
     if found is not None:
         return found
-    copied = _copy(ports, job, source, proceed)
+    copied = _copy(ports, job, source, proceed, stint)
+    if isinstance(copied, Unfinished):
+        return copied
     with suppress(ObjectExists):
         ports.payloads.put(key, manifests.encode_note(key, copied))
     return read_note(ports.payloads, job.tenant, job.capture_id, job.shard)
 
 
-def _copy(ports: Ports, job: ShardCut, source: BlockSource, proceed: Callable[[], None]) -> ShardManifest:
+@dataclass
+class _Reading:
+    """Reads a source until the time is over; `stopped_at` is the first block that was not looked at then."""
+
+    source: BlockSource
+    stint: Stint
+    stopped_at: int | None = None
+
+    def read(self, within: BlockRange) -> Iterator[Block]:
+        self.stopped_at = None
+        if within.start >= within.stop:
+            return
+        for block in self.source.read(within):
+            yield block
+            if self.stint.spent():
+                self.stopped_at = block.index + 1
+                return
+
+
+def _copy(
+    ports: Ports, job: ShardCut, source: BlockSource, proceed: Callable[[], None], stint: Stint
+) -> ShardManifest | Unfinished:
     if job.base is None and not source.whole:
         raise ValueError(f"shard {job.shard} has no base, and its source tells only what changed")
     base = job.base or ShardManifest(job.shard, 0, digest_of([]).hex, ())
     below = map_of(ports, base)
     kind = LayerKind.DELTA if base.layers else LayerKind.BASE
+    reading = _Reading(source, stint)
 
     def records(after: str | None) -> Iterator[BlockRecord]:
-        start = job.within.start if after is None else int(after) + 1
-        return _changes(below, source, BlockRange(start, job.within.stop))
+        start = stint.place if after is None else max(stint.place, int(after) + 1)
+        return _changes(below, reading, BlockRange(start, job.within.stop))
 
     layer = _stored(ports, job, kind, str(kind), records, proceed)
+    if reading.stopped_at is not None:
+        return Unfinished(reading.stopped_at)
     if layer is None:
         return base
+    if stint.place < job.within.stop and stint.spent():
+        # What follows reads and may store the shard once more, so it gets a time of its own.
+        return Unfinished(job.within.stop)
     merged = dict(below)
     compact = replace(base, layers=_compacted(ports, job, base, below, proceed))
     merged.update(fold(ports, (layer,)))
@@ -88,12 +145,12 @@ def _copy(ports: Ports, job: ShardCut, source: BlockSource, proceed: Callable[[]
     return ShardManifest(job.shard, digest.count, digest.hex, (*compact.layers, layer))
 
 
-def _changes(below: BlockMap, source: BlockSource, blocks: BlockRange) -> Iterator[BlockRecord]:
-    """A record of each block that differs from the one below."""
+def _changes(below: BlockMap, reading: _Reading, blocks: BlockRange) -> Iterator[BlockRecord]:
+    """A record of each block that differs from the one below, as far as the source is read."""
     packing = Packing()
-    pending = iter([index for index in below if index >= blocks.start] if source.whole else [])
+    pending = iter([index for index in below if index >= blocks.start] if reading.source.whole else [])
     gone = next(pending, None)
-    for block in source.read(blocks):
+    for block in reading.read(blocks):
         while gone is not None and gone < block.index:
             yield packing.record(Block(gone), below[gone].entry.sha256)
             gone = next(pending, None)
@@ -102,7 +159,7 @@ def _changes(below: BlockMap, source: BlockSource, blocks: BlockRange) -> Iterat
         lies = below.get(block.index)
         if block.sha256 != (None if lies is None else lies.sha256):
             yield packing.record(block, None if lies is None else lies.entry.sha256)
-    while gone is not None:
+    while gone is not None and reading.stopped_at is None:
         yield packing.record(Block(gone), below[gone].entry.sha256)
         gone = next(pending, None)
 

@@ -24,10 +24,9 @@ class DiskSnapshotBlocks:
     whole: ClassVar[bool] = True
 
     def read(self, within: BlockRange) -> Iterator[Block]:
-        """See `BlockSource`. Blocks that hold only zeros are left out."""
+        """See `BlockSource`. Of blocks that hold only zeros, those are left out that EBS does not list."""
         listed = self.access.listed(self.snapshot_id, within)
-        found = _read(self.access, self.parallel, self.snapshot_id, listed)
-        return (block for block in found if block.body is not None)
+        return _read(self.access, self.parallel, self.snapshot_id, listed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ twice store the same; the record, which each step compares and swaps, says when 
 
 from collections.abc import Sequence
 from datetime import timedelta
+from math import inf
 from typing import Final, NamedTuple
 
 from tidemark.domain.blocks import Image
@@ -15,7 +16,7 @@ from tidemark.domain.snapshot import CaptureId, Failure, ManifestRef, SnapshotId
 from tidemark.domain.volume import StoredImage, VolumeSnapshot, VolumeSnapshotState
 from tidemark.engine import manifests
 from tidemark.engine.blocks import images
-from tidemark.engine.blocks.capture import ShardCut, copy_shard
+from tidemark.engine.blocks.capture import BlockSource, ShardCut, Stint, Unfinished, copy_in_time
 from tidemark.engine.blocks.sources import ChangedBlocks, DiskSnapshotBlocks
 from tidemark.errors import (
     BackupEnded,
@@ -25,24 +26,43 @@ from tidemark.errors import (
     StageIncomplete,
 )
 from tidemark.ports import Ports
-from tidemark.ports.volumes import DiskState
+from tidemark.ports.volumes import DiskSnapshot, DiskState
 from tidemark.usecases.read_volumes import get_volume
 from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases.lifecycle import end, region_of, tags_of
 from tidemark.usecases.volume_phases.parents import below, store_upon_newest
+from tidemark.usecases.volume_phases.ranges import store_work_list
 
 _S = VolumeSnapshotState
 _GIB: Final = 1024**3
 # Longer than an execution takes, by far.
 _NOTES_KEPT: Final = timedelta(days=7)
+# EC2 takes minutes for most volumes, and up to a day for the first snapshot of a large one.
+GIVEN_UP_AFTER: Final = timedelta(days=3)
+_SHORTEST_WAIT_S: Final = 2
+_LONGEST_WAIT_S: Final = 300
 
 
 class Awaited(NamedTuple):
-    """Whether EC2's snapshot can be read by now, and then the shards. `over`: there is nothing left to store."""
+    """Whether EC2's snapshot can be read by now: then the shards, and the key of the list of them; otherwise after how
+    many seconds to ask again. `over`: there is nothing left to store.
+    """
 
     ready: bool
     shards: Sequence[int]
     over: bool
+    work_key: str = ""
+    wait_s: int = 0
+
+
+class Copied(NamedTuple):
+    """How far a range is stored: all of it (`done`), of which `records` blocks are not zeros; or what differs before
+    the block `place`, from where on to call again.
+    """
+
+    done: bool
+    place: int
+    records: int
 
 
 def begin(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapshot:
@@ -73,8 +93,9 @@ def begin(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapshot
 
 
 def await_source(ports: Ports, environment_id: str, snapshot_id: str) -> Awaited:
-    """Look whether EC2's snapshot is completed; once it is, choose what to build upon. Raises DiskSnapshotFailed,
-    DiskSnapshotNotFound; BackupEnded where its moment is not taken yet.
+    """Look whether EC2's snapshot is completed; once it is, choose what to build upon, and list the work. Raises
+    DiskSnapshotFailed, also where it is not completed for `GIVEN_UP_AFTER`; DiskSnapshotNotFound; BackupEnded where its
+    moment is not taken yet.
     """
     snapshot = ports.volumes.volume_snapshot(environment_id, snapshot_id)
     if not snapshot.running:
@@ -85,17 +106,30 @@ def await_source(ports: Ports, environment_id: str, snapshot_id: str) -> Awaited
         if told.state is DiskState.FAILED:
             raise DiskSnapshotFailed(f"EC2 could not make {source_id} of volume {snapshot.volume_id}: {told.reason}")
         if told.state is DiskState.PENDING:
-            return Awaited(ready=False, shards=(), over=False)
+            return _pending(ports, snapshot, told)
         # The volume may have grown since it was asked for.
         snapshot = store_upon_newest(ports, snapshot, told.size_gib * _GIB)
-    return Awaited(ready=True, shards=range(Image(snapshot.size_bytes).shards), over=not snapshot.running)
+    if not snapshot.running:
+        return Awaited(ready=True, shards=(), over=True)
+    work_key = store_work_list(ports, snapshot)
+    return Awaited(ready=True, shards=range(Image(snapshot.size_bytes).shards), over=False, work_key=work_key)
 
 
-def copy_range(ports: Ports, environment_id: str, snapshot_id: str, *, shard: int) -> int:
-    """Store one shard of the image; how many blocks it has. Goes on after the last pack of an earlier run.
+def copy_range(
+    ports: Ports,
+    environment_id: str,
+    snapshot_id: str,
+    *,
+    shard: int,
+    place: int | None = None,
+    budget_s: float = inf,
+) -> Copied:
+    """Store one shard of the image, from `place` on, for as long as `budget_s`: then call again with the place that is
+    returned. Goes on after the last pack of an earlier run.
 
     Raises BackupEnded, BlockDamaged, Corrupt ones.
     """
+    until_s = ports.clock.monotonic_s() + budget_s
 
     def proceed() -> None:
         _storing(ports, environment_id, snapshot_id)
@@ -104,21 +138,30 @@ def copy_range(ports: Ports, environment_id: str, snapshot_id: str, *, shard: in
     source_id = _source_of(snapshot)
     access = region_of(ports, environment_id).blocks
     lower = below(ports, snapshot, shard)
+    blocks = Image(snapshot.size_bytes).range_of(shard)
     job = ShardCut(
         image_owner(snapshot.environment),
         CaptureId(snapshot.id),
         shard,
-        Image(snapshot.size_bytes).range_of(shard),
+        blocks,
         None if lower is None else lower.shard,
     )
+    stint = Stint(blocks.start if place is None else place, lambda: ports.clock.monotonic_s() >= until_s)
+
+    def store(source: BlockSource) -> Copied:
+        copied = copy_in_time(ports, job, source, proceed, stint)
+        if isinstance(copied, Unfinished):
+            return Copied(done=False, place=copied.place, records=0)
+        return Copied(done=True, place=blocks.stop, records=copied.records)
+
+    whole = DiskSnapshotBlocks(access, ports.parallel, source_id)
     if lower is not None and lower.source_id is not None:
-        changed = ChangedBlocks(access, ports.parallel, lower.source_id, source_id)
         try:
-            return copy_shard(ports, job, changed, proceed).records
+            return store(ChangedBlocks(access, ports.parallel, lower.source_id, source_id))
         except (DiskSnapshotNotFound, DiskSnapshotsUnrelated):
             # Somebody removed the earlier one. All blocks, compared, give the same packs as those stored so far.
-            return copy_shard(ports, job, DiskSnapshotBlocks(access, ports.parallel, source_id), proceed).records
-    return copy_shard(ports, job, DiskSnapshotBlocks(access, ports.parallel, source_id), proceed).records
+            return store(whole)
+    return store(whole)
 
 
 def seal(ports: Ports, environment_id: str, snapshot_id: str) -> Sequence[int]:
@@ -179,6 +222,17 @@ def abort(ports: Ports, environment_id: str, snapshot_id: str, failure: Failure)
         ports.volumes, environment_id, snapshot_id, lambda record: record.failed(failure) if record.running else record
     )
     return end(ports, snapshot)
+
+
+def _pending(ports: Ports, snapshot: VolumeSnapshot, told: DiskSnapshot) -> Awaited:
+    waited = ports.clock.now() - snapshot.created_at
+    if waited >= GIVEN_UP_AFTER:
+        raise DiskSnapshotFailed(
+            f"EC2 has not completed {told.id} of volume {snapshot.volume_id} within {GIVEN_UP_AFTER.days} days; it is "
+            f"at {told.percent} %"
+        )
+    wait_s = min(max(_SHORTEST_WAIT_S, int(waited.total_seconds()) // 10), _LONGEST_WAIT_S)
+    return Awaited(ready=False, shards=(), over=False, wait_s=wait_s)
 
 
 def _stored_image(ports: Ports, snapshot: VolumeSnapshot) -> StoredImage:

@@ -9,7 +9,8 @@ from typing import Final
 from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.volume import VolumeSnapshot
 from tidemark.errors import VolumeSnapshotNotFound
-from tidemark.ports import Ports, Region
+from tidemark.ports import Ports
+from tidemark.ports.volumes import Region
 from tidemark.usecases.contention import FIRST_EXECUTION
 from tidemark.usecases.records import amend_volume_snapshot
 

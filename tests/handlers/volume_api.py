@@ -1,0 +1,106 @@
+"""The functions of volumes behind their authorizer, asked as the gateway asks them, without a gateway."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlsplit
+
+from functions.authorizer import handler as authorizer
+from functions.cloudca.create_snapshot import handler as create_snapshot
+from functions.cloudca.delete_snapshot import handler as delete_snapshot
+from functions.cloudca.get_snapshot import handler as get_snapshot
+from functions.cloudca.get_task import handler as get_task
+from functions.cloudca.get_volume import handler as get_volume
+from functions.cloudca.list_snapshots import handler as list_snapshots
+from functions.cloudca.list_volumes import handler as list_volumes
+from functions.ngsi.unknown_route import handler as unknown_route
+from tests.handlers.rest import Context, sample
+from tests.repo.sources import resources
+from tests.unit.volumes.backing import World
+from tests.unit.volumes.examples import TEST_AREA
+from tests.unit.volumes.go_client import Answered, Asked
+from tidemark.dialects.cloudca.routes import METHODS, SNAPSHOT, SNAPSHOTS, TASK, VOLUME, VOLUMES
+from tidemark.domain.api_key import Action
+from tidemark.usecases.keys import create_key
+from tidemark.web import LambdaHandler
+
+FUNCTIONS: Final[Mapping[tuple[str, str], LambdaHandler]] = {
+    ("GET", SNAPSHOTS): list_snapshots.handler,
+    ("POST", SNAPSHOTS): create_snapshot.handler,
+    ("GET", SNAPSHOT): get_snapshot.handler,
+    ("DELETE", SNAPSHOT): delete_snapshot.handler,
+    ("GET", VOLUMES): list_volumes.handler,
+    ("GET", VOLUME): get_volume.handler,
+    ("GET", TASK): get_task.handler,
+}
+ANYTHING: Final = "/{proxy+}"
+ENVIRONMENT: Final = "/v1/services/compute-on/test_area"
+_ARN: Final = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/live"
+
+
+@dataclass
+class VolumeApi:
+    """The API over a world with a volume. `functions` can be exchanged."""
+
+    world: World
+    functions: Mapping[tuple[str, str], LambdaHandler] = field(default_factory=lambda: FUNCTIONS)
+
+    def key(self, *actions: Action, environments: tuple[str, ...] = (TEST_AREA,)) -> str:
+        """The secret of a new key."""
+        wanted = actions or (Action.ADMIN,)
+        return create_key(self.world.ports, name="test", tenants=(), actions=wanted, environments=environments).secret
+
+    def send(self, asked: Asked) -> Answered:
+        """What the gateway answers."""
+        event = _event(asked)
+        policy = authorizer.handler(event | {"methodArn": f"{_ARN}/{asked.method}{event['path']}"}, Context())
+        [statement] = policy["policyDocument"]["Statement"]
+        if statement["Effect"] != "Allow":
+            return _denied(policy["context"])
+        event["requestContext"]["authorizer"] = {**policy["context"], "principalId": policy["principalId"]}
+        answer = self.functions.get((asked.method, event["resource"]), unknown_route.handler)(event, Context())
+        return Answered(answer["statusCode"], answer["body"])
+
+    def call(
+        self, method: str, path: str, key: str, document: object = None, *, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, Any]:
+        """The status of a request, and the document that is answered."""
+        body = b"" if document is None else json.dumps(document).encode()
+        sent = {"MC-Api-Key": key, **({"Content-Type": "application/json"} if body else {}), **(headers or {})}
+        answered = self.send(Asked(method, path, sent, body))
+        return answered.status, json.loads(answered.body)
+
+
+def _denied(context: Mapping[str, str]) -> Answered:
+    [api] = resources("AWS::Serverless::Api").values()
+    response = api["GatewayResponses"]["ACCESS_DENIED"]
+    template = response["ResponseTemplates"]["application/json"]
+    return Answered(response["StatusCode"], template.replace("$context.authorizer.refusal", context["refusal"]))
+
+
+def _event(asked: Asked) -> dict[str, Any]:
+    parts = urlsplit(asked.url)
+    event = sample("cloudca", "get_task")
+    resource = _matched(parts.path)
+    proxy = {"proxy": parts.path.strip("/")} if resource == ANYTHING else None
+    return event | {
+        "resource": resource,
+        "path": parts.path,
+        "httpMethod": asked.method,
+        "headers": dict(asked.headers),
+        "queryStringParameters": dict(parse_qsl(parts.query)) or None,
+        "pathParameters": proxy,
+        "body": asked.body.decode() or None,
+    }
+
+
+def _matched(path: str) -> str:
+    segments = path.rstrip("/").split("/")
+    for route in METHODS:
+        parts = route.split("/")
+        if len(parts) == len(segments) and all(
+            part.startswith("{") or part == segment for part, segment in zip(parts, segments, strict=True)
+        ):
+            return route
+    return ANYTHING
