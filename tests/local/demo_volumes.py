@@ -23,8 +23,6 @@ from tests.local.stack import TEMPLATE, LocalStack
 from tests.local.volume_blocks import BLOCK_BYTES, GIB_BYTES
 
 ENVIRONMENT = f"{SERVICE_CODE}/{ENVIRONMENT_NAME}"
-BLOCKS = GIB_BYTES // BLOCK_BYTES
-CHANGED = BLOCKS // 100
 # What the changed blocks may cost besides their bytes: what says where each of them is.
 ALLOWED = 1.01
 _PATH = f"/v1/services/{ENVIRONMENT}"
@@ -40,12 +38,14 @@ _LAYERS = TEMPLATE.parent / "layers"
 
 
 class Disk:
-    """These steps, with the state that they share."""
+    """These steps, with the state that they share. The volume has `size_gib`."""
 
-    def __init__(self, story: Story, stack: LocalStack, key: str) -> None:
+    def __init__(self, story: Story, stack: LocalStack, key: str, *, size_gib: int = 1) -> None:
         self._story = story
         self._stack = stack
         self._key = key
+        self._size_gib = size_gib
+        self._blocks = size_gib * GIB_BYTES // BLOCK_BYTES
         self._client = Client(stack.url, {"MC-Api-Key": key})
         self._chance = random.Random(SEED)
         self._missing = ext4.missing_tools()
@@ -73,14 +73,14 @@ class Disk:
             if self._missing:
                 step.tell(self._missing)
                 with image.open("xb") as made:
-                    made.truncate(GIB_BYTES)
+                    made.truncate(self._size_gib * GIB_BYTES)
                 self._overwrite(image, _FILE_BYTES)
             else:
                 self._format(image)
-            self._source = seed_environment(self._stack, image=image).volume_id
+            self._source = seed_environment(self._stack, size_gib=self._size_gib, image=image).volume_id
             [volume] = self._client.expect(200, "GET", f"{_PATH}/volumes").json()["data"]
             step.tell(f"{self._source} is volume {volume['id']} of {ENVIRONMENT}")
-            step.result = f"{volumes.written_blocks(self._source)} of {BLOCKS:,} blocks hold something"
+            step.result = f"{volumes.written_blocks(self._source)} of {self._blocks:,} blocks hold something"
         return dict(volume)
 
     def _format(self, image: Path) -> None:
@@ -88,7 +88,7 @@ class Disk:
         folder.mkdir()
         (folder / "README").write_text("A disk that Tidemark takes snapshots of.\n", encoding="utf-8")
         (folder / _FILE).write_bytes(self._chance.randbytes(_FILE_BYTES))
-        ext4.make(image, GIB_BYTES, folder)
+        ext4.make(image, self._size_gib * GIB_BYTES, folder)
 
     def _overwrite(self, image: Path, length_bytes: int) -> None:
         """Write new bytes where the file is, as the machine does that has the volume."""
@@ -112,12 +112,12 @@ class Disk:
         """Change a hundredth of the blocks; what the next snapshot adds is those."""
         with self._story.step("Change 1 % of its blocks, and snapshot it again") as step:
             before, stored_bytes = volumes.checksums(self._source), self._stored_bytes()
-            # One byte less than would need another block, wherever in a block it begins.
-            self._overwrite(image, (CHANGED - 1) * BLOCK_BYTES + 1)
+            # Wherever in a block it begins, one more byte than whole blocks less one is in that many.
+            self._overwrite(image, (self._blocks // 100 - 1) * BLOCK_BYTES + 1)
             volumes.fill(self._source, image)
             after = volumes.checksums(self._source)
             changed = sum(before.get(index) != after.get(index) for index in before.keys() | after.keys())
-            step.tell(f"{changed} of {BLOCKS:,} blocks changed, {_mib(changed * BLOCK_BYTES)}")
+            step.tell(f"{changed} of {self._blocks:,} blocks changed, {_mib(changed * BLOCK_BYTES)}")
             snapshot = self._snapshot(step, volume)
             added_bytes = self._stored_bytes() - stored_bytes
             if not changed or added_bytes > changed * BLOCK_BYTES * ALLOWED:
@@ -136,8 +136,10 @@ class Disk:
             made = self._task(step, self._client.expect(202, "POST", path, {"name": "restored"}))
             listed = self._client.expect(200, "GET", f"{_PATH}/volumes/{made['id']}").json()["data"]
             new = self._volumes() - before
-            if len(new) != 1 or listed["name"] != "restored" or listed["sizeInGb"] != GIB_BYTES >> 30:
-                raise DemoFailed(f"one volume of 1 GiB, 'restored', must be new; new are {sorted(new)}, and {listed}")
+            if len(new) != 1 or (listed["name"], listed["sizeInGb"]) != ("restored", self._size_gib):
+                raise DemoFailed(
+                    f"one volume of {self._size_gib} GiB must be new, 'restored'; new are {sorted(new)}, and {listed}"
+                )
             left = self._stack.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"]
             if left:
                 raise DemoFailed(f"no snapshot of EC2 must be left; there is {left[0]['SnapshotId']}")
@@ -150,8 +152,8 @@ class Disk:
             step.tell(f"tidemark volumes export {snapshot} exported.raw")
             self._run(*command)
             found = file.stat()
-            if found.st_size != GIB_BYTES:
-                raise DemoFailed(f"the exported file must have {GIB_BYTES} bytes; it has {found.st_size}")
+            if found.st_size != self._size_gib * GIB_BYTES:
+                raise DemoFailed(f"the exported file must have {self._size_gib} GiB; it has {found.st_size} bytes")
             # st_blocks counts in 512 bytes, whatever the file system's own blocks are.
             step.result = f"{found.st_size >> 30} GiB, sparse: {_mib(found.st_blocks * 512)} on disk"
 
