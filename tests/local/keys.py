@@ -25,7 +25,8 @@ def ports_of(stack: LocalStack) -> Any:
     from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows  # noqa: PLC0415
     from tidemark.adapters.system import SystemClock, SystemEntropy, Threads  # noqa: PLC0415
     from tidemark.domain.live import Layout  # noqa: PLC0415
-    from tidemark.ports import Ports, Region  # noqa: PLC0415
+    from tidemark.ports import Ports  # noqa: PLC0415
+    from tidemark.ports.volumes import Region  # noqa: PLC0415
     from tidemark.settings import Settings  # noqa: PLC0415
 
     settings = Settings.from_environment(next(iter(stack.deployment.functions.values())).environment)
