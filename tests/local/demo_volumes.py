@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -120,11 +120,7 @@ class Disk:
             step.tell(f"{changed} of {self._blocks:,} blocks changed, {_mib(changed * BLOCK_BYTES)}")
             snapshot = self._snapshot(step, volume)
             added_bytes = self._stored_bytes() - stored_bytes
-            if not changed or added_bytes > changed * BLOCK_BYTES * ALLOWED:
-                raise DemoFailed(
-                    f"{changed} blocks of {BLOCK_BYTES} bytes changed, and the second snapshot stored {added_bytes}: "
-                    "that must be no more than these blocks and 1 %"
-                )
+            require_no_more(added_bytes, changed)
             step.result = f"{snapshot['state']}; {_mib(added_bytes)} stored for {_mib(changed * BLOCK_BYTES)} changed"
         return str(snapshot["id"])
 
@@ -159,22 +155,13 @@ class Disk:
 
     def _prove(self, files: dict[str, Path]) -> None:
         with self._story.step("Compare volume, restored volume and exported file") as step:
-            digests = {what: digest(path) for what, path in files.items()}
-            if len(set(digests.values())) != 1:
-                raise DemoFailed(f"volume, restored volume and exported file must be the same; they are {digests}")
-            checked = f"no e2fsck: {self._missing}"
-            if not self._missing:
-                for what, path in files.items():
-                    self._check(what, path)
-                checked = "e2fsck -n finds three clean file systems"
-            step.tell(checked)
-            step.result = f"equal to the last byte: {digests['volume'][:16]}..."
-
-    def _check(self, what: str, path: Path) -> None:
-        try:
-            ext4.check(path)
-        except ext4.ImageError as error:
-            raise DemoFailed(f"the file system of the {what} is damaged: {error}") from error
+            same = require_same(files)
+            if self._missing:
+                step.tell(f"not looked at by e2fsck: {self._missing}")
+            else:
+                require_clean(files)
+                step.tell("e2fsck -n finds nothing wrong with any of them")
+            step.result = f"equal to the last byte: {same[:16]}..."
 
     def _snapshot(self, step: Step, volume: dict[str, Any]) -> dict[str, Any]:
         """Take a snapshot, and give it as it is when its task is over."""
@@ -230,6 +217,44 @@ class Disk:
 
     def _volumes(self) -> set[str]:
         return {one["VolumeId"] for one in self._stack.client("ec2").describe_volumes()["Volumes"]}
+
+
+def require_no_more(added_bytes: int, changed: int) -> None:
+    """What a snapshot added is no more than the blocks that changed, and 1 %.
+
+    Raises:
+        DemoFailed: it is, or nothing changed.
+    """
+    if not changed or added_bytes > changed * BLOCK_BYTES * ALLOWED:
+        raise DemoFailed(
+            f"{changed} blocks of {BLOCK_BYTES} bytes changed, and the second snapshot stored {added_bytes} bytes: "
+            "that must be no more than these blocks and 1 %"
+        )
+
+
+def require_same(files: Mapping[str, Path]) -> str:
+    """The digest that all of the images have.
+
+    Raises:
+        DemoFailed: they are not equal.
+    """
+    digests = {what: digest(path) for what, path in files.items()}
+    if len(set(digests.values())) != 1:
+        raise DemoFailed(f"{', '.join(digests)} must be equal; their digests are {digests}")
+    return next(iter(digests.values()))
+
+
+def require_clean(files: Mapping[str, Path]) -> None:
+    """e2fsck reads the whole file system of each image and finds nothing wrong.
+
+    Raises:
+        DemoFailed: it does.
+    """
+    for what, path in files.items():
+        try:
+            ext4.check(path)
+        except ext4.ImageError as error:
+            raise DemoFailed(f"the file system of the {what} is damaged: {error}") from error
 
 
 def digest(image: Path) -> str:
