@@ -79,7 +79,7 @@ class Disk:
                 self._format(image)
             self._source = seed_environment(self._stack, size_gib=self._size_gib, image=image).volume_id
             [volume] = self._client.expect(200, "GET", f"{_PATH}/volumes").json()["data"]
-            step.tell(f"{self._source} is volume {volume['id']} of {ENVIRONMENT}")
+            step.tell(f"{self._source} is {volume['id']} of {ENVIRONMENT}")
             step.result = f"{volumes.written_blocks(self._source)} of {self._blocks:,} blocks hold something"
         return dict(volume)
 
