@@ -77,8 +77,10 @@ class Disk:
                 self._overwrite(image, _FILE_BYTES)
             else:
                 self._format(image)
-            self._source = seed_environment(self._stack, size_gib=self._size_gib, image=image).volume_id
-            [volume] = self._client.expect(200, "GET", f"{_PATH}/volumes").json()["data"]
+            seeded = seed_environment(self._stack, size_gib=self._size_gib, image=image)
+            self._source = seeded.volume_id
+            listed = self._client.expect(200, "GET", f"{_PATH}/volumes").json()["data"]
+            [volume] = [one for one in listed if one["id"] == seeded.shown_as]
             step.tell(f"{self._source} is {volume['id']} of {ENVIRONMENT}")
             step.result = f"{volumes.written_blocks(self._source)} of {self._blocks:,} blocks hold something"
         return dict(volume)
