@@ -140,7 +140,17 @@ def test_commands_of_the_readme_take_a_disk_out_and_back_in(stack: LocalStack, k
     restored = reader.waits(reader.asks("Volumes and templates of a snapshot", 0))
     assert (restored["name"], restored["sizeInGb"]) == ("restored", 1)
 
-    reader.types("Images as files", tmp_path)
+    printed = reader.types("Images as files", tmp_path)
+    [imported] = {one["id"] for one in _get(stack, key, "snapshots")["data"]} & set(printed.split())
+    assert imported != made["id"]
     volumes.save(seeded.volume_id, tmp_path / "volume.raw")
     require_same({"volume": tmp_path / "volume.raw", "exported file": tmp_path / "foo.raw"})
     assert (tmp_path / "foo.raw").stat().st_blocks * 512 < GIB_BYTES // 100
+    images = [_get(stack, key, f"snapshots/{one}/image")["data"] for one in (made["id"], imported)]
+    assert images[0]["digest"] == images[1]["digest"]
+
+
+def _get(stack: LocalStack, key: str, path: str) -> Any:
+    answer = stack.http("GET", f"/v1/services/{ENVIRONMENT}/{path}", {"MC-Api-Key": key})
+    assert answer.status == 200, answer.text
+    return answer.json()
