@@ -267,6 +267,24 @@ def test_task_is_registered_with_its_snapshot_or_neither_is(volumes: VolumeCatal
         volumes.volume_snapshot(TEST_AREA, numbered(3).id)
 
 
+@pytest.mark.parametrize("state", [State.CREATING, State.STORED, State.DELETED])
+def test_task_is_registered_with_a_change_of_its_snapshot_or_neither_is_stored(
+    volumes: VolumeCatalog, state: State
+) -> None:
+    first = volumes.add_volume_snapshot(numbered(1))
+    used = replace(first, state=state, image=IMAGE, used_by=frozenset({"task"}))
+    stored = volumes.replace_volume_snapshot(used, task(Operation.RESTORE))
+    assert (stored.version, volumes.task(TASK_ID)) == (2, replace(task(Operation.RESTORE), version=1))
+    late = replace(task(Operation.RESTORE), id=TaskId("c2c13744-8610-4012-800a-0907bea110a6"))
+    with pytest.raises(StaleRecord):
+        volumes.replace_volume_snapshot(replace(first, used_by=frozenset({"late"})), late)
+    with pytest.raises(TaskNotFound):
+        volumes.task(late.id)
+    with pytest.raises(RecordExists):
+        volumes.replace_volume_snapshot(replace(stored, used_by=frozenset()), replace(task(), created_at=LATER))
+    assert volumes.volume_snapshot(TEST_AREA, first.id) == stored
+
+
 def test_snapshots_of_one_environment_only_are_listed_in_every_state(volumes: VolumeCatalog) -> None:
     own = [volumes.add_volume_snapshot(numbered(number)) for number in range(3)]
     own[0] = volumes.replace_volume_snapshot(replace(own[0], state=State.DELETED))

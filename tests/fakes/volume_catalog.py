@@ -75,8 +75,10 @@ class MemoryVolumeCatalog:
             found = [one for (owner, _), one in self._snapshots.records.items() if owner == environment_id]
         yield from found
 
-    def replace_volume_snapshot(self, snapshot: VolumeSnapshot) -> VolumeSnapshot:
+    def replace_volume_snapshot(self, snapshot: VolumeSnapshot, task: Task | None = None) -> VolumeSnapshot:
         with self._lock:
+            if task is not None and task.id in self._tasks.records:
+                raise RecordExists(f"task {task.id} is already registered")
             stored = self._snapshots.replace((snapshot.environment, snapshot.id), snapshot)
             gives_back = [] if snapshot.running else [_volume_of(snapshot)]
             if snapshot.state is VolumeSnapshotState.DELETED:
@@ -84,6 +86,8 @@ class MemoryVolumeCatalog:
             for place in gives_back:
                 if self._holders.get(place) == snapshot.id:
                     del self._holders[place]
+            if task is not None:
+                self._tasks.add(task.id, task)
             return stored
 
     def add_task(self, task: Task) -> Task:

@@ -2,7 +2,7 @@
 
 The local AWS checks no rights. So every call of a function is noted here as IAM sees it - actions on resources - and
 decided on the policies of the function's own role as they were deployed.
-Source: Service Authorization Reference, DynamoDB, S3, Step Functions and EventBridge Scheduler.
+Source: Service Authorization Reference, DynamoDB, S3, Step Functions, EventBridge Scheduler, EC2 and EBS.
 """
 
 import contextvars
@@ -10,7 +10,7 @@ import fnmatch
 import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from unittest.mock import patch
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 from botocore.signers import RequestSigner
+from moto.ec2.models import ec2_backends
 
 from tests.local.aws import ACCOUNT_ID, REGION
 from tests.local.inprocess import _current as running
@@ -31,7 +32,7 @@ _MISSING = {"404", "NoSuchKey"}
 
 class Need(NamedTuple):
     """One right that a call takes. `leading_keys` are the partition keys that it names, where IAM can look at them;
-    `passed_to` is the service that a role is handed on to.
+    `passed_to` is the service that a role is handed on to; `context` are other condition keys with their values.
     """
 
     function: str
@@ -39,6 +40,17 @@ class Need(NamedTuple):
     resource: str
     leading_keys: frozenset[str] = frozenset()
     passed_to: str = ""
+    context: frozenset[tuple[str, str]] = frozenset()
+
+    def said(self, key: str) -> list[str]:
+        """The values that a condition on the key is held against."""
+        match key:
+            case "dynamodb:LeadingKeys":
+                return sorted(self.leading_keys)
+            case "iam:PassedToService":
+                return [self.passed_to] if self.passed_to else []
+            case _:
+                return [value for name, value in self.context if name == key]
 
 
 @contextmanager
@@ -120,12 +132,23 @@ def is_allowed(need: Need, statements: list[dict[str, Any]]) -> bool:
 
 
 def _condition_holds(condition: Any, need: Need) -> bool:
-    if condition is None:
-        return True
-    if need.action == "iam:PassRole":
-        return bool(condition == {"StringEquals": {"iam:PassedToService": need.passed_to}})
-    patterns = _listed(condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"])
-    return all(any(fnmatch.fnmatchcase(key, pattern) for pattern in patterns) for key in need.leading_keys)
+    return all(
+        _HOLDS[operator](need.said(key), _listed(wanted))
+        for operator, keys in (condition or {}).items()
+        for key, wanted in keys.items()
+    )
+
+
+def _all_are_like(said: list[str], wanted: list[str]) -> bool:
+    return all(any(fnmatch.fnmatchcase(one, pattern) for pattern in wanted) for one in said)
+
+
+# Of the language of conditions, what the template speaks.
+_HOLDS: dict[str, Callable[[list[str], list[str]], bool]] = {
+    "ForAllValues:StringLike": _all_are_like,
+    "StringLike": lambda said, wanted: bool(said) and _all_are_like(said, wanted),
+    "StringEquals": lambda said, wanted: bool(said) and set(said) <= set(wanted),
+}
 
 
 def _listed(value: Any) -> list[Any]:
@@ -149,6 +172,8 @@ def _needs(function: str, service: str, operation: str, params: dict[str, Any]) 
             yield Need(function, f"states:{operation}", resource)
         case "scheduler":
             yield from _on_schedules(function, operation, params)
+        case "ec2" | "ebs":
+            yield from _on_disks(function, service, operation, params)
         case _:
             yield Need(function, f"{service}:{operation}", "*")
 
@@ -177,6 +202,31 @@ def _on_schedules(function: str, operation: str, params: dict[str, Any]) -> Iter
     yield Need(function, f"scheduler:{operation}", f"arn:aws:scheduler:{REGION}:{ACCOUNT_ID}:schedule/{name}")
     if "Target" in params:
         yield Need(function, "iam:PassRole", params["Target"]["RoleArn"], passed_to="scheduler.amazonaws.com")
+
+
+def _on_disks(function: str, service: str, operation: str, params: dict[str, Any]) -> Iterator[Need]:
+    """What is made needs rights on what it is made of, on itself, and to bear its tags; what is there bears them."""
+    action, snapshot = f"{service}:{operation}", f"arn:aws:ec2:{REGION}::snapshot/"
+    match operation:
+        case "CreateSnapshot":
+            yield Need(function, action, f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:volume/{params['VolumeId']}")
+            tags = [tag for given in params["TagSpecifications"] for tag in given["Tags"]]
+            asked = frozenset((f"aws:RequestTag/{tag['Key']}", tag["Value"]) for tag in tags)
+            yield Need(function, action, f"{snapshot}*", context=asked)
+            creating = asked | {("ec2:CreateAction", operation)}
+            yield Need(function, "ec2:CreateTags", f"{snapshot}*", context=creating)
+        case "DeleteSnapshot" | "ListSnapshotBlocks" | "ListChangedBlocks" | "GetSnapshotBlock":
+            for key, snapshot_id in params.items():
+                if key.endswith("SnapshotId"):
+                    yield Need(function, action, f"{snapshot}{snapshot_id}", context=_tags_of(snapshot_id))
+        case _:
+            yield Need(function, action, "*")
+
+
+def _tags_of(snapshot_id: str) -> frozenset[tuple[str, str]]:
+    found = ec2_backends[ACCOUNT_ID][REGION].snapshots.get(snapshot_id)
+    tags = found.get_tags() if found else []
+    return frozenset((f"aws:ResourceTag/{tag['key']}", tag["value"]) for tag in tags)
 
 
 def _on_tables(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, str, str | None, frozenset[str]]]:

@@ -19,6 +19,7 @@ EXPRESS_LIMIT_S = 300
 ITEM_MEMBERS = {
     *("tenant", "snapshotId", "restoreId", "token", "shard", "part", "fromKey", "toKey", "run", "dryRun"),
     *("transferId", "attempt", "file", "place", "planId", "scheduleId", "slotAt"),
+    *("environment", "error", "cause"),
 }
 
 

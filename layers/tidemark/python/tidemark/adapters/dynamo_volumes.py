@@ -86,10 +86,9 @@ class DynamoVolumeCatalog:
             (_name_key(snapshot) | holder, new),
             (_volume_key(snapshot) | holder, new),
         ]
-        if task is not None:
-            puts.append((row_of(_task_key(task.id), replace(task, version=task.version + 1)), new))
+        tasks = [] if task is None else [{"Put": self._new_task(task)}]
         doing = f"storing snapshot {snapshot.id}"
-        reasons = self._transact([{"Put": self._put(row, condition)} for row, condition in puts], doing)
+        reasons = self._transact([*({"Put": self._put(row, condition)} for row, condition in puts), *tasks], doing)
         if reasons is None:
             return wanted
         record, name, volume, *_ = (reason.get("Item") for reason in reasons)
@@ -122,12 +121,12 @@ class DynamoVolumeCatalog:
                 found = DamagedVolumeSnapshot(identity, Failure(error.code, error.message))
             yield found
 
-    def replace_volume_snapshot(self, snapshot: VolumeSnapshot) -> VolumeSnapshot:
+    def replace_volume_snapshot(self, snapshot: VolumeSnapshot, task: Task | None = None) -> VolumeSnapshot:
         key = _snapshot_key(snapshot.environment, snapshot.id)
         gives_back = [] if snapshot.running else [_volume_key(snapshot)]
         if snapshot.state is VolumeSnapshotState.DELETED:
             gives_back.append(_name_key(snapshot))
-        if not gives_back:
+        if not gives_back and task is None:
             return self._rows.replace(_SNAPSHOT_KIND, key, snapshot)
         wanted = replace(snapshot, version=snapshot.version + 1)
         # Where another snapshot has it by now, it was given back before.
@@ -138,7 +137,8 @@ class DynamoVolumeCatalog:
             "ExpressionAttributeValues": {":version": number(snapshot.version)},
         }
         doing = f"storing snapshot {snapshot.id}"
-        reasons = self._transact([{"Put": put}, *deletions], doing)
+        tasks = [] if task is None else [{"Put": self._new_task(task)}]
+        reasons = self._transact([{"Put": put}, *tasks, *deletions], doing)
         if reasons is None:
             return wanted
         record = reasons[0].get("Item")
@@ -148,6 +148,8 @@ class DynamoVolumeCatalog:
             if _stored(record) == wanted:
                 return wanted
             raise StaleRecord(f"snapshot {snapshot.id} has changed since it was read")
+        if task is not None and reasons[1].get("Code") == _CONDITION_FAILED:
+            raise RecordExists(f"task {task.id} is already registered")
         raise _why(reasons, doing, WriteConflict(f"{doing}: another one was faster; try again"))
 
     def add_task(self, task: Task) -> Task:
@@ -166,6 +168,11 @@ class DynamoVolumeCatalog:
                 self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item") for key in keys
             ]
         return [key for key, row in zip(keys, rows, strict=True) if row is not None and _holder(row) == snapshot_id]
+
+    def _new_task(self, task: Task) -> dict[str, Any]:
+        return self._put(
+            row_of(_task_key(task.id), replace(task, version=task.version + 1)), "attribute_not_exists(pk)"
+        )
 
     def _put(self, row: Row, condition: str) -> dict[str, Any]:
         return {

@@ -52,10 +52,11 @@ class VolumeCatalog(Protocol):
         """
         ...
 
-    def replace_volume_snapshot(self, snapshot: VolumeSnapshot) -> VolumeSnapshot:
+    def replace_volume_snapshot(self, snapshot: VolumeSnapshot, task: Task | None = None) -> VolumeSnapshot:
         """Store a changed snapshot, whose name and volume are what they were. One that is no longer being made leaves
-        its volume to the next one, one that is deleted its name. Raises StaleRecord, VolumeSnapshotNotFound; and
-        WriteConflict where its volume or name was written at this moment.
+        its volume to the next one, one that is deleted its name. With a `task`, that is new, both are stored or neither
+        is. Raises StaleRecord, VolumeSnapshotNotFound, RecordExists for the task; and WriteConflict where what belongs
+        to it was written at this moment.
         """
         ...
 

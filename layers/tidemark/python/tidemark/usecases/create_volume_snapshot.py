@@ -93,6 +93,8 @@ def _drafted(ports: Ports, volume: Volume, wanted: Wanted, asked: Asked | None) 
         interval=wanted.interval,
         asked=asked,
         task_id=task.id,
+        zone=volume.zone,
+        source_kind=volume.source_kind,
     )
     return snapshot, task
 

@@ -41,9 +41,12 @@ class CreateWanted(NamedTuple):
 
 
 class RestoreWanted(NamedTuple):
-    """A volume that is to be made of a snapshot. `name` is None where it is to have that of the snapshot's volume."""
+    """A volume that is to be made of a snapshot. `name` is None where it is to have that of the snapshot's volume,
+    `zone` where it is to be where that was.
+    """
 
     name: str | None = None
+    zone: str | None = None
 
 
 class TemplateWanted(NamedTuple):
@@ -129,7 +132,8 @@ def operation_wanted(request: Request) -> RestoreWanted | TemplateWanted:
     """What is asked for by a request to one snapshot. Raises InvalidRequest naming what is wrong."""
     match _OF_SNAPSHOT.get(request.query.get("operation", "")):
         case Operation.RESTORE:
-            return RestoreWanted(_name(_members(request, ("name",))))
+            document = _members(request, ("name", "zone"))
+            return RestoreWanted(_name(document), _zone(document))
         case Operation.CREATE_TEMPLATE:
             document = _members(request, ("name", "description"))
             return TemplateWanted(_name(document), _description(document))
@@ -169,6 +173,13 @@ def _name(document: dict[str, Any]) -> str | None:
     if not isinstance(name, str):
         raise InvalidRequest("the member 'name' must be a string")
     return check_name(name)
+
+
+def _zone(document: dict[str, Any]) -> str | None:
+    zone = document.get("zone")
+    if zone is not None and not isinstance(zone, str):
+        raise InvalidRequest("the member 'zone' must be a string, the name of a zone as a volume's zoneName has it")
+    return zone
 
 
 def _description(document: dict[str, Any]) -> str:

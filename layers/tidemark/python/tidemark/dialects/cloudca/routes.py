@@ -22,7 +22,7 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     SNAPSHOT: ("GET", "POST", "DELETE"),
     VOLUMES: ("GET",),
     VOLUME: ("GET",),
-    TASK: ("GET",),
+    TASK: ("GET", "DELETE"),
 }
 
 
@@ -54,8 +54,8 @@ def action(method: str, route: str) -> Action:
     """What a key must be made for to call a route. A path that does not exist needs what reading needs."""
     if method not in METHODS.get(route, ()) or method == "GET":
         return Action.READ
-    # What can be asked of a snapshot makes volumes and templates of it.
-    return Action.RESTORE if (method, route) == ("POST", SNAPSHOT) else Action.SNAPSHOT
+    # What can be asked of a snapshot makes volumes and templates of it, and the tasks that do so can be cancelled.
+    return Action.RESTORE if (method, route) in {("POST", SNAPSHOT), ("DELETE", TASK)} else Action.SNAPSHOT
 
 
 def permits(key: ApiKey, method: str, route: str, environment: EnvironmentId | None) -> bool:

@@ -23,6 +23,7 @@ from tidemark.errors import (
     DiskSnapshotFailed,
     DiskSnapshotNotFound,
     DiskSnapshotsUnrelated,
+    DisksRefused,
     StageIncomplete,
 )
 from tidemark.ports import Ports
@@ -158,8 +159,9 @@ def copy_range(
     if lower is not None and lower.source_id is not None:
         try:
             return store(ChangedBlocks(access, ports.parallel, lower.source_id, source_id))
-        except (DiskSnapshotNotFound, DiskSnapshotsUnrelated):
-            # Somebody removed the earlier one. All blocks, compared, give the same packs as those stored so far.
+        except (DiskSnapshotNotFound, DiskSnapshotsUnrelated, DisksRefused):
+            # Somebody removed the earlier one, or its tags, on which the right to read it hangs. All blocks, compared,
+            # give the same packs as those stored so far.
             return store(whole)
     return store(whole)
 
