@@ -140,7 +140,7 @@ def test_commands_of_the_readme_take_a_disk_out_and_back_in(stack: LocalStack, k
     restored = reader.waits(reader.asks("Volumes and templates of a snapshot", 0))
     assert (restored["name"], restored["sizeInGb"]) == ("restored", 1)
 
-    printed = reader.types("Images as files", tmp_path)
+    printed = reader.types("Images of volumes", tmp_path)
     [imported] = {one["id"] for one in _get(stack, key, "snapshots")["data"]} & set(printed.split())
     assert imported != made["id"]
     volumes.save(seeded.volume_id, tmp_path / "volume.raw")
