@@ -163,7 +163,6 @@ class VolumeSnapshot:
     verification: Verification | None = None
     zone: str | None = None
     source_kind: str | None = None
-    verification: Verification | None = None
     version: int = 0
 
     def __post_init__(self) -> None:
