@@ -19,6 +19,7 @@ from tests.local.stack import LocalStack
 from tests.workflow.conftest import SMALL
 from tests.workflow.image_story import ImageStory
 from tests.workflow.rights import Need, granted, is_allowed, noted, taken_by_streams
+from tests.workflow.volume_schedules import VolumeSchedules
 from tests.workflow.volume_story import VolumeStory
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey
@@ -56,7 +57,11 @@ IF_GIVEN_UP_MEANWHILE = {
     (f"{phase}Function", f"ec2:{action}")
     for phase in ("BeginVolumeBackup", "AwaitSource")
     for action in ("DescribeSnapshots", "DeleteSnapshot")
-} | {("AwaitSourceFunction", "s3:ListBucket"), ("AwaitSourceFunction", "s3:DeleteObject")}
+} | {
+    ("CreateVolumeSnapshotFunction", "ec2:DeleteSnapshot"),
+    ("AwaitSourceFunction", "s3:ListBucket"),
+    ("AwaitSourceFunction", "s3:DeleteObject"),
+}
 
 
 class Story:
@@ -483,6 +488,7 @@ def needs(stack: LocalStack) -> set[Need]:
         story.recycle(first)
         story.delete(first)
         story.collect(first)
+        VolumeSchedules(stack).play()
         stack.streams.deliver()
     return found | taken_by_streams(stack)
 

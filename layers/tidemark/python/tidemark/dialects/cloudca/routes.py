@@ -17,6 +17,8 @@ IMAGE: Final = f"{SNAPSHOT}/image"
 UPLOADS: Final = f"{SNAPSHOT}/uploads"
 VOLUMES: Final = f"{_ENVIRONMENT}/volumes"
 VOLUME: Final = f"{VOLUMES}/{{volumeId}}"
+SCHEDULES: Final = f"{_ENVIRONMENT}/schedules"
+SCHEDULE: Final = f"{SCHEDULES}/{{scheduleId}}"
 TASK: Final = f"{BASE}/tasks/{{taskId}}"
 
 METHODS: Final[dict[str, tuple[str, ...]]] = {
@@ -26,6 +28,8 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     UPLOADS: ("GET", "POST"),
     VOLUMES: ("GET",),
     VOLUME: ("GET",),
+    SCHEDULES: ("GET", "POST"),
+    SCHEDULE: ("GET", "DELETE"),
     TASK: ("GET", "DELETE"),
 }
 
@@ -48,8 +52,8 @@ def refusal(method: str, route: str) -> TidemarkError:
     allowed = METHODS.get(route)
     if allowed is None:
         return RouteNotFound(
-            "no such path; there are snapshots and volumes under /v1/services/{service_code}/{environment_name}, "
-            "and /v1/tasks/{id}"
+            "no such path; there are snapshots, volumes and schedules under "
+            "/v1/services/{service_code}/{environment_name}, and /v1/tasks/{id}"
         )
     return MethodNotAllowed(f"{route} does not accept {method}; it accepts {', '.join(allowed)}", allow=allowed)
 
