@@ -13,6 +13,7 @@ from tests.unit.volumes.examples import FAILURE, TEST_AREA
 from tests.unit.volumes.test_volume_backup_crashes import Interrupted
 from tests.unit.volumes.uploading import RawFile, begun, left_of, opened, send
 from tidemark.domain.volume import VolumeSnapshotState as State
+from tidemark.errors import BackupEnded
 from tidemark.usecases.close_volume_backups import close_volume_backups
 from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
 from tidemark.usecases.import_volume_image import ImageWanted, complete_upload, import_volume_image
@@ -81,6 +82,29 @@ def test_late_run_spoils_nothing_when_another_one_finished_the_import_at_any_of_
         holds_the_file(world, snapshot_id)
         assert left_of(world) == [], at
         world.nothing_is_left()
+
+
+def nearly(world: World, snapshot_id: str) -> None:
+    """Another run, up to where it finishes: the parts are stored and gone."""
+    backup.begin(world.ports, TEST_AREA, snapshot_id)
+    for shard in backup.await_source(world.ports, TEST_AREA, snapshot_id).shards:
+        backup.copy_range(world.ports, TEST_AREA, snapshot_id, shard=shard)
+    for shard in backup.seal(world.ports, TEST_AREA, snapshot_id):
+        backup.read_back(world.ports, TEST_AREA, snapshot_id, shard=shard)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_late_run_fails_no_import_whose_parts_another_one_has_stored_and_removed(late: bool) -> None:
+    for at in range(1, calls_of_run() + 1):
+        world, snapshot_id = prepared()
+
+        def happens(world: World = world, identity: str = snapshot_id) -> None:
+            with suppress(BackupEnded):
+                nearly(world, identity)
+
+        run(world.numbered(Interrupted(at, happens, late=late)), snapshot_id)
+        run(world.ports, snapshot_id)
+        holds_the_file(world, snapshot_id)
 
 
 @dying

@@ -45,6 +45,7 @@ from tidemark.usecases.import_volume_image import (
     open_upload,
 )
 from tidemark.usecases.read_volume_snapshots import get_task, list_volume_snapshots
+from tidemark.usecases.volume_phases import backup
 
 _S = VolumeSnapshotState
 GIB = 1024**3
@@ -282,6 +283,18 @@ def test_image_of_another_format_is_refused_with_what_to_do_before_anything_is_s
     with pytest.raises(ImportRefused, match=rf"a {form} image, .* qemu-img convert -O raw"):
         complete_upload(world.ports, TEST_AREA, snapshot.id)
     assert world.record(snapshot.id).awaits_upload
+
+
+def test_parts_of_a_range_go_when_it_was_read_back_so_that_few_are_left_at_the_end() -> None:
+    world, file = World(), RawFile()
+    snapshot = begun(world, file).snapshot
+    backup.begin(world.ports, TEST_AREA, snapshot.id)
+    for shard in backup.await_source(world.ports, TEST_AREA, snapshot.id).shards:
+        backup.copy_range(world.ports, TEST_AREA, snapshot.id, shard=shard)
+    backup.seal(world.ports, TEST_AREA, snapshot.id)
+    assert uploads.arrived(world.ports, snapshot, range(LAST_PART + 1)).keys() == {0, LAST_PART}
+    backup.read_back(world.ports, TEST_AREA, snapshot.id, shard=0)
+    assert uploads.arrived(world.ports, snapshot, range(LAST_PART + 1)).keys() == {LAST_PART}
 
 
 # --- its life
