@@ -39,13 +39,12 @@ def world() -> World:
 
 def verify(world: World, snapshot: VolumeSnapshot) -> VolumeSnapshot:
     """What the state machine of a verification does."""
-    owner = owner_named(world.ports, OWNER)
+    owner, checked, failure = owner_named(world.ports, OWNER), [], None
     try:
-        checked = [owner.verify_shard(snapshot.id, shard) for shard in owner.list_packs(snapshot.id)]
+        checked += [owner.verify_shard(snapshot.id, shard) for shard in owner.list_packs(snapshot.id)]
     except (ManifestCorrupt, PackCorrupt) as error:
-        assert owner.record(snapshot.id, (), Scope.FULL, Failure(error.code, error.message))
-    else:
-        assert owner.record(snapshot.id, checked, Scope.FULL, None)
+        failure = Failure(error.code, error.message)
+    assert owner.record(snapshot.id, () if failure else checked, Scope.FULL, failure)
     return world.record(snapshot.id)
 
 
@@ -130,7 +129,7 @@ def test_manifest_that_its_record_does_not_describe_is_damage_every_day(world: W
         other = replace(snapshot, image=replace(snapshot.image, digest="0" * 64))
         snapshot = world.ports.volumes.replace_volume_snapshot(other)
     else:
-        objects_of(world)[snapshot.image.manifest.key] += b"\0"
+        objects_of(world)[f"{OWNER}/manifests/{snapshot.id}.json.zst"] += b"\0"
     found = damage_of(scrub_all(world))
     assert [(one.failure.code, one.snapshot_ids) for one in found] == [("ManifestCorrupt", (snapshot.id,))] * DAYS
     with pytest.raises(ManifestCorrupt):
@@ -164,7 +163,7 @@ def test_next_snapshot_is_a_full_copy_where_a_pack_of_all_is_damaged_until_it_is
     scrub_all(world)
     assert world.take().parent_id is None
     world.ports.clock.sleep(1)
-    assert verify(world, world.record(first.id)).verification.ok  # type: ignore[union-attr] - it has one
+    assert verify(world, world.record(first.id)).verification.ok  # type: ignore[union-attr]
     for one in [one for one in list(world.ports.volumes.volume_snapshots(TEST_AREA)) if one.id != first.id]:
         if isinstance(one, VolumeSnapshot) and one.state is State.STORED:
             delete_volume_snapshot(world.ports, TEST_AREA, one.id)
