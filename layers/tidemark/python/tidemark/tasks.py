@@ -90,6 +90,12 @@ class Context(Protocol):
         ...
 
 
+def whose(owner: Tenant) -> dict[str, str]:
+    """What log lines and metrics call the owner of a schedule: a tenant, or an environment."""
+    environment_id = environment_of(owner)
+    return {TENANT: owner} if environment_id is None else {ENVIRONMENT: environment_id}
+
+
 def budget_s(context: Context) -> float:
     """Seconds that the work of this invocation may take, so that it ends by itself before Lambda stops it."""
     return max(0.0, context.get_remaining_time_in_millis() / 1000 - _MARGIN_S)
@@ -107,6 +113,8 @@ def task[S: Told](
         def handler(event: Mapping[str, Any], context: Context) -> Result:
             step = _parse(phase, kind, event)
             told = {name: value for name in _LOGGED if (value := getattr(step, name, None)) is not None}
+            if TENANT in told:
+                told = whose(told.pop(TENANT)) | told
             with log_context(**{**told, PHASE: phase}):
                 started_s = perf_counter()
                 try:
