@@ -13,7 +13,7 @@ from tests.fakes import ManualClock, MemoryPayloads
 from tests.unit.engine.disturbed import Counter as Calls
 from tests.unit.engine.disturbed import Death
 from tests.unit.test_scrub import Slow
-from tests.unit.volumes.backing import World, body
+from tests.unit.volumes.backing import World, body, run
 from tests.unit.volumes.examples import TEST_AREA
 from tests.unit.volumes.keeping import OWNER, damage, manifest_of, objects_of, three
 from tidemark.domain.snapshot import Failure, Scope
@@ -27,6 +27,7 @@ from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
 from tidemark.usecases.scrub import Damage, Scrubbed, scrub
 from tidemark.usecases.snapshot_owners import owner_named
 from tidemark.usecases.verify_volume_snapshot import list_packs, record, verify_shard
+from tidemark.usecases.volume_phases import backup
 
 DAYS = 3
 DAY_S = 24 * 3600.0
@@ -193,6 +194,26 @@ def test_good_sample_is_no_proof_that_a_snapshot_which_another_one_failed_for_is
     scrub_all(world)
     assert world.record(first.id).verification is not None
     assert world.take().parent_id is None
+
+
+def test_snapshot_fails_whose_parent_is_found_damaged_while_it_is_stored_and_the_next_one_is_whole(
+    world: World,
+) -> None:
+    first = world.take()
+    snapshot_id = world.ask()
+    backup.begin(world.ports, TEST_AREA, snapshot_id)
+    for shard in backup.await_source(world.ports, TEST_AREA, snapshot_id).shards:
+        backup.copy_range(world.ports, TEST_AREA, snapshot_id, shard=shard)
+    assert world.record(snapshot_id).parent_id == first.id
+    (bad, *_) = damage(world, first)
+    assert scrub(world.ports, days=1, budget_s=60).damage
+    failed = run(world.ports, snapshot_id)
+    assert failed.failure is not None
+    assert (failed.state, failed.failure.code) == (State.FAILED, "PackCorrupt")
+    assert bad in failed.failure.message
+    whole = world.take()
+    assert (whole.state, whole.parent_id) == (State.STORED, None)
+    assert world.content(whole) == world.held
 
 
 def test_pack_that_went_with_its_last_snapshot_is_no_damage(world: World) -> None:
