@@ -13,7 +13,7 @@ from tests.fakes import ManualClock, MemoryPayloads
 from tests.unit.engine.disturbed import Counter as Calls
 from tests.unit.engine.disturbed import Death
 from tests.unit.test_scrub import Slow
-from tests.unit.volumes.backing import World, body, run
+from tests.unit.volumes.backing import World, body
 from tests.unit.volumes.examples import TEST_AREA
 from tests.unit.volumes.keeping import OWNER, damage, manifest_of, objects_of, three
 from tidemark.domain.snapshot import Failure, Scope
@@ -205,9 +205,15 @@ def test_snapshot_fails_whose_parent_is_found_damaged_while_it_is_stored_and_the
     for shard in backup.await_source(world.ports, TEST_AREA, snapshot_id).shards:
         backup.copy_range(world.ports, TEST_AREA, snapshot_id, shard=shard)
     assert world.record(snapshot_id).parent_id == first.id
+    shards = backup.seal(world.ports, TEST_AREA, snapshot_id)
     (bad, *_) = damage(world, first)
     assert scrub(world.ports, days=1, budget_s=60).damage
-    failed = run(world.ports, snapshot_id)
+    for shard in shards:
+        backup.read_back(world.ports, TEST_AREA, snapshot_id, shard=shard)
+    with pytest.raises(PackCorrupt) as refused:
+        backup.finish(world.ports, TEST_AREA, snapshot_id)
+    failure = Failure(refused.value.code, refused.value.message)
+    failed = backup.abort(world.ports, TEST_AREA, snapshot_id, failure)
     assert failed.failure is not None
     assert (failed.state, failed.failure.code) == (State.FAILED, "PackCorrupt")
     assert bad in failed.failure.message

@@ -54,17 +54,15 @@ def below(ports: Ports, snapshot: VolumeSnapshot, shard: int) -> Below | None:
 
 
 def check_parent(ports: Ports, snapshot: VolumeSnapshot) -> None:
-    """Raise PackCorrupt where what the snapshot is stored upon was found damaged while it was stored: its own bytes were
-    read back, those that it shares were not.
+    """Raise PackCorrupt where what the snapshot is stored upon was found damaged meanwhile: its own bytes were read
+    back, those that it shares were not.
     """
     if snapshot.parent_id is None:
         return
     with suppress(VolumeSnapshotNotFound, CatalogCorrupt):
         found = ports.volumes.volume_snapshot(snapshot.environment, snapshot.parent_id).verification
         if found is not None and found.failure is not None:
-            raise PackCorrupt(
-                f"the snapshot {snapshot.parent_id}, which this one is stored upon: {found.failure.message}"
-            )
+            raise PackCorrupt(f"this one is stored upon snapshot {snapshot.parent_id}: {found.failure.message}")
 
 
 def _amended(
