@@ -4,12 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from moto import mock_aws
 
+from tests.cli.conftest import OUTPUTS, STACK
 from tests.cli.running import CommandLine, Said, Scripted
 from tests.repo.sources import template
 from tidemark import bootstrap
@@ -18,34 +17,6 @@ from tidemark.domain.api_key import Action, ApiKey, key_id
 from tidemark.errors import Unauthorized
 from tidemark.settings import Settings
 from tidemark.usecases.keys import authenticate
-
-STACK = "waterfront"
-# The outputs of template.yaml, with the table behind one of them.
-OUTPUTS = {
-    "CatalogTableName": {"Ref": "Catalog"},
-    "EntitiesTableName": "entities",
-    "BucketName": "bucket",
-    "CaptureStateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:capture",
-    "RestoreStateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:restore",
-    "VerifyStateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:verify",
-    "TransferStateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:transfer",
-}
-
-
-@pytest.fixture
-def stack() -> Iterator[str]:
-    """The name of a stack that has Tidemark's outputs."""
-    catalog = template()["Resources"]["CatalogTable"]["Properties"]
-    keys = {name: catalog[name] for name in ("BillingMode", "AttributeDefinitions", "KeySchema")}
-    body = {
-        "Resources": {"Catalog": {"Type": "AWS::DynamoDB::Table", "Properties": keys}},
-        "Outputs": {name: {"Value": value} for name, value in OUTPUTS.items()},
-    }
-    with mock_aws():
-        clients.forget()
-        clients.make("cloudformation").create_stack(StackName=STACK, TemplateBody=json.dumps(body))
-        yield STACK
-    clients.forget()
 
 
 def run(*arguments: str) -> Said:

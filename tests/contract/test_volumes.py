@@ -236,6 +236,32 @@ def test_image_is_registered_once_and_keeps_its_disk_snapshot(world: World) -> N
         world.disks.delete_snapshot(first)
 
 
+def test_images_are_found_by_their_tags_and_by_name_until_they_are_deregistered(world: World) -> None:
+    snapshot_id = world.snapshot(world.volume({0: body(0)}, {}))
+    image_id = world.disks.register_image(snapshot_id, name="gold*", description="d", tags=TAGS)
+    other_id = world.disks.register_image(snapshot_id, name="golden", description="d", tags={"tidemark": "c2"})
+    [found] = world.disks.images(TAGS)
+    assert (found.id, found.name, found.state, found.snapshot_ids) == (image_id, "gold*", "available", (snapshot_id,))
+    assert found.tags == TAGS
+    named = world.disks.image_named("gold*")
+    assert named is not None
+    assert named.id == image_id
+    assert world.disks.image_named("gold") is None
+    for _ in range(2):
+        world.disks.deregister_image(image_id)
+    assert (list(world.disks.images(TAGS)), world.disks.image_named("gold*")) == ([], None)
+    world.disks.deregister_image(other_id)
+    world.disks.delete_snapshot(snapshot_id)
+
+
+def test_volume_is_deleted_unless_it_is_attached(world: World) -> None:
+    free_id, used_id = (world.volume({}, TAGS) for _ in range(2))
+    world.attach(used_id, "/dev/sdf")
+    assert [world.disks.delete_volume(free_id) for _ in range(2)] == [True, True]
+    assert world.disks.delete_volume(used_id) is False
+    assert [one.id for one in world.disks.volumes(TAGS)] == [used_id]
+
+
 # --- EBS direct
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.contract.aws import MEMORY, MOTO, client_of
 from tests.contract.examples import ACME, OTHER
 from tests.fakes import MemoryWorkflows, Started
-from tests.unit.volumes.examples import SNAPSHOT_ID, TEST_AREA
+from tests.unit.volumes.examples import SNAPSHOT_ID, TASK_ID, TEST_AREA
 from tidemark.adapters.sfn_workflows import StepFunctionsWorkflows, execution_name
 from tidemark.domain.environment import image_owner
 from tidemark.domain.tenant import Tenant
@@ -40,7 +40,9 @@ class _Machines:
 
     def __init__(self, client: "SFNClient") -> None:
         self.client = client
-        self.arns = [self._machine(name) for name in ("capture", "restore", "verify", "transfer", "volumes")]
+        self.arns = [
+            self._machine(name) for name in ("capture", "restore", "verify", "transfer", "volumes", "restores")
+        ]
         self.workflows = StepFunctionsWorkflows(
             client,
             capture_arn=self.arns[0],
@@ -48,6 +50,7 @@ class _Machines:
             verify_arn=self.arns[2],
             transfer_arn=self.arns[3],
             volume_backup_arn=self.arns[4],
+            volume_restore_arn=self.arns[5],
         )
 
     def _machine(self, name: str) -> str:
@@ -77,7 +80,7 @@ class _Machines:
         verification_id = verification_id or content.get("transferId")
         return Started(
             content["tenant"] if "tenant" in content else image_owner(content["environment"]),
-            verification_id or snapshot_id or content["restoreId"],
+            verification_id or snapshot_id or content.get("taskId") or content["restoreId"],
             content["attempt"],
             content.get("captureId"),
             content.get("delaySeconds", 0),
@@ -150,11 +153,23 @@ def test_start_volume_backup_gives_the_execution_what_it_needs(world: World) -> 
     assert world.workflows.volume_backup_running(SNAPSHOT_ID, attempt=2) is False
 
 
+def test_start_volume_restore_gives_the_execution_what_it_needs(world: World) -> None:
+    for _ in range(2):
+        world.workflows.start_volume_restore(TEST_AREA, TASK_ID, attempt=2)
+    assert world.started() == [Started(image_owner(TEST_AREA), TASK_ID, 2)]
+    assert world.workflows.volume_restore_running(TASK_ID, attempt=2) is True
+    assert world.workflows.volume_restore_running(TASK_ID, attempt=1) is None
+    world.end()
+    assert world.workflows.volume_restore_running(TASK_ID, attempt=2) is False
+
+
 def test_backup_of_a_volume_is_refused_where_no_machine_makes_it() -> None:
     with client_of("stepfunctions", MOTO) as client:
         workflows = StepFunctionsWorkflows(client, capture_arn="", restore_arn="", verify_arn="", transfer_arn="")
         with pytest.raises(NotSupported):
             workflows.start_volume_backup(TEST_AREA, SNAPSHOT_ID, attempt=1)
+        with pytest.raises(NotSupported):
+            workflows.start_volume_restore(TEST_AREA, TASK_ID, attempt=1)
 
 
 def test_running_is_false_when_the_attempt_is_over(world: World) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from tests.repo.sources import resources
+from tidemark.dialects.cloudca.routes import serves
 from tidemark.dialects.ngsi.routes import OPEN
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -44,10 +45,16 @@ _SERVED = {route for route in _declared() if route.method != "ANY"}
 OPEN_TO_ALL = sorted(route for route in _SERVED if str(route) in OPEN)
 """What takes no key and knows no tenant."""
 
-SERVED = sorted(_SERVED - set(OPEN_TO_ALL))
+_REFUSED = {Route(method, path) for any_, path in _declared() for method in _METHODS if any_ == "ANY"} - _SERVED
+
+SERVED = sorted(route for route in _SERVED - set(OPEN_TO_ALL) if not serves(route.path))
 """What does something for a tenant."""
 
-REFUSED = sorted(
-    {Route(method, path) for any_, path in _declared() for method in _METHODS if any_ == "ANY"} - _SERVED,
-)
+REFUSED = sorted(route for route in _REFUSED if not serves(route.path))
 """Methods that a path does not have, and paths that are not there."""
+
+SERVED_IN_ENVIRONMENTS = sorted(route for route in _SERVED if serves(route.path))
+"""What does something in an environment."""
+
+REFUSED_IN_ENVIRONMENTS = sorted(route for route in _REFUSED if serves(route.path))
+"""Methods that a path about an environment does not have."""

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 
 from tests.fakes.catalog import Shelf
-from tidemark.domain.environment import Environment
+from tidemark.domain.environment import Environment, EnvironmentId
 from tidemark.domain.task import Task
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeSnapshot, VolumeSnapshotState
 from tidemark.errors import (
@@ -39,6 +39,11 @@ class MemoryVolumeCatalog:
         with self._lock:
             found = sorted(self._environments.records.items())
         yield from (environment for _, environment in found)
+
+    def environment_ids(self) -> Iterator[EnvironmentId]:
+        with self._lock:
+            found = sorted(self._environments.records)
+        yield from map(EnvironmentId, found)
 
     def replace_environment(self, environment: Environment) -> Environment:
         with self._lock:
@@ -75,8 +80,10 @@ class MemoryVolumeCatalog:
             found = [one for (owner, _), one in self._snapshots.records.items() if owner == environment_id]
         yield from found
 
-    def replace_volume_snapshot(self, snapshot: VolumeSnapshot) -> VolumeSnapshot:
+    def replace_volume_snapshot(self, snapshot: VolumeSnapshot, task: Task | None = None) -> VolumeSnapshot:
         with self._lock:
+            if task is not None and task.id in self._tasks.records:
+                raise RecordExists(f"task {task.id} is already registered")
             stored = self._snapshots.replace((snapshot.environment, snapshot.id), snapshot)
             gives_back = [] if snapshot.running else [_volume_of(snapshot)]
             if snapshot.state is VolumeSnapshotState.DELETED:
@@ -84,7 +91,13 @@ class MemoryVolumeCatalog:
             for place in gives_back:
                 if self._holders.get(place) == snapshot.id:
                     del self._holders[place]
+            if task is not None:
+                self._tasks.add(task.id, task)
             return stored
+
+    def remove_volume_snapshot(self, snapshot: VolumeSnapshot) -> None:
+        with self._lock:
+            self._snapshots.remove((snapshot.environment, snapshot.id), snapshot)
 
     def add_task(self, task: Task) -> Task:
         with self._lock:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from tidemark.domain.blocks import BLOCK_BYTES, ZEROS, Block, BlockRange
-from tidemark.errors import WriteConflict
+from tidemark.errors import Throttled, WriteConflict
 from tidemark.errors.volumes import (
     BlockDamaged,
     DiskSnapshotNotFound,
@@ -17,7 +17,17 @@ from tidemark.errors.volumes import (
     DisksRefused,
     VolumeNotFound,
 )
-from tidemark.ports.volumes import BlockToken, Disk, DiskSnapshot, DiskState, Instance, Region, in_order, matching
+from tidemark.ports.volumes import (
+    BlockToken,
+    Disk,
+    DiskSnapshot,
+    DiskState,
+    Instance,
+    MachineImage,
+    Region,
+    in_order,
+    matching,
+)
 
 BLOCKS_A_GIB = 2 * 1024
 MADE_AT = datetime(2026, 1, 15, 9, tzinfo=UTC)
@@ -36,17 +46,19 @@ class _Held:
 class MemoryDisks:
     """`content` is what each volume holds, for tests to write to; `damaged` are blocks that are read with a wrong bit.
 
-    Disk snapshots are completed when they are made, unless `pending` is set, or `failing` says why they fail.
+    Disk snapshots are completed when they are made, unless `pending` is set, or `failing` says why they fail; volumes
+    and images are there at once, unless `making` is set.
     """
 
     content: dict[str, Content] = field(default_factory=dict)
     damaged: set[int] = field(default_factory=set)
     pending: bool = False
+    making: bool = False
     failing: str = ""
     held: dict[str, _Held] = field(default_factory=dict)
     disks: dict[str, Disk] = field(default_factory=dict)
     known: dict[str, Instance] = field(default_factory=dict)
-    images: dict[str, tuple[str, str]] = field(default_factory=dict)
+    registered: dict[str, MachineImage] = field(default_factory=dict)
     tokens: dict[str, tuple[str, object]] = field(default_factory=dict)
     reads: list[int] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -120,28 +132,59 @@ class MemoryDisks:
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         with self._lock:
-            if snapshot_id in (of for of, _ in self.images.values()):
+            if any(snapshot_id in image.snapshot_ids for image in self.registered.values()):
                 raise DisksRefused(f"an image is made of {snapshot_id}; deregister that first")
             self.held.pop(snapshot_id, None)
 
     def create_volume(self, snapshot_id: str, *, zone: str, kind: str, token: str, tags: Mapping[str, str]) -> Disk:
         with self._lock:
-            if token in self.tokens:
-                return self.disks[self.tokens[token][0]]
+            known, _ = self.tokens.get(f"volume {token}", ("", None))
+            if known in self.disks:
+                return self.disks[known]
             held = self._readable(snapshot_id)
             volume_id = self.add_volume(held.told.size_gib, held.content, tags)
-            self.disks[volume_id] = replace(self.disks[volume_id], zone=zone, kind=kind, snapshot_id=snapshot_id)
-            self.tokens[token] = (volume_id, None)
+            state = "creating" if self.making else "available"
+            made = replace(self.disks[volume_id], zone=zone, kind=kind, snapshot_id=snapshot_id, state=state)
+            self.disks[volume_id] = made
+            self.tokens[f"volume {token}"] = (volume_id, None)
             return self.disks[volume_id]
 
+    def delete_volume(self, volume_id: str) -> bool:
+        with self._lock:
+            found = self.disks.get(volume_id)
+            if found is not None and found.instance_id is not None:
+                return False
+            if found is not None and found.state == "creating":
+                raise Throttled(f"volume {volume_id} is still being made")
+            self.disks.pop(volume_id, None)
+            self.content.pop(volume_id, None)
+            return True
+
+    def images(self, tags: Mapping[str, str]) -> Iterator[MachineImage]:
+        with self._lock:
+            found = [one for one in self.registered.values() if matching(one.tags, tags)]
+        yield from found
+
+    def image_named(self, name: str) -> MachineImage | None:
+        with self._lock:
+            return next((one for one in self.registered.values() if one.name == name), None)
+
+    def deregister_image(self, image_id: str) -> None:
+        with self._lock:
+            self.registered.pop(image_id, None)
+
     def register_image(self, snapshot_id: str, *, name: str, description: str, tags: Mapping[str, str]) -> str:
-        del description, tags
+        del description
         with self._lock:
             self._readable(snapshot_id)
-            of, image_id = self.images.setdefault(name, (snapshot_id, f"ami-{next(self._ids):017x}"))
-            if of != snapshot_id:
+            found = self.image_named(name)
+            if found is None:
+                state = "pending" if self.making else "available"
+                found = MachineImage(f"ami-{next(self._ids):017x}", name, state, (snapshot_id,), dict(tags))
+                self.registered[found.id] = found
+            if snapshot_id not in found.snapshot_ids:
                 raise DisksRefused(f"another image has the name {name!r}; choose another one")
-            return image_id
+            return found.id
 
     # --- EBS direct
 

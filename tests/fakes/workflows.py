@@ -47,6 +47,12 @@ class MemoryWorkflows:
             found = [one for (_, subject, of), one in self._running.items() if (subject, of) == (snapshot_id, attempt)]
         return found[0] if found else None
 
+    def start_volume_restore(self, environment: EnvironmentId, task_id: str, *, attempt: int) -> None:
+        self._start(Started(image_owner(environment), task_id, attempt))
+
+    def volume_restore_running(self, task_id: str, *, attempt: int) -> bool | None:
+        return self.volume_backup_running(task_id, attempt=attempt)
+
     def running(self, tenant: Tenant, subject: str, *, attempt: int) -> bool | None:
         with self._lock:
             return self._running.get((tenant, subject, attempt))

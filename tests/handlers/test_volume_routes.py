@@ -73,6 +73,8 @@ def test_sample_events_are_what_the_functions_serve(world: World) -> None:
             "cloudca/list_volumes",
             "cloudca/get_volume",
             "cloudca/get_task",
+            "cloudca/operate_snapshot",
+            "cloudca/cancel_task",
         )
         for event in [sample(*path.split("/"))]
     }

@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from functions.authorizer import handler as authorizer
+from functions.cloudca.cancel_task import handler as cancel_task
 from functions.cloudca.create_snapshot import handler as create_snapshot
 from functions.cloudca.delete_snapshot import handler as delete_snapshot
 from functions.cloudca.get_snapshot import handler as get_snapshot
@@ -14,6 +15,7 @@ from functions.cloudca.get_task import handler as get_task
 from functions.cloudca.get_volume import handler as get_volume
 from functions.cloudca.list_snapshots import handler as list_snapshots
 from functions.cloudca.list_volumes import handler as list_volumes
+from functions.cloudca.operate_snapshot import handler as operate_snapshot
 from functions.ngsi.unknown_route import handler as unknown_route
 from tests.handlers.rest import Context, sample
 from tests.repo.sources import resources
@@ -33,6 +35,8 @@ FUNCTIONS: Final[Mapping[tuple[str, str], LambdaHandler]] = {
     ("GET", VOLUMES): list_volumes.handler,
     ("GET", VOLUME): get_volume.handler,
     ("GET", TASK): get_task.handler,
+    ("POST", SNAPSHOT): operate_snapshot.handler,
+    ("DELETE", TASK): cancel_task.handler,
 }
 ANYTHING: Final = "/{proxy+}"
 ENVIRONMENT: Final = "/v1/services/compute-on/test_area"

@@ -37,12 +37,13 @@ class Answers:
     def __init__(self) -> None:
         self.url: str
         self._answers: queue.Queue[Any] = queue.Queue()
-        answers = self._answers
+        self._turned_away = 0
+        around = self
 
         class Taking(http.server.BaseHTTPRequestHandler):
             def do_PUT(self) -> None:
-                answers.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(200)
+                document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(around._take(document))
                 self.end_headers()
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name that the library calls it by
@@ -62,6 +63,17 @@ class Answers:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+    def turn_away(self, number: int) -> None:
+        """Take none of the next answers."""
+        self._turned_away = number
+
+    def _take(self, document: Any) -> int:
+        if self._turned_away:
+            self._turned_away -= 1
+            return 503
+        self._answers.put(document)
+        return 200
 
     def next(self) -> Any:
         """The next answer.

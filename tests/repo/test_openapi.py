@@ -10,6 +10,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.repo.sources import FUNCTIONS, resources
 from tests.repo.test_routes import UNKNOWN_ROUTE
+from tidemark.dialects.cloudca import routes as cloudca
+from tidemark.dialects.cloudca.openapi.parameters import IN_PATH as IN_PATH_OF_VOLUMES
 from tidemark.dialects.ngsi import errors
 from tidemark.dialects.ngsi.openapi.__main__ import text_of
 from tidemark.dialects.ngsi.openapi.document import OPERATIONS, build
@@ -17,7 +19,7 @@ from tidemark.dialects.ngsi.openapi.parameters import IDEMPOTENCY, IN_PATH
 from tidemark.dialects.ngsi.routes import METHODS, OPEN
 
 STORED = FUNCTIONS / "ngsi" / "describe_api" / "openapi.json"
-ENTRIES = "tidemark/dialects/ngsi/openapi/*_operations.py"
+ENTRIES = "tidemark/dialects/*/openapi/*operations.py"
 
 
 def _events() -> dict[str, dict[str, Any]]:
@@ -47,8 +49,11 @@ def test_every_route_of_the_template_is_described_and_no_other() -> None:
 
 
 def test_every_variable_of_a_path_is_described() -> None:
-    variables = {part[1:-1] for path in METHODS for part in path.split("/") if part.startswith("{")}
-    assert variables - IN_PATH.keys() == set(), "describe it in tidemark/dialects/ngsi/openapi/parameters.py: IN_PATH"
+    for methods, described in ((METHODS, IN_PATH), (cloudca.METHODS, IN_PATH_OF_VOLUMES)):
+        variables = {part[1:-1] for path in methods for part in path.split("/") if part.startswith("{")}
+        assert variables - described.keys() == set(), (
+            "describe it in tidemark/dialects/*/openapi/parameters.py: IN_PATH"
+        )
 
 
 def test_served_description_is_what_the_code_says() -> None:
@@ -70,12 +75,18 @@ def test_routes_without_a_key_are_the_same_everywhere() -> None:
 def test_key_of_repeats_is_described_where_it_is_looked_at_and_nowhere_else() -> None:
     obeyed = {
         route
-        for handler in FUNCTIONS.glob("ngsi/*/handler.py")
+        for handler in FUNCTIONS.glob("*/*/handler.py")
         if re.search(r"^ *@once$", text := handler.read_text(encoding="utf-8"), re.MULTILINE)
-        for route in re.findall(r'"([A-Z]+ /\S*)": ', text)
+        for route in _routes_in(text)
     }
     assert {route for route, operation in OPERATIONS.items() if IDEMPOTENCY in operation.parameters} == obeyed
     assert obeyed
+
+
+def _routes_in(handler: str) -> list[str]:
+    """The routes in a handler's table, where the paths of one dialect have names."""
+    named = re.findall(r'"([A-Z]+) \{([A-Z]+)\}": ', handler)
+    return [*re.findall(r'"([A-Z]+ /\S*)": ', handler), *(f"{verb} {getattr(cloudca, name)}" for verb, name in named)]
 
 
 def test_every_operation_has_a_name_of_its_own() -> None:

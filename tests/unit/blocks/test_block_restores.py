@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from tests.unit.blocks.imaging import IMAGE, SIZE_GIB, Imaging, body, nothing
+from tests.unit.blocks.imaging import IMAGE, SIZE_GIB, Imaging, body
 from tidemark.domain.blocks import SHARD_BLOCKS, BlockRange
 from tidemark.engine.blocks import images
 from tidemark.errors import PackCorrupt
@@ -21,6 +21,10 @@ def taken() -> Imaging:
     made.hold(_CONTENT)
     made.take()
     return made
+
+
+def nothing(_index: int) -> None:
+    """Go on."""
 
 
 def start(made: Imaging, token: str = "restore-1") -> str:
@@ -96,7 +100,7 @@ def test_cancelled_restore_stops_before_its_next_blocks() -> None:
     made = taken()
     target_id = start(made)
 
-    def stop() -> None:
+    def stop(_index: int) -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):

@@ -145,7 +145,7 @@ def verify(at: World, record: VolumeSnapshot) -> None:
 def restore(at: World, record: VolumeSnapshot, target_id: str) -> None:
     made, manifest = at.made, images.check_manifest(at.made.payloads, record)
     for shard in manifest.shards:
-        images.write_range(made.ports, made.disks, target_id, shard, IMAGE.range_of(shard.shard), nothing)
+        images.write_range(made.ports, made.disks, target_id, shard, IMAGE.range_of(shard.shard), lambda _index: None)
     images.complete(made.ports, made.disks, target_id, manifest)
 
 

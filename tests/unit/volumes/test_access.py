@@ -52,6 +52,7 @@ def test_every_path_but_a_tasks_names_its_environment() -> None:
         ("POST", SNAPSHOTS, Action.SNAPSHOT),
         ("DELETE", SNAPSHOT, Action.SNAPSHOT),
         ("POST", SNAPSHOT, Action.RESTORE),
+        ("DELETE", TASK, Action.RESTORE),
         ("PUT", SNAPSHOT, Action.READ),
         ("POST", "/v1/nothing", Action.READ),
     ],

@@ -164,6 +164,7 @@ def test_body_that_is_none_is_refused(fields: dict[str, Any], refusal: type[Tide
         ("restore", b"", RestoreWanted()),
         ("restore", b"{}", RestoreWanted()),
         ("restore", b'{"name": "again"}', RestoreWanted("again")),
+        ("restore", b'{"zone": "eu-west-1b"}', RestoreWanted(None, "eu-west-1b")),
         ("createTemplate", b"", TemplateWanted()),
         ("createTemplate", b'{"name": "golden", "description": "x"}', TemplateWanted("golden", "x")),
     ],
@@ -186,6 +187,7 @@ def test_operation_that_a_snapshot_does_not_have_is_refused_naming_those_that_it
     [
         ("restore", b'{"description": "x"}'),
         ("restore", b'{"name": 1}'),
+        ("restore", b'{"zone": ["eu-west-1b"]}'),
         ("createTemplate", b'{"name": ""}'),
         ("createTemplate", b'{"description": 1}'),
         ("createTemplate", json.dumps({"description": "x" * 256}).encode()),

@@ -46,6 +46,35 @@ def test_task_that_succeeded_has_made_one_thing() -> None:
         task().succeeded(LATER, "one").succeeded(LATER, "another")
 
 
+def test_task_writes_to_one_snapshot_of_the_clouds_and_makes_one_thing_of_it() -> None:
+    writing = task(Operation.RESTORE).writing_to("snap-1")
+    assert writing.writing_to("snap-1") == writing
+    made = writing.having_made("vol-1")
+    assert (made.target_id, made.having_made("vol-1")) == ("snap-1", made)
+    with pytest.raises(WrongState, match="another snapshot"):
+        writing.writing_to("snap-2")
+    with pytest.raises(WrongState, match="something else"):
+        made.having_made("vol-2")
+    for over in (made.succeeded(LATER, VOLUME_ID), made.failed(FAILURE, LATER)):
+        with pytest.raises(WrongState, match="is over"):
+            over.writing_to("snap-1")
+        with pytest.raises(WrongState, match="is over"):
+            over.having_made("vol-1")
+
+
+def test_cancelled_task_has_failed_and_is_cancelled_once() -> None:
+    said = Failure("TaskCancelled", "nobody wants it")
+    cancelled = task(Operation.RESTORE).cancelled(said, LATER)
+    assert (cancelled.status, cancelled.failure) == (TaskStatus.FAILED, said)
+    assert cancelled.cancelled(said, LATER + timedelta(hours=1)) == cancelled
+    for over in (task(Operation.RESTORE).failed(FAILURE, LATER), task(Operation.RESTORE).succeeded(LATER)):
+        with pytest.raises(WrongState, match="is over"):
+            over.cancelled(said, LATER)
+    for operation in (Operation.CREATE, Operation.DELETE):
+        with pytest.raises(WrongState, match=f"to {operation} a snapshot, which can't be cancelled"):
+            task(operation).cancelled(said, LATER)
+
+
 def test_id_is_a_uuid() -> None:
     assert new_task_id(bytes.fromhex(TASK_ID.replace("-", ""))) == parse_task_id(TASK_ID.upper()) == TASK_ID
     with pytest.raises(InvalidRequest, match="the id of a task"):

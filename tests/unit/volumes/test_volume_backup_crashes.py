@@ -257,11 +257,11 @@ def test_what_dead_processes_left_is_closed(monkeypatch: pytest.MonkeyPatch) -> 
     workflows = world.ports.workflows
     assert isinstance(workflows, MemoryWorkflows)
     workflows.end(image_owner(TEST_AREA), running)
-    assert close_volume_backups(world.ports, TEST_AREA) == (2, 1, 1)
+    assert close_volume_backups(world.ports, TEST_AREA) == (2, 1, 1, ())
     assert set(world.disks.held) == {kept.source_id, *foreign}
     assert world.record(half_deleted.id).state is State.DELETED
     assert (workflows.started[-1].subject, workflows.started[-1].attempt) == (running, 2)
-    assert close_volume_backups(world.ports, TEST_AREA) == (0, 0, 1)
+    assert close_volume_backups(world.ports, TEST_AREA) == (0, 0, 1, ())
     assert run(world.ports, running).state is State.STORED
 
 

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from tidemark.adapters.aws_errors import THROTTLING, code_of, failure, named
 from tidemark.adapters.dynamo_records import Kind, RecordRows, decoded, learn, row_of
 from tidemark.adapters.dynamo_rows import Row, number, text
-from tidemark.domain.environment import Environment
+from tidemark.domain.environment import Environment, EnvironmentId
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Task
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeSnapshot, VolumeSnapshotId, VolumeSnapshotState
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _ENVIRONMENTS: Final = "ENVIRONMENTS"
-_SNAPSHOT: Final = "VOLUME-SNAPSHOT#"
-_TASK: Final = "TASK"
+SNAPSHOT: Final = "VOLUME-SNAPSHOT#"
+TASK: Final = "TASK"
 _CANCELLED: Final = "TransactionCanceledException"
 # As reasons of a cancelled transaction have them.
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
@@ -71,6 +71,10 @@ class DynamoVolumeCatalog:
         for row in self._rows.query(_ENVIRONMENTS):
             yield decoded(row, Environment)
 
+    def environment_ids(self) -> Iterator[EnvironmentId]:
+        for row in self._rows.query(_ENVIRONMENTS):
+            yield EnvironmentId(row["sk"]["S"])
+
     def replace_environment(self, environment: Environment) -> Environment:
         return self._rows.replace(_ENVIRONMENT_KIND, _environment_key(environment.id), environment)
 
@@ -86,10 +90,9 @@ class DynamoVolumeCatalog:
             (_name_key(snapshot) | holder, new),
             (_volume_key(snapshot) | holder, new),
         ]
-        if task is not None:
-            puts.append((row_of(_task_key(task.id), replace(task, version=task.version + 1)), new))
+        tasks = [] if task is None else [{"Put": self._new_task(task)}]
         doing = f"storing snapshot {snapshot.id}"
-        reasons = self._transact([{"Put": self._put(row, condition)} for row, condition in puts], doing)
+        reasons = self._transact([*({"Put": self._put(row, condition)} for row, condition in puts), *tasks], doing)
         if reasons is None:
             return wanted
         record, name, volume, *_ = (reason.get("Item") for reason in reasons)
@@ -114,20 +117,20 @@ class DynamoVolumeCatalog:
         return self._rows.get(_SNAPSHOT_KIND, _snapshot_key(environment_id, snapshot_id), snapshot_id)
 
     def volume_snapshots(self, environment_id: str) -> Iterator[VolumeSnapshot | DamagedVolumeSnapshot]:
-        for row in self._rows.query(f"ENV#{environment_id}", _SNAPSHOT):
+        for row in self._rows.query(f"ENV#{environment_id}", SNAPSHOT):
             try:
                 found: VolumeSnapshot | DamagedVolumeSnapshot = decoded(row, VolumeSnapshot)
             except CatalogCorrupt as error:
-                identity = VolumeSnapshotId(row["sk"]["S"].removeprefix(_SNAPSHOT))
+                identity = VolumeSnapshotId(row["sk"]["S"].removeprefix(SNAPSHOT))
                 found = DamagedVolumeSnapshot(identity, Failure(error.code, error.message))
             yield found
 
-    def replace_volume_snapshot(self, snapshot: VolumeSnapshot) -> VolumeSnapshot:
+    def replace_volume_snapshot(self, snapshot: VolumeSnapshot, task: Task | None = None) -> VolumeSnapshot:
         key = _snapshot_key(snapshot.environment, snapshot.id)
         gives_back = [] if snapshot.running else [_volume_key(snapshot)]
         if snapshot.state is VolumeSnapshotState.DELETED:
             gives_back.append(_name_key(snapshot))
-        if not gives_back:
+        if not gives_back and task is None:
             return self._rows.replace(_SNAPSHOT_KIND, key, snapshot)
         wanted = replace(snapshot, version=snapshot.version + 1)
         # Where another snapshot has it by now, it was given back before.
@@ -138,7 +141,8 @@ class DynamoVolumeCatalog:
             "ExpressionAttributeValues": {":version": number(snapshot.version)},
         }
         doing = f"storing snapshot {snapshot.id}"
-        reasons = self._transact([{"Put": put}, *deletions], doing)
+        tasks = [] if task is None else [{"Put": self._new_task(task)}]
+        reasons = self._transact([{"Put": put}, *tasks, *deletions], doing)
         if reasons is None:
             return wanted
         record = reasons[0].get("Item")
@@ -148,7 +152,12 @@ class DynamoVolumeCatalog:
             if _stored(record) == wanted:
                 return wanted
             raise StaleRecord(f"snapshot {snapshot.id} has changed since it was read")
+        if task is not None and reasons[1].get("Code") == _CONDITION_FAILED:
+            raise RecordExists(f"task {task.id} is already registered")
         raise _why(reasons, doing, WriteConflict(f"{doing}: another one was faster; try again"))
+
+    def remove_volume_snapshot(self, snapshot: VolumeSnapshot) -> None:
+        self._rows.remove(_SNAPSHOT_KIND, _snapshot_key(snapshot.environment, snapshot.id), snapshot)
 
     def add_task(self, task: Task) -> Task:
         return self._rows.add(_TASK_KIND, _task_key(task.id), task)
@@ -166,6 +175,11 @@ class DynamoVolumeCatalog:
                 self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item") for key in keys
             ]
         return [key for key, row in zip(keys, rows, strict=True) if row is not None and _holder(row) == snapshot_id]
+
+    def _new_task(self, task: Task) -> dict[str, Any]:
+        return self._put(
+            row_of(_task_key(task.id), replace(task, version=task.version + 1)), "attribute_not_exists(pk)"
+        )
 
     def _put(self, row: Row, condition: str) -> dict[str, Any]:
         return {
@@ -236,7 +250,7 @@ def _environment_key(environment_id: str) -> Row:
 
 
 def _snapshot_key(environment_id: str, snapshot_id: str) -> Row:
-    return {"pk": text(f"ENV#{environment_id}"), "sk": text(f"{_SNAPSHOT}{snapshot_id}")}
+    return {"pk": text(f"ENV#{environment_id}"), "sk": text(f"{SNAPSHOT}{snapshot_id}")}
 
 
 def _name_key(snapshot: VolumeSnapshot) -> Row:
@@ -248,4 +262,4 @@ def _volume_key(snapshot: VolumeSnapshot) -> Row:
 
 
 def _task_key(task_id: str) -> Row:
-    return {"pk": text(f"TASK#{task_id}"), "sk": text(_TASK)}
+    return {"pk": text(f"TASK#{task_id}"), "sk": text(TASK)}

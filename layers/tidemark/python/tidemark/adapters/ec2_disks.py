@@ -14,12 +14,15 @@ from botocore.exceptions import ClientError
 from tidemark.adapters.aws_errors import code_of, named
 from tidemark.errors import Throttled, TidemarkError
 from tidemark.errors.volumes import DiskSnapshotNotFound, DiskSnapshotNotReady, DisksRefused, VolumeNotFound
-from tidemark.ports.volumes import Disk, DiskSnapshot, DiskState, Instance, matching
+from tidemark.ports.volumes import Disk, DiskSnapshot, DiskState, Instance, MachineImage, matching
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
 
 _NO_VOLUME: Final = ("InvalidVolume.NotFound", "InvalidVolumeID.Malformed")
+_NO_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
+_ATTACHED: Final = "VolumeInUse"
+_NO_ZONE: Final = "InvalidZone.NotFound"
 _NO_SNAPSHOT: Final = ("InvalidSnapshot.NotFound", "InvalidSnapshotID.Malformed")
 _IN_USE: Final = "InvalidSnapshot.InUse"
 _NOT_READY: Final = ("IncorrectState", "InvalidSnapshot.InvalidState")
@@ -121,10 +124,47 @@ class Ec2Disks:
             answer = self._client.create_volume(**asked)
         return _disk(answer)
 
+    def delete_volume(self, volume_id: str) -> bool:
+        with _named(f"deleting volume {volume_id}"):
+            try:
+                self._client.delete_volume(VolumeId=volume_id)
+            except ClientError as error:
+                if code_of(error) == _ATTACHED:
+                    return False
+                if code_of(error) in _NOT_READY:
+                    raise Throttled(f"deleting volume {volume_id}: EC2 is still making it; try again later") from error
+                if code_of(error) not in _NO_VOLUME:
+                    raise
+        return True
+
+    def images(self, tags: Mapping[str, str]) -> Iterator[MachineImage]:
+        pages = self._client.get_paginator("describe_images").paginate(Owners=["self"], Filters=_filters(tags))
+        with _named("listing images"):
+            for page in pages:
+                yield from (one for one in map(_image, page["Images"]) if matching(one.tags, tags))
+
+    def image_named(self, name: str) -> MachineImage | None:
+        # A name may hold the wildcards of filters.
+        wanted: Any = [{"Name": "name", "Values": [name]}]
+        with _named(f"looking for image {name!r}"):
+            found = self._client.describe_images(Owners=["self"], Filters=wanted)["Images"]
+        return next((one for one in map(_image, found) if one.name == name), None)
+
+    def deregister_image(self, image_id: str) -> None:
+        with _named(f"deregistering image {image_id}"):
+            try:
+                self._client.deregister_image(ImageId=image_id)
+            except ClientError as error:
+                if code_of(error) not in _NO_IMAGE:
+                    raise
+
     def register_image(self, snapshot_id: str, *, name: str, description: str, tags: Mapping[str, str]) -> str:
         found = self._image_of(name, snapshot_id)
         if found is not None:
             return found
+        asked: dict[str, Any] = {}
+        if tags:
+            asked["TagSpecifications"] = [{"ResourceType": "image", "Tags": _tags(tags)}]
         with _named(f"registering image {name!r}", snapshot_id=snapshot_id):
             try:
                 answer = self._client.register_image(
@@ -135,6 +175,7 @@ class Ec2Disks:
                     EnaSupport=True,
                     RootDeviceName=_DEVICE,
                     BlockDeviceMappings=[{"DeviceName": _DEVICE, "Ebs": {"SnapshotId": snapshot_id}}],
+                    **asked,
                 )
             except ClientError as error:
                 if code_of(error) != _NAME_TAKEN:
@@ -144,9 +185,6 @@ class Ec2Disks:
                 if found is None:
                     raise
                 return found
-        if tags:
-            with _named(f"tagging image {name!r}"):
-                self._client.create_tags(Resources=[answer["ImageId"]], Tags=_tags(tags))
         return answer["ImageId"]
 
     def _is_gone(self, snapshot_id: str) -> bool:
@@ -158,13 +196,8 @@ class Ec2Disks:
 
     def _image_of(self, name: str, snapshot_id: str) -> str | None:
         """The image of that name, if it is made of the disk snapshot."""
-        with _named(f"looking for image {name!r}"):
-            images = self._client.describe_images(Owners=["self"], Filters=[{"Name": "name", "Values": [name]}])
-        for image in images["Images"]:
-            made_of = [one.get("Ebs", {}).get("SnapshotId") for one in image.get("BlockDeviceMappings", [])]
-            if snapshot_id in made_of:
-                return image["ImageId"]
-        return None
+        found = self.image_named(name)
+        return found.id if found is not None and snapshot_id in found.snapshot_ids else None
 
 
 def _disk(found: Any) -> Disk:  # noqa: ANN401 - two shapes of botocore with the same members
@@ -200,6 +233,17 @@ def _snapshot(found: Any) -> DiskSnapshot:  # noqa: ANN401 - as above
     )
 
 
+def _image(found: Any) -> MachineImage:  # noqa: ANN401 - as above
+    made_of = (one.get("Ebs", {}).get("SnapshotId") for one in found.get("BlockDeviceMappings", []))
+    return MachineImage(
+        id=found["ImageId"],
+        name=found.get("Name", ""),
+        state=found.get("State", ""),
+        snapshot_ids=tuple(one for one in made_of if one),
+        tags=_from_tags(found),
+    )
+
+
 def _from_tags(found: Any) -> dict[str, str]:  # noqa: ANN401 - as above
     return {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
 
@@ -219,6 +263,7 @@ def _named(doing: str, *, volume_id: str = "", snapshot_id: str = "") -> Abstrac
     )
     codes: dict[str, TidemarkError] = {
         _IN_USE: DisksRefused(f"{doing}: an image is made of it; deregister that first"),
+        _NO_ZONE: DisksRefused(f"{doing}: EC2 has no such zone; choose one of the region's"),
         _NAME_TAKEN: DisksRefused(f"{doing}: another image has this name; choose another one"),
         **dict.fromkeys(_LATER, Throttled(f"{doing}: EC2 makes no more of them at this moment; try again later")),
         **dict.fromkeys(_REFUSED, refused),

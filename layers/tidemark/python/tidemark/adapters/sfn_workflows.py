@@ -83,6 +83,18 @@ class StepFunctionsWorkflows:
     def volume_backup_running(self, snapshot_id: str, *, attempt: int) -> bool | None:
         return self._is_running(self._volume_backups(), f"{snapshot_id}.{attempt}")
 
+    def start_volume_restore(self, environment: EnvironmentId, task_id: str, *, attempt: int) -> None:
+        content = {"environment": environment, "taskId": task_id, "attempt": attempt}
+        self._start(self._volume_restores(), f"{task_id}.{attempt}", content)
+
+    def volume_restore_running(self, task_id: str, *, attempt: int) -> bool | None:
+        return self._is_running(self._volume_restores(), f"{task_id}.{attempt}")
+
+    def _volume_restores(self) -> str:
+        if not self._volume_restore_arn:
+            raise NotSupported("no state machine that makes volumes of snapshots is wired here")
+        return self._volume_restore_arn
+
     def _volume_backups(self) -> str:
         if not self._volume_backup_arn:
             raise NotSupported("no state machine that makes snapshots of volumes is wired here")

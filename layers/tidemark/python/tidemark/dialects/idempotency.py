@@ -48,13 +48,15 @@ def once(route: Route) -> Route:
 def _asked(request: Request) -> Asked | None:
     """The request's identity; None where it has no key. Raises InvalidRequest for a key that can't be one.
 
-    One key serves one path's template of one tenant, and is bound to the very path and body.
+    One key serves one path's template of one tenant, and is bound to the very path, operation and body.
     """
     key = request.header(HEADER)
     if key is None:
         return None
     if _KEY.fullmatch(key) is None:
         raise InvalidRequest(f"the header {HEADER} must have 1 to {MAX_KEY_CHARS} printable ASCII characters")
-    content = hashlib.sha256(request.path.rstrip("/").encode() + b"\n" + request.body)
+    # Of the parameters only this one says what is to be done; others say which part of the answer is wanted.
+    operation = f"?{request.query['operation']}" if "operation" in request.query else ""
+    content = hashlib.sha256((request.path.rstrip("/") + operation).encode() + b"\n" + request.body)
     named = hashlib.sha256(f"{request.tenant}\n{request.method} {request.route}\n{key}".encode())
     return Asked(named.hexdigest(), content.hexdigest())

@@ -12,7 +12,7 @@ from typing import Final, NewType
 from tidemark.domain.asked import Asked
 from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.interval import IntervalType
-from tidemark.domain.snapshot import Failure, ManifestRef
+from tidemark.domain.snapshot import Failure, ManifestRef, Verification
 from tidemark.domain.uuids import derived_uuid, parse_uuid, random_uuid
 from tidemark.errors import SnapshotInUse, WrongState
 
@@ -42,7 +42,8 @@ class VolumeState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Volume:
     """A volume as it is now; no record is kept of it. `source_id` and `instance_source_id` are what EC2 calls it and
-    the instance that it is attached to, `id` and `instance_id` what these are called here; `zone` is its zone's name.
+    the instance that it is attached to, `id` and `instance_id` what these are called here; `zone` is its zone's name,
+    `source_kind` what EC2 calls its kind.
     """
 
     environment: EnvironmentId
@@ -55,6 +56,7 @@ class Volume:
     created_at: datetime
     zone_id: str
     zone: str
+    source_kind: str | None = None
     instance_id: InstanceId | None = None
     instance_source_id: str | None = None
     instance_name: str | None = None
@@ -130,9 +132,11 @@ class VolumeSnapshot:
     `name` is unique in the environment. The volume's own members are what they were when the snapshot was asked for.
     `source_id` is the cloud's own snapshot that keeps the moment, None before there is one and once it was removed;
     where `keeps_source` is set it is kept. `parent_id` is the snapshot that this one was stored incrementally from.
+    `zone` and `source_kind` say where a volume restored from it is to be, and of what kind, unless told otherwise.
     `sealed` is the manifest of one that is stored and still to be read back. `used_by` names what reads it now.
     `task_id` is the task that makes it, if one does. `schedule_id` is the schedule that made it, if one did, `slot_at`
-    the slot that it was made for. `asked` is the request that made it, where that can be sent again.
+    the slot that it was made for. `asked` is the request that made it, where that can be sent again. `verification` is
+    what was found when its stored bytes were read back last, after it was made.
     """
 
     environment: EnvironmentId
@@ -156,6 +160,9 @@ class VolumeSnapshot:
     slot_at: datetime | None = None
     asked: Asked | None = None
     task_id: str | None = None
+    verification: Verification | None = None
+    zone: str | None = None
+    source_kind: str | None = None
     version: int = 0
 
     def __post_init__(self) -> None:

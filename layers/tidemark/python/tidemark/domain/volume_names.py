@@ -1,5 +1,6 @@
 """Names of snapshots of volumes: which there can be, and what one is called that nobody named."""
 
+import re
 from datetime import UTC, datetime
 from typing import Final
 
@@ -7,6 +8,10 @@ from tidemark.domain.volume import Volume
 from tidemark.errors import InvalidRequest
 
 MAX_NAME_CHARS: Final = 255
+# What EC2 allows of the name of a machine image.
+MIN_TEMPLATE_CHARS: Final = 3
+MAX_TEMPLATE_CHARS: Final = 128
+_TEMPLATE_NAME: Final = re.compile(rf"[A-Za-z0-9 ()\[\]./'@_-]{{{MIN_TEMPLATE_CHARS},{MAX_TEMPLATE_CHARS}}}")
 # What stands for the instance in the name of a snapshot whose volume has none.
 DETACHED: Final = "detached"
 
@@ -19,6 +24,25 @@ def check_name(name: str) -> str:
             f"it is {name[:60]!r}"
         )
     return name
+
+
+def check_template_name(name: str) -> str:
+    """The name. Raises InvalidRequest where it is none that a machine image can have."""
+    if _TEMPLATE_NAME.fullmatch(name) is None:
+        raise InvalidRequest(
+            "the name of a template has 3 to 128 characters: letters, digits, spaces and ( ) [ ] . / - ' @ _; "
+            f"it is {name[:60]!r}"
+        )
+    return name
+
+
+def default_template_name(snapshot_name: str, sequence: int = 1) -> str:
+    """The name of a template that nobody named: that of its snapshot, in the characters that it can have; `sequence`
+    tells those of one snapshot apart.
+    """
+    end = "" if sequence == 1 else f"-{sequence}"
+    told = "".join(one if _TEMPLATE_NAME.fullmatch(one * MIN_TEMPLATE_CHARS) else "_" for one in snapshot_name)
+    return told[: MAX_TEMPLATE_CHARS - len(end)].ljust(MIN_TEMPLATE_CHARS, "_") + end
 
 
 def default_name(volume: Volume, moment: datetime, sequence: int = 1) -> str:

@@ -33,6 +33,14 @@ class NameTaken(Conflict):
         self.snapshot_id = snapshot_id
 
 
+class TemplateNameTaken(Conflict):
+    """Another machine image of the account has this name; `image_id` names it."""
+
+    def __init__(self, message: str, *, image_id: str) -> None:
+        super().__init__(message)
+        self.image_id = image_id
+
+
 class VolumeBusy(Conflict):
     """A snapshot of the volume is being made at this moment; `snapshot_id` names it."""
 
@@ -82,6 +90,20 @@ class DiskSnapshotFailed(Unavailable):
 
 class BackupEnded(Fenced):
     """The snapshot of a volume is not being made any more: it is stored, has failed, or was deleted."""
+
+
+class VolumeNotMade(Unavailable):
+    """EC2 could not make a volume or machine image that it had begun."""
+
+    retryable = False
+
+
+class TaskEnded(Fenced):
+    """The task is over: it has made what it was for, has failed, or was cancelled."""
+
+
+class TaskCancelled(Conflict):
+    """Somebody cancelled the task before it was done."""
 
 
 class BlockDamaged(Corrupt):

@@ -61,6 +61,17 @@ class DiskSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineImage:
+    """A machine image of this account. `state` is EC2's word."""
+
+    id: str
+    name: str
+    state: str
+    snapshot_ids: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class BlockToken:
     """A block that a disk snapshot has, and the token that reads it; None: it has none there."""
 
@@ -108,6 +119,25 @@ class Disks(Protocol):
         """Make a volume of a completed disk snapshot. The same token makes no second one. Raises DiskSnapshotNotFound,
         DisksRefused.
         """
+        ...
+
+    def delete_volume(self, volume_id: str) -> bool:
+        """Delete a volume that is attached to nothing; False where it is: then somebody uses it, and it stays.
+
+        Repeating it changes nothing. Raises Throttled while EC2 is still making it.
+        """
+        ...
+
+    def images(self, tags: Mapping[str, str]) -> Iterator[MachineImage]:
+        """The machine images of this account that bear all of these tags."""
+        ...
+
+    def image_named(self, name: str) -> MachineImage | None:
+        """The machine image of this account that has a name, if there is one."""
+        ...
+
+    def deregister_image(self, image_id: str) -> None:
+        """Let a machine image be no more; its disk snapshot stays. Repeating it changes nothing."""
         ...
 
     def register_image(self, snapshot_id: str, *, name: str, description: str, tags: Mapping[str, str]) -> str:

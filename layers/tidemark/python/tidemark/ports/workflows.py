@@ -42,6 +42,16 @@ class Workflows(Protocol):
         """Whether that attempt at a snapshot of a volume is running; None when it was never started."""
         ...
 
+    def start_volume_restore(self, environment: EnvironmentId, task_id: str, *, attempt: int) -> None:
+        """Start the execution that makes a volume or image of a snapshot. Repeating it changes nothing while that
+        attempt runs or after it ended.
+        """
+        ...
+
+    def volume_restore_running(self, task_id: str, *, attempt: int) -> bool | None:
+        """Whether that attempt at the task of a restore or template is running; None when it was never started."""
+        ...
+
     def running(self, tenant: Tenant, subject: str, *, attempt: int) -> bool | None:
         """Whether that attempt of the snapshot's, restore's, verification's or transfer's execution is running; None
         when it was never started.

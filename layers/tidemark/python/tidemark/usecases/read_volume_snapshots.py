@@ -5,9 +5,10 @@ from typing import NamedTuple
 
 from tidemark.domain.api_key import holds_environment
 from tidemark.domain.task import Operation, Task, TaskStatus
-from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeId, VolumeSnapshot, VolumeSnapshotState
-from tidemark.errors import TaskNotFound, VolumeSnapshotNotFound
+from tidemark.domain.volume import DamagedVolumeSnapshot, Volume, VolumeId, VolumeSnapshot, VolumeSnapshotState
+from tidemark.errors import EnvironmentNotFound, TaskNotFound, VolumeNotFound, VolumeSnapshotNotFound
 from tidemark.ports import Ports
+from tidemark.usecases.read_volumes import get_volume
 
 
 class Found(NamedTuple):
@@ -18,10 +19,10 @@ class Found(NamedTuple):
 
 
 class TaskFound(NamedTuple):
-    """A task, and the snapshot that it has made, if it has and that is still there."""
+    """A task, and the snapshot or volume that it has made, if it has and that is still there."""
 
     task: Task
-    made: VolumeSnapshot | None
+    made: VolumeSnapshot | Volume | None
 
 
 def list_volume_snapshots(ports: Ports, environment_id: str, *, volume_id: VolumeId | None = None) -> Found:
@@ -49,25 +50,45 @@ def get_volume_snapshot(ports: Ports, environment_id: str, snapshot_id: str) -> 
     return snapshot
 
 
+def held_task(ports: Ports, held_environments: str, task_id: str) -> Task:
+    """The record of a task, if it is of an environment that the key holds. Raises TaskNotFound."""
+    task = ports.volumes.task(task_id)
+    if not holds_environment(held_environments, task.environment):
+        raise TaskNotFound(f"no task {task_id}")
+    return task
+
+
 def get_task(ports: Ports, held_environments: str, task_id: str) -> TaskFound:
     """One task, as it stands, if it is of an environment that the key holds, as `ApiKey.held_environments` writes them.
 
     Raises TaskNotFound.
     """
-    task = ports.volumes.task(task_id)
-    if not holds_environment(held_environments, task.environment):
-        raise TaskNotFound(f"no task {task_id}")
+    task = held_task(ports, held_environments, task_id)
+    if task.operation is Operation.RESTORE:
+        return TaskFound(task, _restored(ports, task))
     try:
         snapshot = ports.volumes.volume_snapshot(task.environment, task.snapshot_id)
     except VolumeSnapshotNotFound:
-        return TaskFound(task, None)
-    task = _as_it_stands(task, snapshot)
+        # The collector has forgotten it, which it does with those alone that are deleted.
+        gone = task.operation is Operation.DELETE and task.status is TaskStatus.PENDING
+        return TaskFound(replace(task, status=TaskStatus.SUCCESS) if gone else task, None)
+    task = as_it_stands(task, snapshot)
     there = snapshot.state is not VolumeSnapshotState.DELETED
     made = task.operation is Operation.CREATE and task.status is TaskStatus.SUCCESS and there
     return TaskFound(task, snapshot if made else None)
 
 
-def _as_it_stands(task: Task, snapshot: VolumeSnapshot) -> Task:
+def _restored(ports: Ports, task: Task) -> Volume | None:
+    """The volume that a task has made, unless it is gone, or is no longer one of the environment."""
+    if task.status is not TaskStatus.SUCCESS or task.result_id is None:
+        return None
+    try:
+        return get_volume(ports, task.environment, VolumeId(task.result_id))
+    except (VolumeNotFound, EnvironmentNotFound):
+        return None
+
+
+def as_it_stands(task: Task, snapshot: VolumeSnapshot) -> Task:
     """A task that creates or deletes a snapshot is over when that is, which its record says: so there is no second
     record that somebody could die before writing.
     """

@@ -66,6 +66,7 @@ def _volume(environment: Environment, disk: Disk, instance: Instance | None) -> 
         created_at=disk.created_at,
         zone_id=zone_id(region, disk.zone),
         zone=disk.zone,
+        source_kind=disk.kind,
         instance_id=None if disk.instance_id is None else instance_id(region, disk.instance_id),
         instance_source_id=disk.instance_id,
         instance_name=None if instance is None else instance.tags.get(_NAME) or instance.id,

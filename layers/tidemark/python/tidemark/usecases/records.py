@@ -12,6 +12,7 @@ from tidemark.ports import Catalog
 if TYPE_CHECKING:
     # Each function that changes a record loads this module, and few of them see one of these.
     from tidemark.domain.schedule import Schedule
+    from tidemark.domain.task import Task
     from tidemark.domain.volume import VolumeSnapshot
     from tidemark.ports.volume_catalog import VolumeCatalog
 
@@ -33,6 +34,11 @@ def amend_schedule(
 ) -> "Schedule":
     """The schedule after `change`, which may raise to leave it as it is. Raises ScheduleNotFound."""
     return _amended(lambda: catalog.schedule(tenant, schedule_id), change, lambda: catalog.replace_schedule)
+
+
+def amend_task(catalog: "VolumeCatalog", task_id: str, change: "Callable[[Task], Task]") -> "Task":
+    """The task after `change`, which may raise to leave it as it is. Raises TaskNotFound."""
+    return _amended(lambda: catalog.task(task_id), change, lambda: catalog.replace_task)
 
 
 def amend_volume_snapshot(

@@ -9,7 +9,7 @@ one.
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -24,7 +24,7 @@ from tidemark.dialects.cloudca.words import (
     VOLUME_TYPES,
 )
 from tidemark.dialects.wire import Response, json_response, or_unset
-from tidemark.domain.task import Task, TaskStatus
+from tidemark.domain.task import Operation, Task, TaskStatus
 from tidemark.domain.volume import Volume, VolumeSnapshot
 
 _GIB: Final = 1024**3
@@ -67,13 +67,19 @@ class TemplateBody(msgspec.Struct, frozen=True, rename="camel"):
     id: Annotated[str, Meta(description="The image, as EC2 names it.", examples=["ami-0abcdef1234567890"])]
 
 
+# What describes the API has these models under such names. They bear no tags, so msgspec makes no union of them.
+_REFERENCE: Final = "#/components/schemas/Cloudca{}"
+_MADE: Final = ("SnapshotBody", "VolumeBody", "TemplateBody")
+Made = Annotated[Any, Meta(extra_json_schema={"anyOf": [{"$ref": _REFERENCE.format(name)} for name in _MADE]})]
+
+
 class TaskBody(msgspec.Struct, frozen=True, kw_only=True):
     """A task. `result` is there once it has succeeded: what it made or changed."""
 
     id: Uuid
     status: Annotated[str, Meta(extra_json_schema={"enum": list(TASKS.values())})]
     created: Moment
-    result: SnapshotBody | VolumeBody | TemplateBody | UnsetType = UNSET
+    result: Made = UNSET
 
 
 class Metadata(msgspec.Struct, frozen=True, rename="camel"):
@@ -206,4 +212,7 @@ def _result(task: Task, made: VolumeSnapshot | Volume | None) -> SnapshotBody | 
         case Volume():
             return volume_body(made)
         case None:
-            return UNSET if task.result_id is None else TemplateBody(task.result_id)
+            # A volume that is gone has left nothing to be shown.
+            if task.operation is not Operation.CREATE_TEMPLATE or task.result_id is None:
+                return UNSET
+            return TemplateBody(task.result_id)

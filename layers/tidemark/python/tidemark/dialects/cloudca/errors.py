@@ -36,6 +36,7 @@ from tidemark.errors import (
     SchedulingRefused,
     SnapshotInUse,
     StaleRecord,
+    TemplateNameTaken,
     Throttled,
     TidemarkError,
     TooLarge,
@@ -85,6 +86,7 @@ FORMS: Final[Mapping[type[TidemarkError], _Form]] = {
     MethodNotAllowed: _Form(HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.METHOD_NOT_ALLOWED.value),
     Conflict: _Form(_BAD, HTTPStatus.CONFLICT.value),
     NameTaken: _Form(_BAD, NAME_TAKEN),
+    TemplateNameTaken: _Form(_BAD, NAME_TAKEN),
     VolumeBusy: _Form(_BAD, BUSY),
     WrongState: _Form(_BAD, WRONG_STATE),
     SnapshotInUse: _Form(_BAD, IN_USE),
@@ -164,6 +166,8 @@ def _context(error: Exception) -> dict[str, Any]:
             return {"id": error.volume_id, "snapshotId": error.snapshot_id, "type": "volumes"}
         case NameTaken():
             return {"id": error.snapshot_id, "type": "snapshots"}
+        case TemplateNameTaken():
+            return {"id": error.image_id, "type": "templates"}
         case _:
             return {}
 

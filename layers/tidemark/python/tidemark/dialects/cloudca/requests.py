@@ -8,8 +8,9 @@ not known are refused, so that a misspelt one is noticed.
 from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
+from tidemark.dialects.cloudca.bodies import members as _members
 from tidemark.dialects.cloudca.words import VOLUME_TYPES
-from tidemark.dialects.wire import JSON, Request, parse_json
+from tidemark.dialects.wire import Request
 from tidemark.domain.environment import EnvironmentId, environment_id
 from tidemark.domain.task import Operation, TaskId, parse_task_id
 from tidemark.domain.volume import (
@@ -24,7 +25,6 @@ from tidemark.domain.volume import (
 from tidemark.domain.volume_names import check_name
 from tidemark.errors import EnvironmentNotFound, InvalidRequest
 
-MAX_BODY_BYTES: Final = 16_384
 MAX_DESCRIPTION_CHARS: Final = 255
 _CREATE: Final = "create"
 _OF_SNAPSHOT: Final = {"restore": Operation.RESTORE, "createTemplate": Operation.CREATE_TEMPLATE}
@@ -41,9 +41,12 @@ class CreateWanted(NamedTuple):
 
 
 class RestoreWanted(NamedTuple):
-    """A volume that is to be made of a snapshot. `name` is None where it is to have that of the snapshot's volume."""
+    """A volume that is to be made of a snapshot. `name` is None where it is to have that of the snapshot's volume,
+    `zone` where it is to be where that was.
+    """
 
     name: str | None = None
+    zone: str | None = None
 
 
 class TemplateWanted(NamedTuple):
@@ -129,7 +132,8 @@ def operation_wanted(request: Request) -> RestoreWanted | TemplateWanted:
     """What is asked for by a request to one snapshot. Raises InvalidRequest naming what is wrong."""
     match _OF_SNAPSHOT.get(request.query.get("operation", "")):
         case Operation.RESTORE:
-            return RestoreWanted(_name(_members(request, ("name",))))
+            document = _members(request, ("name", "zone"))
+            return RestoreWanted(_name(document), _zone(document))
         case Operation.CREATE_TEMPLATE:
             document = _members(request, ("name", "description"))
             return TemplateWanted(_name(document), _description(document))
@@ -147,21 +151,6 @@ def _unknown_operation(given: str | None, known: Collection[str]) -> InvalidRequ
     return InvalidRequest(f"the parameter operation must be {' or '.join(known)}; {told}")
 
 
-def _members(request: Request, known: Collection[str]) -> dict[str, Any]:
-    """The members of the body; of an empty one none. Raises InvalidRequest, UnsupportedMediaType, BodyTooLarge."""
-    if not request.body.strip():
-        return {}
-    # Early clients do not say what they send.
-    document = parse_json(request.content(JSON, "", max_bytes=MAX_BODY_BYTES))
-    if not isinstance(document, dict):
-        raise InvalidRequest("the body must be a JSON object, such as {}")
-    for name in document:
-        if name not in known:
-            taken = f"known are: {', '.join(known)}" if known else "this request takes none"
-            raise InvalidRequest(f"the member {name[:100]!r} is unknown; {taken}")
-    return document
-
-
 def _name(document: dict[str, Any]) -> str | None:
     name = document.get("name")
     if name is None:
@@ -169,6 +158,13 @@ def _name(document: dict[str, Any]) -> str | None:
     if not isinstance(name, str):
         raise InvalidRequest("the member 'name' must be a string")
     return check_name(name)
+
+
+def _zone(document: dict[str, Any]) -> str | None:
+    zone = document.get("zone")
+    if zone is not None and not isinstance(zone, str):
+        raise InvalidRequest("the member 'zone' must be a string, the name of a zone as a volume's zoneName has it")
+    return zone
 
 
 def _description(document: dict[str, Any]) -> str:

@@ -15,6 +15,8 @@ SNAPSHOTS: Final = f"{_ENVIRONMENT}/snapshots"
 SNAPSHOT: Final = f"{SNAPSHOTS}/{{snapshotId}}"
 VOLUMES: Final = f"{_ENVIRONMENT}/volumes"
 VOLUME: Final = f"{VOLUMES}/{{volumeId}}"
+SCHEDULES: Final = f"{_ENVIRONMENT}/schedules"
+SCHEDULE: Final = f"{SCHEDULES}/{{scheduleId}}"
 TASK: Final = f"{BASE}/tasks/{{taskId}}"
 
 METHODS: Final[dict[str, tuple[str, ...]]] = {
@@ -22,7 +24,9 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     SNAPSHOT: ("GET", "POST", "DELETE"),
     VOLUMES: ("GET",),
     VOLUME: ("GET",),
-    TASK: ("GET",),
+    SCHEDULES: ("GET", "POST"),
+    SCHEDULE: ("GET", "DELETE"),
+    TASK: ("GET", "DELETE"),
 }
 
 
@@ -44,8 +48,8 @@ def refusal(method: str, route: str) -> TidemarkError:
     allowed = METHODS.get(route)
     if allowed is None:
         return RouteNotFound(
-            "no such path; there are snapshots and volumes under /v1/services/{service_code}/{environment_name}, "
-            "and /v1/tasks/{id}"
+            "no such path; there are snapshots, volumes and schedules under "
+            "/v1/services/{service_code}/{environment_name}, and /v1/tasks/{id}"
         )
     return MethodNotAllowed(f"{route} does not accept {method}; it accepts {', '.join(allowed)}", allow=allowed)
 
@@ -54,8 +58,8 @@ def action(method: str, route: str) -> Action:
     """What a key must be made for to call a route. A path that does not exist needs what reading needs."""
     if method not in METHODS.get(route, ()) or method == "GET":
         return Action.READ
-    # What can be asked of a snapshot makes volumes and templates of it.
-    return Action.RESTORE if (method, route) == ("POST", SNAPSHOT) else Action.SNAPSHOT
+    # What can be asked of a snapshot makes volumes and templates of it, and the tasks that do so can be cancelled.
+    return Action.RESTORE if (method, route) in {("POST", SNAPSHOT), ("DELETE", TASK)} else Action.SNAPSHOT
 
 
 def permits(key: ApiKey, method: str, route: str, environment: EnvironmentId | None) -> bool:

@@ -28,6 +28,8 @@ from tidemark.ports.volumes import BlockAccess, DiskState
 
 # How many blocks are written side by side.
 _AT_ONCE: Final = 16
+# Of how many shards tables are read side by side, each of which has some dozens.
+_SHARDS_AT_ONCE: Final = 8
 
 
 class Sealed(NamedTuple):
@@ -160,16 +162,17 @@ def write_range(
     target_id: str,
     shard: ShardManifest,
     blocks: BlockRange,
-    proceed: Callable[[], None],
+    proceed: Callable[[int], None],
 ) -> int:
     """Write the blocks of a range of one shard to a disk snapshot that was started; how many. Can be repeated: what is
     written again is the same.
 
-    `proceed` is called before each group of blocks and may raise to stop.
+    `proceed` is called before each group of blocks, with the index of its first: all blocks before are written by then.
+    It may raise to stop.
     """
     count = 0
     for some in batched(read_range(ports, shard, blocks), _AT_ONCE, strict=False):
-        proceed()
+        proceed(some[0].index)
         ports.parallel.map(lambda block: access.write(target_id, block), some)
         count += len(some)
     return count
@@ -178,10 +181,10 @@ def write_range(
 def written(ports: Ports, shards: Iterable[ShardManifest]) -> Written:
     """What CompleteSnapshot is told once all blocks of an image are written. Only tables of contents are read."""
     count, digest = 0, hashlib.sha256()
-    for shard in shards:
-        for located in map_of(ports, shard).values():
-            digest.update(located.sha256)
-            count += 1
+    for some in batched(shards, _SHARDS_AT_ONCE, strict=False):
+        for digests in ports.parallel.map(lambda shard: _digests(ports, shard), some):
+            digest.update(digests)
+            count += len(digests) // digest.digest_size
     return Written(count, digest.digest())
 
 
@@ -189,6 +192,11 @@ def complete(ports: Ports, access: BlockAccess, target_id: str, manifest: Manife
     """Say that the whole image is written to a disk snapshot, which EBS holds against the checksum. Can be repeated."""
     said = written(ports, manifest.shards)
     return access.complete(target_id, written=said.blocks, checksum=said.checksum)
+
+
+def _digests(ports: Ports, shard: ShardManifest) -> bytes:
+    """The SHA-256s of the blocks of a shard, one after another."""
+    return b"".join(located.sha256 for located in map_of(ports, shard).values())
 
 
 def _digest_of(manifest: Manifest) -> str:

@@ -7,8 +7,9 @@ from contextlib import suppress
 from typing import Final
 
 from tidemark.domain.environment import EnvironmentId
+from tidemark.domain.task import TaskStatus
 from tidemark.domain.volume import VolumeSnapshot
-from tidemark.errors import VolumeSnapshotNotFound
+from tidemark.errors import TaskNotFound, VolumeSnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Region
 from tidemark.usecases.contention import FIRST_EXECUTION
@@ -17,6 +18,7 @@ from tidemark.usecases.records import amend_volume_snapshot
 ENVIRONMENT_TAG: Final = "tidemark:environment"
 SNAPSHOT_TAG: Final = "tidemark:snapshot"
 _USER: Final = "snapshot "
+_TASK_USER: Final = "task "
 
 
 def tags_of(snapshot: VolumeSnapshot) -> Mapping[str, str]:
@@ -27,6 +29,16 @@ def tags_of(snapshot: VolumeSnapshot) -> Mapping[str, str]:
 def user_of(snapshot: VolumeSnapshot) -> str:
     """What is noted of the snapshot that this one is stored incrementally from."""
     return f"{_USER}{snapshot.id}"
+
+
+def user_of_task(task_id: str) -> str:
+    """What is noted of the snapshot that a task makes something of."""
+    return f"{_TASK_USER}{task_id}"
+
+
+def tasks_using(snapshot: VolumeSnapshot) -> list[str]:
+    """The tasks that make something of a snapshot, or did and have not let go of it."""
+    return sorted(user.removeprefix(_TASK_USER) for user in snapshot.used_by if user.startswith(_TASK_USER))
 
 
 def region_of(ports: Ports, environment_id: str) -> Region:
@@ -85,6 +97,7 @@ def drop_dead_users(ports: Ports, snapshot: VolumeSnapshot) -> None:
     """Take off a snapshot the notes of those that are over and died before they let go of it."""
     dead = {user for user in snapshot.used_by if user.startswith(_USER)}
     dead = {user for user in dead if not _runs(ports, snapshot.environment, user.removeprefix(_USER))}
+    dead |= {user_of_task(one) for one in tasks_using(snapshot) if not _is_pending(ports, one)}
 
     def without(record: VolumeSnapshot) -> VolumeSnapshot:
         for user in dead:
@@ -98,4 +111,11 @@ def _runs(ports: Ports, environment_id: EnvironmentId, snapshot_id: str) -> bool
     try:
         return ports.volumes.volume_snapshot(environment_id, snapshot_id).running
     except VolumeSnapshotNotFound:
+        return False
+
+
+def _is_pending(ports: Ports, task_id: str) -> bool:
+    try:
+        return ports.volumes.task(task_id).status is TaskStatus.PENDING
+    except TaskNotFound:
         return False

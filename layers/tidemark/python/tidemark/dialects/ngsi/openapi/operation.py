@@ -70,7 +70,7 @@ class Operation:
     open: bool = False
 
     def statuses(self, path: str) -> list[int]:
-        """The statuses of all errors that the operation at this path can answer with."""
+        """The statuses of all errors that the operation at this path can answer with, in NGSIv2."""
         always = {HTTPStatus.TOO_MANY_REQUESTS, *_SERVER_ERRORS}
         keyed = set() if self.open else {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}
         named = {HTTPStatus.NOT_FOUND} if "{" in path else set()

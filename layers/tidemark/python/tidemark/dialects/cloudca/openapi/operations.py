@@ -1,0 +1,71 @@
+"""The routes of snapshots of volumes, of volumes and of tasks."""
+
+from typing import Final
+
+from tidemark.dialects.cloudca.answers import Listed, One, SnapshotBody, TaskAnswer, TemplateBody, VolumeBody
+from tidemark.dialects.cloudca.openapi import bodies
+from tidemark.dialects.cloudca.openapi.parameters import OF_INSTANCE, OF_VOLUME, TO_CREATE, VOLUME_TYPE
+from tidemark.dialects.cloudca.routes import SNAPSHOT, SNAPSHOTS, TASK, VOLUME, VOLUMES
+from tidemark.dialects.ngsi.openapi.operation import Answer, Body, Operation
+from tidemark.dialects.ngsi.openapi.parameters import IDEMPOTENCY
+
+_SNAPSHOTS: Final = "Snapshots of volumes"
+_VOLUMES: Final = "Volumes"
+_TASKS: Final = "Tasks"
+_BEGUN: Final = Answer("The task that was begun. Ask for it until it is over.", TaskAnswer)
+
+OPERATIONS: Final[dict[str, Operation]] = {
+    f"GET {SNAPSHOTS}": Operation(
+        id="listVolumeSnapshots",
+        tag=_SNAPSHOTS,
+        summary="List the snapshots of volumes",
+        description="Those of an environment, newest first.",
+        parameters=(OF_VOLUME,),
+        answers={200: Answer("All of them.", Listed[SnapshotBody])},
+    ),
+    f"POST {SNAPSHOTS}": Operation(
+        id="createVolumeSnapshot",
+        tag=_SNAPSHOTS,
+        summary="Take a snapshot of a volume",
+        description="It is of the moment at which it is begun. Of a volume one is made at a time.",
+        parameters=(TO_CREATE, IDEMPOTENCY),
+        body=Body(bodies.CreateVolumeSnapshot, {"volume": {"volumeId": "c779ca42-6966-41af-a7dc-23db4e41d4ee"}}),
+        answers={202: _BEGUN},
+    ),
+    f"GET {SNAPSHOT}": Operation(
+        id="getVolumeSnapshot",
+        tag=_SNAPSHOTS,
+        summary="Show a snapshot of a volume",
+        answers={200: Answer("The snapshot.", One[SnapshotBody])},
+    ),
+    f"DELETE {SNAPSHOT}": Operation(
+        id="deleteVolumeSnapshot",
+        tag=_SNAPSHOTS,
+        summary="Delete a snapshot of a volume",
+        description="One that is being made or read is not.",
+        parameters=(IDEMPOTENCY,),
+        answers={202: _BEGUN},
+    ),
+    f"GET {VOLUMES}": Operation(
+        id="listVolumes",
+        tag=_VOLUMES,
+        summary="List the volumes that snapshots can be taken of",
+        parameters=(VOLUME_TYPE, OF_INSTANCE),
+        answers={200: Answer("All of them, oldest first.", Listed[VolumeBody])},
+    ),
+    f"GET {VOLUME}": Operation(
+        id="getVolume",
+        tag=_VOLUMES,
+        summary="Show a volume",
+        answers={200: Answer("The volume.", One[VolumeBody])},
+    ),
+    f"GET {TASK}": Operation(
+        id="getTask",
+        tag=_TASKS,
+        summary="Show how a task stands",
+        description="Those of every environment that the key is for.",
+        answers={200: Answer("The task.", TaskAnswer)},
+    ),
+}
+MODELS: Final = (TemplateBody,)
+"""Those that schemas refer to by name."""

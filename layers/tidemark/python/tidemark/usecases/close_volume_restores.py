@@ -1,0 +1,76 @@
+"""Close what processes that died left of restores and templates: snapshots, volumes and images of EC2's that nobody
+needs, uses of snapshots, tasks that no execution drives.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from tidemark.domain.environment import EnvironmentId
+from tidemark.domain.task import Operation, Task, TaskStatus
+from tidemark.domain.volume import VolumeSnapshot
+from tidemark.errors import TaskNotFound
+from tidemark.ports import Ports
+from tidemark.ports.volumes import Disk, DiskSnapshot, MachineImage
+from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, drop_dead_users, region_of, tasks_using
+from tidemark.usecases.volume_restore_phases.lifecycle import TASK_TAG, end, is_pending, see_through
+
+
+class Closed(NamedTuple):
+    """How many tasks were over and had left something, and how many were seen to be driven on."""
+
+    ended: int
+    driven: int
+
+
+def close_volume_restores(ports: Ports, environment_id: EnvironmentId) -> Closed:
+    """Close what was left in an environment. Can be repeated. Raises EnvironmentNotFound, DisksRefused, and Throttled
+    while EC2 still makes what is to be removed.
+    """
+    # First what EC2 has: what a task makes that is registered later can't be taken for what one left that is over.
+    found = _found(ports, environment_id)
+    records = [one for one in ports.volumes.volume_snapshots(environment_id) if isinstance(one, VolumeSnapshot)]
+    used = {identity: one for one in records for identity in tasks_using(one)}
+    ended = driven = 0
+    for identity in sorted({*found, *used}):
+        task = _task(ports, identity)
+        if task is None:
+            # What EC2 has of no task that can be read may be another stack's, or somebody's by now: it stays.
+            if identity in used:
+                drop_dead_users(ports, used[identity])
+                ended += 1
+        elif is_pending(task):
+            see_through(ports, task)
+            driven += 1
+        elif identity in used or found[identity] - _kept(task):
+            end(ports, task)
+            ended += 1
+    return Closed(ended, driven)
+
+
+def _found(ports: Ports, environment_id: EnvironmentId) -> Mapping[str, set[str]]:
+    """What EC2 has that tasks of the environment have made, by the ids of these."""
+    disks, tags = region_of(ports, environment_id).disks, {ENVIRONMENT_TAG: environment_id}
+    bearing: list[DiskSnapshot | Disk | MachineImage] = [
+        *disks.snapshots(tags),
+        *disks.volumes(tags),
+        *disks.images(tags),
+    ]
+    found: dict[str, set[str]] = {}
+    for one in bearing:
+        if TASK_TAG in one.tags:
+            found.setdefault(one.tags[TASK_TAG], set()).add(one.id)
+    return found
+
+
+def _kept(task: Task) -> set[str | None]:
+    """What a task that is over has made and leaves."""
+    if task.status is not TaskStatus.SUCCESS:
+        return set()
+    return {task.made_id, task.target_id} if task.operation is Operation.CREATE_TEMPLATE else {task.made_id}
+
+
+def _task(ports: Ports, task_id: str) -> Task | None:
+    try:
+        return ports.volumes.task(task_id)
+    except TaskNotFound:
+        return None

@@ -1,0 +1,128 @@
+"""What a restore or template has while it is made, and gives back when that is over: a snapshot of EC2's, what was made
+of it, and the use of the snapshot. Whoever meets one that nobody makes any more drives it on.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from tidemark.domain.task import MAKING, Operation, Task, TaskStatus
+from tidemark.errors import TaskEnded, TaskNotFound, VolumeNotMade, VolumeSnapshotNotFound
+from tidemark.ports import Ports
+from tidemark.ports.volumes import Disks
+from tidemark.usecases.contention import FIRST_EXECUTION
+from tidemark.usecases.records import amend_volume_snapshot
+from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, region_of, user_of_task
+
+TASK_TAG: Final = "tidemark:task"
+RESTORED_TAG: Final = "tidemark:restored-from"
+# EBS itself gives a snapshot up to which nothing is written for three days.
+_PATIENCE: Final = timedelta(days=7)
+_SHORTEST_WAIT_S: Final = 2
+_LONGEST_WAIT_S: Final = 300
+
+
+class Looked(NamedTuple):
+    """Whether something at EC2 is ready by now; otherwise after how many seconds to look again."""
+
+    ready: bool
+    wait_s: int = 0
+
+
+def tags_of(task: Task) -> Mapping[str, str]:
+    """What all bears that the task makes at EC2, so that whoever makes it a second time finds it, and whoever ends the
+    task too.
+    """
+    return {ENVIRONMENT_TAG: task.environment, TASK_TAG: task.id}
+
+
+def pending(ports: Ports, environment_id: str, task_id: str) -> Task:
+    """The task, which is making something in that environment. Raises TaskEnded, TaskNotFound."""
+    task = ports.volumes.task(task_id)
+    if task.environment != environment_id:
+        raise TaskNotFound(f"the task {task_id} is of environment {task.environment}, not of {environment_id}")
+    if not is_pending(task):
+        raise ended(task)
+    return task
+
+
+def ended(task: Task) -> TaskEnded:
+    """What a step raises that finds its task over."""
+    return TaskEnded(f"the task {task.id} is over: it is {task.status}")
+
+
+def not_ready(ports: Ports, task: Task, what: str) -> Looked:
+    """To look again later: longer each time, for a tenth of the time that the task has taken.
+
+    Raises VolumeNotMade once it has waited for longer than anything at EC2 takes.
+    """
+    age = ports.clock.now() - task.created_at
+    if age > _PATIENCE:
+        raise VolumeNotMade(f"{what} in {_PATIENCE.days} days; look at EC2's own state there, and ask for it again")
+    wait_s = int(age.total_seconds() / 10)
+    return Looked(ready=False, wait_s=min(max(wait_s, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))
+
+
+def is_pending(task: Task) -> bool:
+    """Whether it is making something."""
+    return task.status is TaskStatus.PENDING
+
+
+def see_through(ports: Ports, task: Task) -> None:
+    """Make sure that an execution ends the task: nothing is done while one runs or where it is over, otherwise the next
+    attempt is started.
+    """
+    attempt = FIRST_EXECUTION
+    while (running := ports.workflows.volume_restore_running(task.id, attempt=attempt)) is False:
+        attempt += 1
+    # It may have come to its end while its executions were looked at.
+    if not running and is_pending(ports.volumes.task(task.id)):
+        ports.workflows.start_volume_restore(task.environment, task.id, attempt=attempt)
+
+
+def end(ports: Ports, task: Task) -> int:
+    """Give back what a task has that is over; how many things were removed at EC2. One that is pending is left alone,
+    and so is one that makes nothing of a snapshot. Can be repeated.
+    """
+    if is_pending(task) or task.operation not in MAKING:
+        return 0
+    removed = _remove(region_of(ports, task.environment).disks, task)
+    # Last: while the use is noted, somebody knows that there may be something to remove.
+    release(ports, task)
+    return removed
+
+
+def release(ports: Ports, task: Task) -> None:
+    """Let go of the snapshot that the task makes something of. Can be repeated."""
+    user = user_of_task(task.id)
+    # What is gone has no users.
+    with suppress(VolumeSnapshotNotFound):
+        amend_volume_snapshot(
+            ports.volumes, task.environment, task.snapshot_id, lambda record: record.released_by(user)
+        )
+
+
+def _remove(disks: Disks, task: Task) -> int:
+    """Remove what the task made at EC2 and nothing needs; how many things. They are looked for by their tags too:
+    whoever dies right after EC2 has made something has not told of it.
+    """
+    tags, succeeded = tags_of(task), task.status is TaskStatus.SUCCESS
+    images = {one.id: one for one in disks.images(tags)}
+    unwanted = set(images) - ({task.made_id} if succeeded else set())
+    for image_id in sorted(unwanted):
+        # First: while there is the image, its snapshot can't be deleted.
+        disks.deregister_image(image_id)
+    volumes = {one.id for one in disks.volumes(tags)}
+    if task.made_id is not None and task.operation is Operation.RESTORE:
+        volumes.add(task.made_id)
+    volumes -= {task.made_id} if succeeded else set()
+    # One that somebody has attached by now is theirs, and stays.
+    gone = [volume_id for volume_id in sorted(volumes) if disks.delete_volume(volume_id)]
+    snapshots = {one.id for one in disks.snapshots(tags)} | ({task.target_id} if task.target_id else set())
+    if succeeded and task.operation is Operation.CREATE_TEMPLATE:
+        # The image is made of it.
+        snapshots.discard(task.target_id)
+    for snapshot_id in sorted(snapshots):
+        disks.delete_snapshot(snapshot_id)
+    return len(unwanted) + len(gone) + len(snapshots)
