@@ -160,9 +160,9 @@ class VolumeSnapshot:
     slot_at: datetime | None = None
     asked: Asked | None = None
     task_id: str | None = None
+    verification: Verification | None = None
     zone: str | None = None
     source_kind: str | None = None
-    verification: Verification | None = None
     version: int = 0
 
     def __post_init__(self) -> None:
