@@ -55,7 +55,7 @@ IF_GIVEN_UP_MEANWHILE = {
     (f"{phase}Function", f"ec2:{action}")
     for phase in ("BeginVolumeBackup", "AwaitSource")
     for action in ("DescribeSnapshots", "DeleteSnapshot")
-}
+} | {("CreateVolumeSnapshotFunction", "ec2:DeleteSnapshot")}
 
 
 class Story:

@@ -65,6 +65,17 @@ class Step(Told, frozen=True):
     tenant: Tenant
 
 
+class OwnerStep(Step, frozen=True):
+    """What it sends to a phase that works for one owner of stored objects, which its `tenant` names: a tenant, or the
+    images of an environment.
+    """
+
+    @property
+    def environment(self) -> EnvironmentId | None:
+        """Of which environment; None for a tenant."""
+        return environment_of(self.tenant)
+
+
 class EnvironmentStep(Told, frozen=True):
     """What it sends to a phase that works for one environment."""
 

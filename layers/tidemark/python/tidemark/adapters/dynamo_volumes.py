@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from tidemark.adapters.aws_errors import THROTTLING, code_of, failure, named
 from tidemark.adapters.dynamo_records import Kind, RecordRows, decoded, learn, row_of
 from tidemark.adapters.dynamo_rows import Row, number, text
-from tidemark.domain.environment import Environment
+from tidemark.domain.environment import Environment, EnvironmentId
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Task
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeSnapshot, VolumeSnapshotId, VolumeSnapshotState
@@ -70,6 +70,10 @@ class DynamoVolumeCatalog:
     def environments(self) -> Iterator[Environment]:
         for row in self._rows.query(_ENVIRONMENTS):
             yield decoded(row, Environment)
+
+    def environment_ids(self) -> Iterator[EnvironmentId]:
+        for row in self._rows.query(_ENVIRONMENTS):
+            yield EnvironmentId(row["sk"]["S"])
 
     def replace_environment(self, environment: Environment) -> Environment:
         return self._rows.replace(_ENVIRONMENT_KIND, _environment_key(environment.id), environment)
@@ -151,6 +155,9 @@ class DynamoVolumeCatalog:
         if task is not None and reasons[1].get("Code") == _CONDITION_FAILED:
             raise RecordExists(f"task {task.id} is already registered")
         raise _why(reasons, doing, WriteConflict(f"{doing}: another one was faster; try again"))
+
+    def remove_volume_snapshot(self, snapshot: VolumeSnapshot) -> None:
+        self._rows.remove(_SNAPSHOT_KIND, _snapshot_key(snapshot.environment, snapshot.id), snapshot)
 
     def add_task(self, task: Task) -> Task:
         return self._rows.add(_TASK_KIND, _task_key(task.id), task)
