@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _ENVIRONMENTS: Final = "ENVIRONMENTS"
-_SNAPSHOT: Final = "VOLUME-SNAPSHOT#"
-_TASK: Final = "TASK"
+SNAPSHOT: Final = "VOLUME-SNAPSHOT#"
+TASK: Final = "TASK"
 _CANCELLED: Final = "TransactionCanceledException"
 # As reasons of a cancelled transaction have them.
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
@@ -117,11 +117,11 @@ class DynamoVolumeCatalog:
         return self._rows.get(_SNAPSHOT_KIND, _snapshot_key(environment_id, snapshot_id), snapshot_id)
 
     def volume_snapshots(self, environment_id: str) -> Iterator[VolumeSnapshot | DamagedVolumeSnapshot]:
-        for row in self._rows.query(f"ENV#{environment_id}", _SNAPSHOT):
+        for row in self._rows.query(f"ENV#{environment_id}", SNAPSHOT):
             try:
                 found: VolumeSnapshot | DamagedVolumeSnapshot = decoded(row, VolumeSnapshot)
             except CatalogCorrupt as error:
-                identity = VolumeSnapshotId(row["sk"]["S"].removeprefix(_SNAPSHOT))
+                identity = VolumeSnapshotId(row["sk"]["S"].removeprefix(SNAPSHOT))
                 found = DamagedVolumeSnapshot(identity, Failure(error.code, error.message))
             yield found
 
@@ -250,7 +250,7 @@ def _environment_key(environment_id: str) -> Row:
 
 
 def _snapshot_key(environment_id: str, snapshot_id: str) -> Row:
-    return {"pk": text(f"ENV#{environment_id}"), "sk": text(f"{_SNAPSHOT}{snapshot_id}")}
+    return {"pk": text(f"ENV#{environment_id}"), "sk": text(f"{SNAPSHOT}{snapshot_id}")}
 
 
 def _name_key(snapshot: VolumeSnapshot) -> Row:
@@ -262,4 +262,4 @@ def _volume_key(snapshot: VolumeSnapshot) -> Row:
 
 
 def _task_key(task_id: str) -> Row:
-    return {"pk": text(f"TASK#{task_id}"), "sk": text(_TASK)}
+    return {"pk": text(f"TASK#{task_id}"), "sk": text(TASK)}
