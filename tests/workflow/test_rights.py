@@ -47,6 +47,7 @@ MISSABLE = (
     *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "GetImport", "OpenImport", "StartImport"),
     *("BeginTransfer", "CopyPacks", "SealTransfer", "ConcludeSlot"),
     *("SealVolumeBackup", "ReadBack", "FinishVolumeBackup"),
+    *("BeginVolumeRestore", "WriteShard", "CompleteVolumeRestore"),
 )
 IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}
 # These take back what they have done if the backup was given up between two of their calls.
@@ -54,6 +55,10 @@ IF_GIVEN_UP_MEANWHILE = {
     (f"{phase}Function", f"ec2:{action}")
     for phase in ("BeginVolumeBackup", "AwaitSource")
     for action in ("DescribeSnapshots", "DeleteSnapshot")
+} | {
+    ("BeginVolumeRestoreFunction", "ec2:DeleteSnapshot"),
+    ("MakeVolumeFunction", "ec2:DeleteVolume"),
+    ("RegisterImageFunction", "ec2:DeregisterImage"),
 }
 
 
