@@ -1,35 +1,41 @@
 """What happens to the volume of an environment, for the rights that its functions need."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
+
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from tests.fakes import MemoryWorkflows
+from tests.local import custom_resources
+from tests.local.environments import DECLARATION
 from tests.local.keys import seed_key
 from tests.local.moto_ebs import damaged_block
 from tests.local.stack import LocalStack
 from tests.unit.blocks.imaging import body
 from tests.workflow.volume import Volume
-from tidemark.domain.snapshot import Failure
-from tidemark.domain.task import Operation, Task
-from tidemark.domain.volume import VolumeSnapshotState
-from tidemark.usecases.restore_volume_snapshot import (
-    RestoreWish,
-    TemplateWish,
-    create_volume_template,
-    restore_volume_snapshot,
-)
+from tests.workflow.volume_restore_story import RestoreStory
+from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState
+from tidemark.usecases.create_volume_snapshot import Wanted, create_volume_snapshot
 
 
 class VolumeStory:
     """A volume of a gibibyte whose snapshots are asked for, made, and fail."""
 
     def __init__(self, stack: LocalStack) -> None:
+        self._stack = stack
         self._volume = Volume(stack, size_gib=1)
+        self._key = seed_key(stack, tenants=(), environments=(self._volume.environment,))
 
     def tell(self) -> None:
         """All of it."""
+        self._declarations()
         self._backups()
+        self._over_http()
         RestoreStory(self._volume).tell()
 
     def _backups(self) -> None:
@@ -44,78 +50,67 @@ class VolumeStory:
             assert self._volume.take().state is VolumeSnapshotState.FAILED
         self._volume.forget(first)
 
+    def _declarations(self) -> None:
+        """Environments that a parameter declares, changes and lets go again."""
+        [spec] = self._stack.deployment.custom
+        for declared in (f"{DECLARATION} a/b@eu-west-1?x=y", f"{DECLARATION} a/b@eu-west-1?x=z", DECLARATION):
+            with custom_resources.Answers() as answers:
+                event = custom_resources.request(spec, answers, "tidemark", "Update")
+                event["ResourceProperties"]["Environments"] = declared
+                self._stack.invoke("DeclareEnvironmentsFunction", event)
+                told = answers.next()
+            assert told["Status"] == "SUCCESS", told
 
-class RestoreStory:
-    """Volumes and templates that are made of a snapshot, over HTTP; and some that are cancelled, or fail."""
-
-    def __init__(self, volume: Volume) -> None:
-        self._volume = volume
-        self._stack, self._ports = volume.stack, volume.ports
-        self._unstarted = replace(volume.ports, workflows=MemoryWorkflows())
-        self._headers = {"MC-Api-Key": seed_key(volume.stack)}
-        self._snapshot = volume.take()
-
-    def tell(self) -> None:
-        """All of it."""
-        self._said_twice()
-        for operation in Operation.RESTORE, Operation.CREATE_TEMPLATE:
-            self._http("DELETE", f"/v1/tasks/{self._made(operation).id}", 200)
-            told = {"error": "States.Timeout", "cause": ""}
-            self._invoke("Abort", self._made(operation), **told)
-            # One that was cancelled by a request that died then.
-            task = self._made(operation)
-            self._ports.volumes.replace_task(task.failed(Failure("TaskCancelled", ""), task.created_at))
-            self._invoke("Finish", task)
-
-    def _said_twice(self) -> None:
-        """Requests with a key: one that is obeyed and answered again, and one that is refused."""
-        path = f"/v1/services/{self._volume.environment}/snapshots/{self._snapshot.id}"
-        first, again = (self._http("POST", f"{path}?operation=restore", 202, key="once") for _ in range(2))
+    def _over_http(self) -> None:
+        """What can be asked for, what is asked for twice, and what is refused."""
+        [volume] = self._http("GET", "/volumes", 200)["data"]
+        assert self._http("GET", f"/volumes/{volume['id']}", 200)["data"] == volume
+        asked = {"volumeId": volume["id"], "name": "kept", "rapid": True}
+        first, again = (self._http("POST", "/snapshots", 202, asked, once="create") for _ in range(2))
         assert first == again
-        assert self._over(first["taskId"])["data"]["result"]["name"] == self._snapshot.volume_name
-        made_id, instance_id = self._ports.volumes.task(first["taskId"]).made_id, self._volume.seeded.instance_id
-        self._stack.client("ec2").attach_volume(VolumeId=made_id, InstanceId=instance_id, Device="/dev/sdz")
-        assert "instanceId" in self._over(first["taskId"])["data"]["result"]
-        made = self._http("POST", f"{path}?operation=createTemplate", 202, {"name": "golden"})
-        assert self._over(made["taskId"])["data"]["result"]["id"].startswith("ami-")
-        self._http("POST", f"{path}?operation=createTemplate", 400, {"name": "golden"}, key="refused")
-        record = self._volume.record(self._snapshot.id)
-        self._ports.volumes.replace_volume_snapshot(replace(record, zone=None))
-        self._over(self._http("POST", f"{path}?operation=restore", 202)["taskId"])
+        [made] = [one for one in self._records() if one.name == "kept"]
+        self._volume.ended(made.id)
+        self._http("POST", "/snapshots", 400, {**asked, "rapid": False}, once="refused")
+        assert made.id in {one["id"] for one in self._http("GET", "/snapshots", 200)["data"]}
+        assert self._http("GET", f"/snapshots/{made.id}", 200)["data"]["state"] == "BackedUp"
+        assert self._task(first) == "SUCCESS"
+        with self._without_machine():
+            self._http("POST", "/snapshots", 500, {"volumeId": volume["id"]})
+        # As if a request had died before it started the machine: the next one finds the volume busy, and starts it.
+        unstarted = replace(self._volume.ports, workflows=MemoryWorkflows())
+        left = create_volume_snapshot(unstarted, self._volume.environment, Wanted(volume["id"]))
+        self._http("POST", "/snapshots", 400, {"volumeId": volume["id"]})
+        self._volume.ended(left.snapshot_id)
+        gone, again = (self._http("DELETE", f"/snapshots/{made.id}", 202, once="delete") for _ in range(2))
+        assert gone == again
+        assert self._task(gone) == "SUCCESS"
+        self._http("DELETE", f"/snapshots/{made.id}", 404, once="gone")
 
-    def _over(self, task_id: str) -> Any:
-        """A task, at its end."""
-        arn = self._stack.physical_id("VolumeRestoreStateMachine").replace(":stateMachine:", ":execution:")
-        self._stack.wait_execution(f"{arn}:{task_id}.1")
-        return self._http("GET", f"/v1/tasks/{task_id}", 200)
+    def _records(self) -> list[VolumeSnapshot]:
+        found = self._volume.ports.volumes.volume_snapshots(self._volume.environment)
+        return [one for one in found if isinstance(one, VolumeSnapshot)]
 
-    def _made(self, operation: Operation) -> Task:
-        """A task of which all is made, and that is not finished."""
-        restored = operation is Operation.RESTORE
-        environment, snapshot_id = self._volume.environment, self._snapshot.id
-        task = (
-            restore_volume_snapshot(self._unstarted, environment, snapshot_id, RestoreWish())
-            if restored
-            else create_volume_template(self._unstarted, environment, snapshot_id, TemplateWish())
-        )
-        self._invoke("Begin", task)
-        self._stack.invoke("WriteShardFunction", {**self._told(task), "shard": 0})
-        self._invoke("Complete", task)
-        while not self._stack.invoke("AwaitTargetFunction", self._told(task))["ready"]:
-            pass
-        self._stack.invoke("MakeVolumeFunction" if restored else "RegisterImageFunction", self._told(task))
-        return self._ports.volumes.task(task.id)
+    def _task(self, begun: Any) -> str:
+        answer = self._stack.http("GET", f"/v1/tasks/{begun['taskId']}", {"MC-Api-Key": self._key})
+        return str(answer.json()["taskStatus"])
 
-    def _told(self, task: Task) -> dict[str, str]:
-        return {"environment": task.environment, "taskId": task.id}
-
-    def _invoke(self, phase: str, task: Task, **said: str) -> None:
-        self._stack.invoke(f"{phase}VolumeRestoreFunction", {**self._told(task), **said})
-
-    def _http(self, method: str, path: str, status: int, document: object = None, *, key: str = "") -> Any:
-        headers = {**self._headers, "Content-Type": "application/json"}
-        if key:
-            headers["Idempotency-Key"] = key
-        answer = self._stack.http(method, path, headers, b"" if document is None else document)
+    def _http(self, method: str, path: str, status: int, body: object = b"", *, once: str | None = None) -> Any:
+        headers = {"MC-Api-Key": self._key} | ({} if once is None else {"Idempotency-Key": once})
+        answer = self._stack.http(method, f"/v1/services/{self._volume.environment}{path}", headers, body)
         assert answer.status == status, answer
         return json.loads(answer.body)
+
+    @contextmanager
+    def _without_machine(self) -> Iterator[None]:
+        """Let nothing be started."""
+        client: Any = BaseClient
+        call = client._make_api_call  # noqa: SLF001 - every call of every client
+
+        def refused(self: BaseClient, operation_name: str, api_params: dict[str, Any]) -> Any:
+            if operation_name == "StartExecution":
+                told: Any = {"Error": {"Code": "StateMachineDoesNotExist", "Message": "it is gone"}}
+                raise ClientError(told, operation_name)
+            return call(self, operation_name, api_params)
+
+        with patch.object(BaseClient, "_make_api_call", refused):
+            yield
