@@ -1,5 +1,5 @@
 """`make demo`: plays a city's day on a stack of its own, from loading data to undoing a restore, and proves each step.
-Then it plays a month of hourly backups on another one.
+Then it plays a disk's day there, and a month of hourly backups on another one.
 
 Ends with status 0 when everything was as it must be, else with 1 and a sentence that says what was not.
 """
@@ -18,7 +18,9 @@ from tests.local.demo_parts import TEST_TENANT, Parts
 from tests.local.demo_reader import AFTER, BEFORE, Reader
 from tests.local.demo_story import Step, Story
 from tests.local.demo_transfer import IMPORT_TENANT, Transfer
+from tests.local.demo_volumes import Disk
 from tests.local.deployer import DeployError
+from tests.local.environments import DECLARATION
 from tests.local.keys import headers_of, seed_key
 from tests.local.stack import LocalStack
 from tests.local.template import TemplateError
@@ -35,6 +37,7 @@ PARAMETERS = {
     "StageConcurrency": "4",
     "InlineBudgetSeconds": "20",
     "ReadDrainSeconds": "1",
+    "Environments": DECLARATION,
 }
 _TENANT = "smartcity"
 _POLL_INTERVAL_S = 0.15
@@ -223,9 +226,11 @@ def play(story: Story) -> None:
         step.result = f"{len(stack.deployment.functions)} functions, {len(stack.api.routes)} routes, {stack.url}"
     with stack:
         try:
-            headers = headers_of(seed_key(stack), _TENANT)
+            key = seed_key(stack)
+            headers = headers_of(key, _TENANT)
             with Client(stack.url, headers) as client:
                 Demo(story, stack, client, headers).play()
+            Disk(story, stack, key).play()
         except DemoFailed:
             _show_errors(stack)
             raise

@@ -135,7 +135,7 @@ class Content:
         """Become what a raw image file holds; holes are skipped, and what is equal is not written again."""
         written = set()
         with path.open("rb") as image:
-            for index in _written_blocks(image.fileno()):
+            for index in written_blocks(image.fileno()):
                 content = os.pread(image.fileno(), BLOCK_BYTES, index * BLOCK_BYTES)
                 self.put(index, content.ljust(BLOCK_BYTES, b"\0"))
                 written.add(index)
@@ -154,8 +154,8 @@ class Content:
                 os.pwrite(image.fileno(), FILE.read(block), index * BLOCK_BYTES)
 
 
-def _written_blocks(image: int) -> Iterator[int]:
-    """The indexes of a file's blocks that are no holes, in order."""
+def written_blocks(image: int) -> Iterator[int]:
+    """The indexes of a file's blocks that are no holes, in order. The file is named by its descriptor."""
     size_bytes, position = os.fstat(image).st_size, 0
     while position < size_bytes:
         try:

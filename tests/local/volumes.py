@@ -39,6 +39,15 @@ def written_blocks(volume_id: str, *, region: str = REGION) -> int:
     return len(content_of(_volume(volume_id, region)).blocks)
 
 
+def checksums(volume_id: str, *, region: str = REGION) -> dict[int, bytes]:
+    """The SHA-256 of each block of a volume that holds something, by its index.
+
+    Raises:
+        VolumeError: there is no such volume.
+    """
+    return {index: block.checksum for index, block in content_of(_volume(volume_id, region)).blocks.items()}
+
+
 def write(volume_id: str, offset_bytes: int, content: bytes, *, keep_zeros: bool = False, region: str = REGION) -> None:
     """Write bytes anywhere in a volume.
 

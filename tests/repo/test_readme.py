@@ -81,6 +81,19 @@ def test_readme_names_every_output_of_the_stack() -> None:
     assert missing == set()
 
 
+def test_readme_names_every_log_group() -> None:
+    made = {group["LogGroupName"]["Fn::Sub"] for group in resources("AWS::Logs::LogGroup").values()}
+    logs = re.search(r"^- \*\*Logs\*\*.*?(?=^- )", _section("Operate"), re.MULTILINE | re.DOTALL)
+    assert logs
+    named: set[str] = set()
+    prefix = ""
+    for word in re.findall(r"`([^`]+)`", logs[0]):
+        if word.startswith("/"):
+            prefix = word
+        named.add(word if word.startswith("/") and not word.endswith("/") else f"{prefix}{word}" if prefix else word)
+    assert {name.replace("${AWS::StackName}", "tidemark") for name in made} <= named
+
+
 def test_readme_lists_every_action_of_a_key() -> None:
     assert [row[0] for row in _table("API keys", "Action")] == list(Action)
 
