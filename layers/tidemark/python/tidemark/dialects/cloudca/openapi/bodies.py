@@ -1,12 +1,13 @@
 """Models of requests' bodies, with the limits that the parsers hold them to."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tidemark.dialects.cloudca.answers import Uuid
 from tidemark.dialects.cloudca.requests import MAX_DESCRIPTION_CHARS
+from tidemark.domain.retention import MAX_COUNT
 from tidemark.domain.volume_names import MAX_NAME_CHARS
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS, examples=["before-upgrade"])]
@@ -38,3 +39,19 @@ class CreateTemplate(_Request, frozen=True):
 
     name: Name | UnsetType = UNSET
     description: Annotated[str, Meta(max_length=MAX_DESCRIPTION_CHARS)] | UnsetType = UNSET
+
+
+class CreateVolumeSchedule(_Request, frozen=True):
+    """Of which volume snapshots are to be taken, how often and when, and how many of them stay. An hourly one has a
+    `minute`; others have a `time`, and weekly ones a `day` of the week (1 is Sunday), monthly ones one of the month.
+    """
+
+    volume_id: Uuid
+    interval_type: Literal["HOURLY", "DAILY", "WEEKLY", "MONTHLY"]
+    keep: Annotated[int, Meta(ge=1, le=MAX_COUNT)]
+    minute: Annotated[int, Meta(ge=0, le=59)] | UnsetType = UNSET
+    time: Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["02:30"])] | UnsetType = UNSET
+    day: Annotated[int, Meta(ge=1, le=28)] | UnsetType = UNSET
+    timezone: (
+        Annotated[str, Meta(examples=["America/Toronto"], extra_json_schema={"format": "timezone"})] | UnsetType
+    ) = UNSET
