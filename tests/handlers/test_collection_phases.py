@@ -54,7 +54,12 @@ def test_run_deletes_garbage_of_every_tenant_and_reports_the_sum(payloads: Memor
     notes = [key for key in payloads.objects if key.endswith(".shard.json")]
     kept = {key for key in payloads.objects if key.endswith((".pack", ".zst")) and "d" * 32 not in key}
     told = listed()
-    assert told == {"run": RUN, "tenantsKey": f"work-lists/collections/{RUN}/tenants.json", "tenants": 2, "environments": 0}
+    assert told == {
+        "run": RUN,
+        "tenantsKey": f"work-lists/collections/{RUN}/tenants.json",
+        "tenants": 2,
+        "environments": 0,
+    }
     assert json.loads(payloads.objects[str(told["tenantsKey"])]) == [{"tenant": HARBOUR}, {"tenant": TENANT}]
     assert [collected(tenant) for tenant in (HARBOUR, TENANT)] == [{"done": True}, {"done": True}]
     report = reported()
