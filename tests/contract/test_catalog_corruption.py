@@ -236,7 +236,7 @@ def test_scrub_reads_the_other_snapshots_when_the_record_of_one_is_damaged(shelf
     shelf.store(altered(row, first)["truncated"])
     scrubbed = scrub(ports, days=1, budget_s=60)
     older = ports.catalog.snapshot(TENANT, "snapshot_2026-01-15T10-00-00Z")
-    assert [failure.code for failure in scrubbed.damage] == ["CatalogCorrupt"]
+    assert [one.failure.code for one in scrubbed.damage] == ["CatalogCorrupt"]
     assert scrubbed.packs == 1
     assert older.verification is not None
     assert older.verification.ok
@@ -264,8 +264,8 @@ def test_nothing_is_verified_restored_or_built_on_when_the_record_of_a_snapshot_
         with pytest.raises(CatalogCorrupt, match=row["sk"]["S"]):
             restore_snapshot(ports, TENANT, name)
         scrubbed = scrub(ports, days=1, budget_s=60)
-        assert [failure.code for failure in scrubbed.damage] == ["CatalogCorrupt"]
-        assert row["sk"]["S"] in scrubbed.damage[0].message
+        assert [one.failure.code for one in scrubbed.damage] == ["CatalogCorrupt"]
+        assert row["sk"]["S"] in scrubbed.damage[0].failure.message
         assert live(ports) == before
         TALLY["corruption matrix, damages noticed and named"] += 3
     after = create_snapshot(ports, TENANT)

@@ -11,10 +11,13 @@ from tests.contract.aws import MOTO, client_of, table_on
 from tests.contract.examples import ACME, TEN_O_CLOCK, api_key, restore, schedule, snapshot
 from tests.local.aws import ACCOUNT_ID, REGION
 from tests.local.streams import as_lambda_has_it
+from tests.unit.volumes import examples as volumes
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_stream import changes
+from tidemark.adapters.dynamo_volumes import DynamoVolumeCatalog
 from tidemark.domain.restore import StagedPart
 from tidemark.domain.snapshot import SnapshotStatus
+from tidemark.domain.task import Operation, TaskId
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -75,6 +78,41 @@ def test_removed_record_says_nothing(table: Table) -> None:
     held = table.catalog.add_snapshot(snapshot())
     table.catalog.remove_snapshot(held)
     assert [one.after for one in changes(table.written()).transitions] == [held]
+
+
+def test_changes_of_records_of_volumes_are_read_in_their_order(table: Table) -> None:
+    catalog = DynamoVolumeCatalog(table.client, table.name)
+    wanted, making = volumes.snapshot(), volumes.task(operation=Operation.CREATE)
+    begun = catalog.add_volume_snapshot(wanted, making)
+    failed = catalog.replace_volume_snapshot(begun.failed(volumes.FAILURE))
+    into = catalog.add_task(replace(volumes.task(), id=TaskId("c2c13744-8610-4012-800a-0907bea110a6")))
+    found = changes(table.written())
+    assert [(one.before, one.after) for one in found.transitions if one.after] == [
+        (None, begun),
+        (None, replace(making, version=1)),
+        (begun, failed),
+        (None, into),
+    ]
+    assert found.damage == []
+
+
+def test_other_rows_of_volumes_say_nothing(table: Table) -> None:
+    catalog = DynamoVolumeCatalog(table.client, table.name)
+    catalog.add_environment(volumes.environment())
+    catalog.add_volume_snapshot(volumes.snapshot())
+    written = [one["dynamodb"] for one in table.written()["Records"]]
+    found = changes(table.written())
+    assert len(written) > len([one for one in found.transitions if one.after]) == 1
+    assert found.damage == []
+
+
+def test_damaged_record_of_a_volume_is_named(table: Table) -> None:
+    DynamoVolumeCatalog(table.client, table.name).add_task(volumes.task())
+    event = table.written()
+    event["Records"][0]["dynamodb"]["NewImage"]["record"]["S"] += " "
+    found = changes(event)
+    assert found.transitions == []
+    assert found.damage == [f"the catalog's record TASK#{volumes.TASK_ID} / TASK is damaged: it has the wrong checksum"]
 
 
 @pytest.mark.parametrize("image", ["OldImage", "NewImage"])

@@ -15,8 +15,8 @@ from tidemark.adapters.dynamo_volumes import DynamoVolumeCatalog
 from tidemark.domain.asked import Asked
 from tidemark.domain.environment import Environment, EnvironmentId
 from tidemark.domain.interval import IntervalType
-from tidemark.domain.snapshot import ManifestRef
-from tidemark.domain.task import Operation, Task, TaskId
+from tidemark.domain.snapshot import ManifestRef, Scope, Verification
+from tidemark.domain.task import KEPT_FOR, Operation, Task, TaskId
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeId, VolumeSnapshot, VolumeSnapshotId
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.errors import (
@@ -55,6 +55,7 @@ FULL = snapshot(
     slot_at=LATER,
     asked=Asked("aa" * 32, "bb" * 32),
     task_id=TASK_ID,
+    verification=Verification(LATER, ok=False, scope=Scope.SAMPLE, failure=FAILURE),
 )
 
 
@@ -188,6 +189,7 @@ def test_environments_are_listed_by_id_and_can_be_removed(volumes: VolumeCatalog
     for _ in range(2):
         volumes.remove_environment(changed)
     assert list(volumes.environments()) == [second]
+    assert list(volumes.environment_ids()) == [second.id]
 
 
 # --- names and volumes of snapshots
@@ -291,6 +293,20 @@ def test_snapshots_of_one_environment_only_are_listed_in_every_state(volumes: Vo
     volumes.add_volume_snapshot(numbered(9, environment=OTHER_AREA))
     volumes.add_environment(environment())
     assert sorted(volumes.volume_snapshots(TEST_AREA), key=lambda one: one.id) == own
+
+
+def test_snapshot_is_forgotten_at_the_version_that_was_read_and_no_other(volumes: VolumeCatalog) -> None:
+    others = volumes.add_volume_snapshot(numbered(1))
+    first = volumes.add_volume_snapshot(numbered(2))
+    first = volumes.replace_volume_snapshot(replace(first, state=State.FAILED, failure=FAILURE))
+    deleted = volumes.replace_volume_snapshot(replace(first, state=State.DELETED))
+    with pytest.raises(StaleRecord):
+        volumes.remove_volume_snapshot(first)
+    for _ in range(2):
+        volumes.remove_volume_snapshot(deleted)
+    assert list(volumes.volume_snapshots(TEST_AREA)) == [others]
+    with pytest.raises(VolumeSnapshotNotFound):
+        volumes.replace_volume_snapshot(deleted)
 
 
 # --- what DynamoDB alone can do to it
@@ -409,3 +425,27 @@ def test_task_is_of_no_environments_partition(shelf: Any) -> None:
     (row,) = client.scan(TableName=table)["Items"]
     assert row["pk"]["S"] == f"TASK#{stored.id}"
     assert row["status"]["S"] == "pending"
+
+
+def test_row_of_a_task_says_from_when_on_it_is_not_needed_and_no_other_row_does(shelf: Any) -> None:
+    client, table, catalog = shelf
+    made = catalog.add_volume_snapshot(numbered(1), task())
+    restoring = catalog.add_task(replace(task(Operation.RESTORE), id=TaskId(f"d{TASK_ID[1:]}")))
+
+    def expiring() -> dict[str, int]:
+        rows = client.scan(TableName=table)["Items"]
+        return {row["pk"]["S"]: int(row["expiresAt"]["N"]) for row in rows if "expiresAt" in row}
+
+    until = int((TEN_O_CLOCK + KEPT_FOR).timestamp())
+    assert expiring() == {f"TASK#{TASK_ID}": until}
+    catalog.replace_task(restoring.succeeded(LATER, "vol-1"))
+    catalog.replace_volume_snapshot(replace(made, state=State.FAILED, failure=FAILURE))
+    assert expiring() == {f"TASK#{TASK_ID}": until, f"TASK#{restoring.id}": int((LATER + KEPT_FOR).timestamp())}
+
+
+def test_ids_of_environments_are_told_where_their_records_are_damaged(shelf: Any) -> None:
+    client, table, catalog = shelf
+    made = [catalog.add_environment(environment(name=name)) for name in ("b_area", "a_area")]
+    (row, _) = client.scan(TableName=table)["Items"]
+    client.put_item(TableName=table, Item={name: row[name] for name in ("pk", "sk")})
+    assert list(catalog.environment_ids()) == sorted(one.id for one in made)

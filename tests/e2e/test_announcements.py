@@ -19,9 +19,15 @@ from tests.local.listening import Listener
 from tests.local.stack import LocalStack
 from tests.local.streams import Streams
 from tests.repo.sources import EVENTS
+from tests.unit.blocks.imaging import body
+from tests.unit.volumes import examples as volumes
+from tests.workflow.volume import Volume
+from tidemark.domain.environment import image_owner
 from tidemark.domain.schedule import LastRun, Missed, RunStatus
 from tidemark.domain.snapshot import Failure
+from tidemark.domain.task import Operation
 from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.usecases.restore_volume_snapshot import RestoreWish, restore_volume_snapshot
 
 PARAMETERS = {
     "ShardsPerTenant": "2",
@@ -65,8 +71,8 @@ class Told:
 
 
 def _about(event: dict[str, Any]) -> str:
-    named = {"Restore": "restoreId", "Backup": "scheduleId"}.get(event["detail-type"].split()[0], "snapshotId")
-    return str(event["detail"][named])
+    kinds = {"Restore": "restoreId", "Backup": "scheduleId", "Volume Restore": "taskId"}
+    return str(event["detail"][kinds.get(event["detail-type"].rpartition(" ")[0], "snapshotId")])
 
 
 def test_story_is_told_in_its_order(inside: Inside) -> None:
@@ -122,6 +128,43 @@ def test_backups_that_were_not_made_are_told(inside: Inside) -> None:
     catalog.replace_schedule(replace(held, paused=True))
     assert told.since() == [("Backup Missed", held.id)]
     assert told.last["error"] == {"code": "BackupMissed", "description": "nobody delivered it"}
+
+
+def test_what_becomes_of_volumes_is_told(inside: Inside) -> None:
+    told, catalog, scheduled = Told(inside.stack), inside.ports.volumes, inside.ports.catalog
+    begun = catalog.add_volume_snapshot(volumes.snapshot())
+    assert told.since() == []
+    failed = catalog.replace_volume_snapshot(begun.failed(volumes.FAILURE))
+    into = catalog.add_task(volumes.task(operation=Operation.RESTORE))
+    catalog.replace_task(into.succeeded(datetime.now(UTC), volumes.VOLUME_ID))
+    gone = catalog.replace_volume_snapshot(catalog.replace_volume_snapshot(failed.deleting()).deleted())
+    assert told.since() == [
+        ("Volume Snapshot Failed", begun.id),
+        ("Volume Restore Completed", into.id),
+        ("Volume Snapshot Deleted", gone.id),
+    ]
+    slot_at = datetime.now(UTC).replace(microsecond=0)
+    missed = Missed(slot_at, RunStatus.MISSED, "nobody delivered it", slot_at)
+    owner = image_owner(volumes.TEST_AREA)
+    held = scheduled.add_schedule(replace(schedule(), tenant=owner, volume_id=volumes.VOLUME_ID, last_missed=missed))
+    assert told.since() == [("Backup Missed", held.id)]
+    assert {event["detail"]["environment"] for event in told.all} == {volumes.TEST_AREA}
+    assert told.last["volumeId"] == volumes.VOLUME_ID
+
+
+def test_volume_that_is_backed_up_and_restored_is_told(inside: Inside) -> None:
+    told, volume = Told(inside.stack), Volume(inside.stack, size_gib=1)
+    volume.write({0: body("a"), 7: body("b")})
+    stored = volume.take()
+    assert told.since() == [("Volume Snapshot Completed", stored.id)]
+    assert told.last["volumeBytes"] == 1024**3
+    assert told.last["sizeBytes"] == told.last["newBytes"] > 0
+
+    task = restore_volume_snapshot(volume.ports, volume.environment, stored.id, RestoreWish())
+    [running] = [one for one in inside.stack.executions("VolumeRestoreStateMachine") if one.name.startswith(task.id)]
+    inside.stack.wait_execution(running.arn)
+    assert told.since() == [("Volume Restore Completed", task.id)]
+    assert told.last["volumeId"] == volume.ports.volumes.task(task.id).result_id
 
 
 def test_stream_that_is_delivered_again_tells_the_same_ids(inside: Inside) -> None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 
 from tests.fakes.catalog import Shelf
-from tidemark.domain.environment import Environment
+from tidemark.domain.environment import Environment, EnvironmentId
 from tidemark.domain.task import Task
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeSnapshot, VolumeSnapshotState
 from tidemark.errors import (
@@ -39,6 +39,11 @@ class MemoryVolumeCatalog:
         with self._lock:
             found = sorted(self._environments.records.items())
         yield from (environment for _, environment in found)
+
+    def environment_ids(self) -> Iterator[EnvironmentId]:
+        with self._lock:
+            found = sorted(self._environments.records)
+        yield from map(EnvironmentId, found)
 
     def replace_environment(self, environment: Environment) -> Environment:
         with self._lock:
@@ -89,6 +94,10 @@ class MemoryVolumeCatalog:
             if task is not None:
                 self._tasks.add(task.id, task)
             return stored
+
+    def remove_volume_snapshot(self, snapshot: VolumeSnapshot) -> None:
+        with self._lock:
+            self._snapshots.remove((snapshot.environment, snapshot.id), snapshot)
 
     def add_task(self, task: Task) -> Task:
         with self._lock:

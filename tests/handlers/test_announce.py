@@ -1,7 +1,8 @@
 """The function that the catalog's stream feeds: what it tells the bus, counts, logs, and asks to be given again."""
 
 import json
-from typing import Any
+from dataclasses import replace
+from typing import Any, Final
 
 import pytest
 
@@ -11,11 +12,30 @@ from tests.fakes import MemoryAnnouncements
 from tests.handlers.phases import run
 from tests.handlers.rest import sample
 from tests.repo.sources import EVENTS
-from tests.unit.test_announced_details import SAMPLES, example
+from tests.unit.test_announced_details import (
+    BUSY,
+    IMAGE,
+    INTO_VOLUME,
+    MISSED,
+    OF_VOLUME,
+    SAMPLES,
+    TEST_AREA,
+    example,
+)
+from tidemark.adapters.dynamo_records import Stored, row_of
 from tidemark.domain.announcements import Kind
+from tidemark.domain.schedule import Schedule
+from tidemark.domain.task import Task
+from tidemark.domain.volume import VolumeSnapshot
 from tidemark.errors import AwsFailure
 from tidemark.ports import Event, Ports
 from tidemark.streams import metrics_of
+
+SORT_KEYS: Final = {
+    VolumeSnapshot: f"VOLUME-SNAPSHOT#{IMAGE.id}",
+    Task: "TASK",
+    Schedule: f"SCHEDULE#{OF_VOLUME.id}",
+}
 
 
 @pytest.fixture
@@ -124,6 +144,39 @@ def test_bus_that_does_not_answer_fails_the_whole_batch_and_says_so(
 
 
 @pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (IMAGE, {"volume_id": IMAGE.volume_id, "snapshot_id": IMAGE.id}),
+        (
+            INTO_VOLUME.failed(BUSY, INTO_VOLUME.created_at),
+            {"task_id": INTO_VOLUME.id, "snapshot_id": INTO_VOLUME.snapshot_id},
+        ),
+        (
+            replace(OF_VOLUME, last_missed=MISSED),
+            {"volume_id": OF_VOLUME.volume_id, "schedule_id": OF_VOLUME.id},
+        ),
+    ],
+    ids=["a snapshot", "a restore", "a schedule"],
+)
+def test_what_is_told_of_volumes_is_logged_with_the_environment(
+    bus: MemoryAnnouncements, capsys: pytest.CaptureFixture[str], record: Stored, said: dict[str, str]
+) -> None:
+    event = batch()
+    key = {"pk": {"S": "ENV#compute-on/test_area"}, "sk": {"S": SORT_KEYS[type(record)]}}
+    event["Records"] = [event["Records"][0] | {"dynamodb": {**event["Records"][0]["dynamodb"], "Keys": key}}]
+    del event["Records"][0]["dynamodb"]["OldImage"]
+    event["Records"][0]["dynamodb"]["NewImage"] = row_of(key, record)
+    assert announce.handler(event, None) == {"batchItemFailures": []}
+    [told] = bus.told
+    assert json.loads(told.detail)["environment"] == TEST_AREA
+    lines = printed(capsys)
+    assert any(line.get("message") == f"announced: {told.kind}" for line in lines)
+    for line in lines:
+        assert "tenant" not in line
+        assert {"environment": TEST_AREA, **said}.items() <= line.items()
+
+
+@pytest.mark.parametrize(
     ("kind", "values"),
     [
         (Kind.SNAPSHOT_FAILED, {"SnapshotsFailed": 1}),
@@ -133,6 +186,21 @@ def test_bus_that_does_not_answer_fails_the_whole_batch_and_says_so(
         (Kind.RESTORE_COMPLETED, {"RestoresCompleted": 1, "RestoreDuration": 60_000, "RestoreEntities": 1000}),
         (Kind.RESTORE_ROLLED_BACK, {"RestoresRolledBack": 1}),
         (Kind.BACKUP_FAILED, {"BackupsFailed": 1}),
+        (
+            Kind.VOLUME_SNAPSHOT_COMPLETED,
+            {
+                "VolumeSnapshotsCompleted": 1,
+                "VolumeSnapshotDuration": 64_000,
+                "VolumeSnapshotBytes": 1_310_000,
+                "VolumeSnapshotNewBytes": 4096,
+            },
+        ),
+        (Kind.VOLUME_SNAPSHOT_FAILED, {"VolumeSnapshotsFailed": 1}),
+        (Kind.VOLUME_SNAPSHOT_DELETED, {"VolumeSnapshotsDeleted": 1}),
+        (Kind.VOLUME_RESTORE_COMPLETED, {"VolumeRestoresCompleted": 1, "VolumeRestoreDuration": 120_000}),
+        (Kind.VOLUME_RESTORE_FAILED, {"VolumeRestoresFailed": 1}),
+        (Kind.VOLUME_TEMPLATE_COMPLETED, {"VolumeTemplatesCompleted": 1}),
+        (Kind.VOLUME_TEMPLATE_FAILED, {"VolumeTemplatesFailed": 1}),
         # Counted where it is noted, so that the alarm needs no stream.
         (Kind.BACKUP_MISSED, {}),
     ],

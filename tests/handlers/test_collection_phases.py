@@ -1,6 +1,8 @@
 """The phases of a collection as its state machine calls them, one after the other."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -9,15 +11,18 @@ from functions.backup.list_tenants import handler as list_tenants
 from functions.backup.report_collection import handler as report_collection
 from tests.fakes import MemoryPayloads
 from tests.handlers.phases import TENANT, Left, run, write
+from tests.unit.volumes.examples import TEST_AREA, environment
 from tidemark import bootstrap
+from tidemark.domain.environment import Environment, EnvironmentId, image_owner
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import InvalidRequest
+from tidemark.errors import CatalogCorrupt, InvalidRequest
 from tidemark.ports import Ports
 from tidemark.tasks import Result
 from tidemark.usecases.create_snapshot import create_snapshot
 
 RUN = "b0d4e3a2-6f1c-4a77-9a51-0c8f7e2d9b11"
 HARBOUR = Tenant("harbour")
+OWNER = image_owner(TEST_AREA)
 GARBAGE = f"{TENANT}/packs/{'d' * 32}/000-base-{{:05d}}.pack"
 
 
@@ -49,7 +54,7 @@ def test_run_deletes_garbage_of_every_tenant_and_reports_the_sum(payloads: Memor
     notes = [key for key in payloads.objects if key.endswith(".shard.json")]
     kept = {key for key in payloads.objects if key.endswith((".pack", ".zst")) and "d" * 32 not in key}
     told = listed()
-    assert told == {"run": RUN, "tenantsKey": f"work-lists/collections/{RUN}/tenants.json", "tenants": 2}
+    assert told == {"run": RUN, "tenantsKey": f"work-lists/collections/{RUN}/tenants.json", "tenants": 2, "environments": 0}
     assert json.loads(payloads.objects[str(told["tenantsKey"])]) == [{"tenant": HARBOUR}, {"tenant": TENANT}]
     assert [collected(tenant) for tenant in (HARBOUR, TENANT)] == [{"done": True}, {"done": True}]
     report = reported()
@@ -128,3 +133,59 @@ def test_run_is_refused_when_its_name_is_no_part_of_a_key(payloads: MemoryPayloa
     with pytest.raises(InvalidRequest, match="run"):
         run(list_tenants.handler, "backup", "list_tenants", run=name)
     assert not [key for key in payloads.objects if key.startswith("work-lists/")]
+
+
+def test_run_looks_at_environments_beside_tenants_each_once(
+    ports: Ports, payloads: MemoryPayloads, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ports.volumes.add_environment(environment())
+    ports.volumes.add_environment(environment(name="other"))
+    # A schedule of volumes notes the owner of its images as one that has snapshots.
+    ports.catalog.add_tenant(OWNER)
+    image = f"{OWNER}/packs/{'e' * 32}/000-base-00000.pack"
+    payloads.put(image, b"123")
+    told = listed()
+    assert (told["tenants"], told["environments"]) == (2, 2)
+    owners = [one["tenant"] for one in json.loads(payloads.objects[str(told["tenantsKey"])])]
+    assert owners == [HARBOUR, TENANT, image_owner(EnvironmentId("compute-on/other")), OWNER]
+    for owner in owners[:-1]:
+        collected(owner)
+    assert reported()["message"].startswith("environment compute-on/test_area was not finished")
+    capsys.readouterr()
+    assert collected(OWNER) == {"done": True}
+    logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {line.get("environment") for line in logged} == {TEST_AREA}
+    assert image not in payloads.objects
+    report = reported()
+    assert (report["tenants"], report["environments"], report["finished"]) == (2, 2, 4)
+    # No region is wired here.
+    assert report["whole"] is False
+    assert "ca-central-1 are not wired here" in str(report["message"])
+    assert report["closed"] == 0
+
+
+def test_damaged_record_of_an_environment_hides_neither_it_nor_others(ports: Ports, payloads: MemoryPayloads) -> None:
+    class Spoilt:
+        """A catalog whose environments can't be read."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(volumes, name)
+
+        def environment(self, environment_id: str) -> Environment:
+            raise CatalogCorrupt(f"the record of {environment_id} is damaged")
+
+        def environments(self) -> Iterator[Environment]:
+            yield self.environment(TEST_AREA)
+
+    volumes = ports.volumes
+    volumes.add_environment(environment())
+    image = f"{OWNER}/packs/{'e' * 32}/000-base-00000.pack"
+    payloads.put(image, b"123")
+    with bootstrap.use(replace(ports, volumes=Spoilt())):  # type: ignore[arg-type] - see __getattr__
+        assert listed()["environments"] == 1
+        for owner in (HARBOUR, TENANT, OWNER):
+            collected(owner)
+        report = reported()
+    assert report["finished"] == 3
+    assert f"the record of {TEST_AREA} is damaged" in str(report["message"])
+    assert image not in payloads.objects

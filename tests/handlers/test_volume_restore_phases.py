@@ -23,14 +23,14 @@ from tidemark.domain.task import Operation
 from tidemark.errors import InvalidRequest, TaskEnded, TaskNotFound
 
 HANDLERS: dict[str, Handler] = {
-    "begin": begin.handler,
-    "write_shard": write_shard.handler,
-    "complete": complete.handler,
-    "await_target": await_target.handler,
-    "make_volume": make_volume.handler,
-    "register_image": register_image.handler,
-    "finish": finish.handler,
-    "abort": abort.handler,
+    "volume_restore/begin": begin.handler,
+    "volume_restore/write_shard": write_shard.handler,
+    "volume_restore/complete": complete.handler,
+    "volume_restore/await_target": await_target.handler,
+    "volume_restore/make_volume": make_volume.handler,
+    "volume_restore/register_image": register_image.handler,
+    "volume_restore/finish": finish.handler,
+    "volume_restore/abort": abort.handler,
 }
 
 
@@ -42,7 +42,7 @@ def world() -> Iterator[Restoring]:
 
 
 def phase(name: str, task_id: str, **said: Any) -> dict[str, Any]:
-    return dict(run_phase(HANDLERS[name], "volume_restore", name, taskId=task_id, **said))
+    return dict(run_phase(HANDLERS[f"volume_restore/{name}"], "volume_restore", name, taskId=task_id, **said))
 
 
 def written(world: Restoring, operation: Operation) -> str:
@@ -104,7 +104,7 @@ def test_shard_that_is_not_written_in_time_is_handed_over(world: Restoring) -> N
 @pytest.mark.parametrize("name", sorted(HANDLERS))
 def test_phase_refuses_what_its_machine_does_not_send(world: Restoring, name: str) -> None:
     del world
-    event = sample("volume_restore", name)
+    event = sample(*name.split("/"))
     for wrong in ({**event, "tenant": "x"}, {key: event[key] for key in event if key != "taskId"}):
         with pytest.raises(InvalidRequest):
             HANDLERS[name](wrong, Left())
@@ -114,4 +114,4 @@ def test_phase_refuses_what_its_machine_does_not_send(world: Restoring, name: st
 def test_sample_event_is_of_a_task_that_is_not_there(world: Restoring, name: str) -> None:
     del world
     with pytest.raises(TaskNotFound):
-        HANDLERS[name](sample("volume_restore", name), Left())
+        HANDLERS[name](sample(*name.split("/")), Left())

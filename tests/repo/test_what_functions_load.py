@@ -13,8 +13,8 @@ from tests.repo.sources import ROOT
 type Loaded = dict[str, set[str]]
 
 # The machines of the group `backup` are for both kinds of snapshot, and the stream has the records of all.
-BOTH = ("announce", "backup/", "declare_environments")
-OF_VOLUMES = (*BOTH, "cloudca/", "volume_backup/", "volume_restore/")
+BOTH = ("announce", "backup/")
+OF_VOLUMES = (*BOTH, "cloudca/", "declare_environments", "volume_backup/", "volume_restore/")
 # Slots are reckoned with by those that answer for schedules, and by the machine that runs them.
 OF_SCHEDULES = ("preview_retention",)
 

@@ -12,8 +12,10 @@ from openapi_schema_validator import OAS31Validator
 
 from tests.contract.examples import TEN_O_CLOCK, restore, schedule, snapshot
 from tests.repo.sources import EVENTS
-from tidemark.dialects.announcements import MAX_REASON_CHARS, detail, schema
+from tidemark.dialects.announced import MAX_REASON_CHARS
+from tidemark.dialects.announcements import detail, schema
 from tidemark.domain.announcements import Announcement, Kind, Record
+from tidemark.domain.environment import EnvironmentId, image_owner
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.restore import Changes, Phase, RestoreId, RestoreStatus
 from tidemark.domain.schedule import LastRun, Missed, RunStatus
@@ -28,7 +30,16 @@ from tidemark.domain.snapshot import (
     Trigger,
     Verification,
 )
+from tidemark.domain.task import Operation, Task, TaskId
 from tidemark.domain.tenant import Tenant
+from tidemark.domain.volume import (
+    StoredImage,
+    VolumeId,
+    VolumeKind,
+    VolumeSnapshot,
+    VolumeSnapshotId,
+    VolumeSnapshotState,
+)
 from tidemark.ports.announcements import SOURCE
 
 CITY: Final = Tenant("smartcity")
@@ -65,6 +76,35 @@ HALF_BACK = replace(
 )
 
 
+TEST_AREA: Final = EnvironmentId("compute-on/test_area")
+BLOCK: Final = Failure("BlockDamaged", "block 4711 of snap-0a1b2c3d4e5f60718 was never read as its checksum says")
+OF_VOLUME = replace(NIGHTLY, tenant=image_owner(TEST_AREA), volume_id=VolumeId("c779ca42-6966-41af-a7dc-23db4e41d4ee"))
+IMAGE = VolumeSnapshot(
+    environment=TEST_AREA,
+    id=VolumeSnapshotId("33a27b8d-5a27-42a5-aec4-37606e372bda"),
+    name="written by somebody",
+    volume_id=VolumeId("c779ca42-6966-41af-a7dc-23db4e41d4ee"),
+    volume_name="ROOT-35545",
+    volume_kind=VolumeKind.ROOT,
+    size_bytes=40 * 1024**3,
+    created_at=TEN_O_CLOCK,
+    state=VolumeSnapshotState.STORED,
+    image=StoredImage(
+        ManifestRef("m", 1, "0" * 64), "1" * 64, 1_310_000, 4_096, verified_at=TEN_O_CLOCK + timedelta(seconds=64)
+    ),
+    interval=IntervalType.DAILY,
+    schedule_id=OF_VOLUME.id,
+    slot_at=SLOT_AT,
+    version=6,
+)
+INTO_VOLUME = Task(
+    id=TaskId("c2c13744-8610-4012-800a-0907bea110a5"),
+    environment=TEST_AREA,
+    operation=Operation.RESTORE,
+    snapshot_id=IMAGE.id,
+    created_at=TEN_O_CLOCK + timedelta(seconds=300),
+    version=3,
+)
 MISSED: Final = Missed(SLOT_AT, RunStatus.MISSED, "nobody delivered it within an hour", SLOT_AT + timedelta(minutes=61))
 
 
@@ -130,11 +170,70 @@ SAMPLES: Final[dict[Kind, tuple[str, Record, int]]] = {
         41,
     ),
     Kind.BACKUP_MISSED: ("announcements/backup_missed", replace(NIGHTLY, last_missed=MISSED, version=5), 3_660),
+    Kind.VOLUME_SNAPSHOT_COMPLETED: ("announcements/volume_snapshot_completed", IMAGE, 64),
+    Kind.VOLUME_SNAPSHOT_FAILED: (
+        "announcements/volume_snapshot_failed",
+        replace(IMAGE, state=VolumeSnapshotState.FAILED, image=None, failure=BLOCK, version=5),
+        65,
+    ),
+    Kind.VOLUME_SNAPSHOT_DELETED: (
+        "announcements/volume_snapshot_deleted",
+        replace(IMAGE, state=VolumeSnapshotState.DELETED, version=8),
+        9 * 86_400,
+    ),
+    Kind.VOLUME_RESTORE_COMPLETED: (
+        "announcements/volume_restore_completed",
+        INTO_VOLUME.succeeded(TEN_O_CLOCK + timedelta(seconds=420), "0bd1f6a1-6f9e-4c5a-8a2e-7d4a3b0c9e11"),
+        420,
+    ),
+    Kind.VOLUME_RESTORE_FAILED: (
+        "announcements/volume_restore_failed",
+        INTO_VOLUME.failed(BLOCK, TEN_O_CLOCK + timedelta(seconds=330)),
+        330,
+    ),
+    Kind.VOLUME_TEMPLATE_COMPLETED: (
+        "announcements/volume_template_completed",
+        replace(INTO_VOLUME, operation=Operation.CREATE_TEMPLATE).succeeded(
+            TEN_O_CLOCK + timedelta(seconds=480), "9e107d9d-372b-46b6-a8d5-1f0e4a2b7c33"
+        ),
+        480,
+    ),
+    Kind.VOLUME_TEMPLATE_FAILED: (
+        "announcements/volume_template_failed",
+        replace(INTO_VOLUME, operation=Operation.CREATE_TEMPLATE).failed(BUSY, TEN_O_CLOCK + timedelta(seconds=340)),
+        340,
+    ),
 }
+# What is told of both tenants and environments, as it is told of these.
+OF_VOLUMES: Final[dict[Kind, tuple[str, Record, int]]] = {
+    Kind.VERIFICATION_FAILED: (
+        "announcements/volume_verification_failed",
+        replace(
+            IMAGE,
+            verification=Verification(TEN_O_CLOCK + timedelta(days=2), ok=False, scope=Scope.SAMPLE, failure=BLOCK),
+            version=7,
+        ),
+        2 * 86_400,
+    ),
+    Kind.BACKUP_FAILED: (
+        "announcements/volume_backup_failed",
+        replace(
+            OF_VOLUME, last_run=LastRun(SLOT_AT, TEN_O_CLOCK, RunStatus.FAILED, SnapshotId(IMAGE.id), failure=BLOCK)
+        ),
+        66,
+    ),
+    Kind.BACKUP_MISSED: (
+        "announcements/volume_backup_missed",
+        replace(OF_VOLUME, last_missed=MISSED, version=5),
+        3_660,
+    ),
+}
+EVERY: Final = [*SAMPLES.items(), *OF_VOLUMES.items()]
+NAMES: Final = [name.partition("/")[2] for _, (name, *_) in EVERY]
 
 
-def example(kind: Kind) -> Announcement:
-    _, record, after_s = SAMPLES[kind]
+def example(kind: Kind, samples: dict[Kind, tuple[str, Record, int]] = SAMPLES) -> Announcement:
+    _, record, after_s = samples[kind]
     return Announcement(kind, record, TEN_O_CLOCK + timedelta(seconds=after_s))
 
 
@@ -151,17 +250,30 @@ def described() -> OAS31Validator:
     return OAS31Validator(sample("announcements/schema"))
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_sample_is_what_is_told(kind: Kind) -> None:
-    shown = sample(SAMPLES[kind][0])
+@pytest.mark.parametrize(("kind", "of"), EVERY, ids=NAMES)
+def test_sample_is_what_is_told(kind: Kind, of: tuple[str, Record, int]) -> None:
+    shown, told = sample(of[0]), example(kind, {kind: of})
     assert (shown["source"], shown["detail-type"]) == (SOURCE, kind.value)
-    assert shown["detail"] == rendered(example(kind))
-    assert shown["time"] == example(kind).at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert shown["detail"] == rendered(told)
+    assert shown["time"] == told.at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_sample_fits_the_schema(kind: Kind) -> None:
-    described().validate(sample(SAMPLES[kind][0]))
+@pytest.mark.parametrize(("kind", "of"), EVERY, ids=NAMES)
+def test_sample_fits_the_schema(kind: Kind, of: tuple[str, Record, int]) -> None:
+    described().validate(sample(of[0]))
+
+
+def test_every_kind_has_a_sample() -> None:
+    assert list(SAMPLES) == list(Kind)
+    assert set(NAMES) == {path.stem for path in (EVENTS / "announcements").glob("*.json")} - {"schema"}
+
+
+@pytest.mark.parametrize(("kind", "of"), EVERY, ids=NAMES)
+def test_event_is_of_a_tenant_or_of_an_environment(kind: Kind, of: tuple[str, Record, int]) -> None:
+    told = rendered(example(kind, {kind: of}))
+    whose = {name: told[name] for name in ("tenant", "environment") if name in told}
+    assert whose == ({"environment": TEST_AREA} if "volume" in of[0] else {"tenant": CITY})
+    assert not described().is_valid({**sample(of[0]), "detail": {key: told[key] for key in told.keys() - whose.keys()}})
 
 
 def test_schema_is_that_of_the_models() -> None:
@@ -195,7 +307,8 @@ def test_slot_that_was_skipped_says_so() -> None:
 
 def test_no_event_tells_what_somebody_wrote_or_an_entity_holds() -> None:
     part = replace(BACK, selection='{"id":"secret-room"}', source_tenant=None)
-    for told in (example(Kind.SNAPSHOT_COMPLETED), Announcement(Kind.RESTORE_STARTED, part, TEN_O_CLOCK)):
+    of_volume = example(Kind.VOLUME_SNAPSHOT_COMPLETED)
+    for told in (example(Kind.SNAPSHOT_COMPLETED), of_volume, Announcement(Kind.RESTORE_STARTED, part, TEN_O_CLOCK)):
         assert re.search("written by somebody|secret-room", detail(told)) is None
 
 

@@ -9,10 +9,13 @@ import pytest
 
 from tests.contract.examples import TEN_O_CLOCK, restore, schedule, snapshot
 from tests.fakes import MemoryAnnouncements, memory_ports
+from tests.unit.volumes import examples as volumes
 from tidemark.domain.announcements import Announcement, Kind, Record, Transition, announcements
 from tidemark.domain.restore import Phase, Restore, RestoreStatus
 from tidemark.domain.schedule import LastRun, Missed, RunStatus, Schedule
 from tidemark.domain.snapshot import Failure, ManifestRef, Snapshot, SnapshotStatus, Verification
+from tidemark.domain.task import Operation
+from tidemark.domain.volume import VolumeSnapshotState
 from tidemark.ports import Event
 from tidemark.usecases.announce import announce
 
@@ -37,6 +40,17 @@ RUNNING = replace(IDLE, last_run=LastRun(TEN_O_CLOCK, TEN_O_CLOCK, RunStatus.RUN
 RAN = replace(RUNNING, last_run=LastRun(TEN_O_CLOCK, TEN_O_CLOCK, RunStatus.COMPLETED, owner="execution"))
 BROKEN = replace(RUNNING, last_run=LastRun(TEN_O_CLOCK, TEN_O_CLOCK, RunStatus.FAILED, failure=WHY, owner="execution"))
 
+
+ALLOCATED = volumes.snapshot(version=1)
+CUT = volumes.in_state(VolumeSnapshotState.CUT, source_id="snap-1")
+STORED = volumes.in_state(VolumeSnapshotState.STORED)
+UNSTORED = volumes.in_state(VolumeSnapshotState.FAILED)
+LEAVING = volumes.in_state(VolumeSnapshotState.DELETING)
+GONE = LEAVING.deleted()
+UNREADABLE = replace(STORED, verification=Verification(TEN_O_CLOCK, ok=False, failure=WHY))
+INTO_VOLUME = volumes.task(operation=Operation.RESTORE)
+INTO_TEMPLATE = volumes.task(operation=Operation.CREATE_TEMPLATE)
+MAKING = volumes.task(operation=Operation.CREATE)
 
 LEFT = Missed(TEN_O_CLOCK, RunStatus.MISSED, "nobody delivered it", TEN_O_CLOCK)
 
@@ -66,6 +80,15 @@ def kinds(before: Record | None, after: Record | None) -> list[str]:
         (BEGUN, over(RestoreStatus.FAILED), ["Restore RolledBack"]),
         (BEGUN, over(RestoreStatus.CANCELLED), ["Restore RolledBack"]),
         (RUNNING, BROKEN, ["Backup Failed"]),
+        (CUT, STORED, ["Volume Snapshot Completed"]),
+        (None, STORED, ["Volume Snapshot Completed"]),
+        (ALLOCATED, UNSTORED, ["Volume Snapshot Failed"]),
+        (STORED, UNREADABLE, ["Verification Failed"]),
+        (LEAVING, GONE, ["Volume Snapshot Deleted"]),
+        (INTO_VOLUME, INTO_VOLUME.succeeded(TEN_O_CLOCK, "v"), ["Volume Restore Completed"]),
+        (None, INTO_VOLUME.failed(WHY, TEN_O_CLOCK), ["Volume Restore Failed"]),
+        (INTO_TEMPLATE, INTO_TEMPLATE.succeeded(TEN_O_CLOCK, "t"), ["Volume Template Completed"]),
+        (INTO_TEMPLATE, INTO_TEMPLATE.failed(WHY, TEN_O_CLOCK), ["Volume Template Failed"]),
     ],
 )
 def test_what_happened_is_announced(before: Record | None, after: Record, told: list[str]) -> None:
@@ -93,6 +116,20 @@ def test_what_happened_is_announced(before: Record | None, after: Record, told: 
         (IDLE, RUNNING),
         (RUNNING, RAN),
         (BROKEN, replace(BROKEN, paused=True)),
+        (None, ALLOCATED),
+        (ALLOCATED, CUT),
+        (STORED, STORED.using("task 1")),
+        (STORED, LEAVING),
+        (UNSTORED, replace(UNSTORED, state=VolumeSnapshotState.DELETING)),
+        (UNREADABLE, UNREADABLE.using("task 1")),
+        (GONE, replace(GONE, version=9)),
+        (None, INTO_VOLUME),
+        (INTO_VOLUME, replace(INTO_VOLUME, version=2)),
+        (INTO_VOLUME.succeeded(TEN_O_CLOCK), replace(INTO_VOLUME.succeeded(TEN_O_CLOCK), version=3)),
+        # The record of its snapshot tells of these.
+        (MAKING, MAKING.succeeded(TEN_O_CLOCK)),
+        (MAKING, MAKING.failed(WHY, TEN_O_CLOCK)),
+        (INTO_VOLUME.failed(WHY, TEN_O_CLOCK), None),
     ],
 )
 def test_everything_else_is_not(before: Record | None, after: Record | None) -> None:

@@ -160,10 +160,10 @@ def test_damage_is_recorded_on_every_snapshot_that_needs_the_pack_and_on_no_othe
     delta = next(pack for pack in packs(ports, tenant) if by_age[1].capture_id in pack)
     damage(ports, delta, 9)
     (run,) = one_day(ports, days=1)
-    assert [failure.message for failure in run.damage] == [f"pack {delta} is damaged: it has the wrong checksum"]
+    assert [one.failure.message for one in run.damage] == [f"pack {delta} is damaged: it has the wrong checksum"]
     found = [snapshot.verification for snapshot in ports.catalog.snapshots(tenant)][::-1]
     assert [one.ok for one in found if one] == [True, False, False]
-    assert all(one is None or one.ok or one.failure == run.damage[0] for one in found)
+    assert all(one is None or one.ok or one.failure == run.damage[0].failure for one in found)
     others = [newest(ports, other).verification for other in (TENANTS[0], TENANTS[2])]
     assert all(one is not None and one.ok for one in others)
 
@@ -193,7 +193,7 @@ def test_damaged_manifest_is_found_every_day_whatever_is_due_and_told_once(days:
     assert snapshot.manifest is not None
     damage(ports, snapshot.manifest.key, 9)
     runs = one_day(ports, days=days, budget_s=-1)
-    damages = [failure for run in runs for failure in run.damage]
+    damages = [one.failure for run in runs for one in run.damage]
     assert [failure.code for failure in damages] == ["ManifestCorrupt"]
     assert snapshot.manifest.key in damages[0].message
     found = newest(ports, TENANTS[1]).verification
@@ -266,7 +266,7 @@ def test_scrub_finds_the_damage_when_it_is_run_again_after_dying_at_any_call() -
                 scrub(numbered(ports, Calls(fatal, after=after)), days=1, budget_s=1e9)
             again = scrub(ports, days=1, budget_s=1e9)
             assert again.done
-            assert [bad in failure.message for failure in again.damage] == [True]
+            assert [bad in one.failure.message for one in again.damage] == [True]
 
 
 def test_tenants_are_noted_before_their_first_snapshot_is() -> None:

@@ -235,7 +235,7 @@ def _on_tables(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, st
         case "TransactWriteItems":
             for item in params["TransactItems"]:
                 ((kind, request),) = item.items()
-                yield f"{kind}Item", request["TableName"], None, frozenset()
+                yield f"{kind}Item", request["TableName"], None, _partitions(request)
         case "BatchExecuteStatement":
             for statement in json.loads(params[TEXT])["Statements"]:
                 found = _INSERT_INTO.match(statement["Statement"])
@@ -245,6 +245,12 @@ def _on_tables(operation: str, params: dict[str, Any]) -> Iterator[tuple[str, st
             for table in params["RequestItems"]:
                 yield operation, table, None, frozenset()
         case _:
-            row = params.get("Key") or params.get("Item") or {}
-            keys = frozenset([row["pk"]["S"]]) if "pk" in row else frozenset()
-            yield operation, params["TableName"], params.get("IndexName"), keys
+            yield operation, params["TableName"], params.get("IndexName"), _partitions(params)
+
+
+def _partitions(request: dict[str, Any]) -> frozenset[str]:
+    """The partition keys that a request names: of a row, or of what it queries."""
+    row = request.get("Key") or request.get("Item") or {}
+    asked = request.get("ExpressionAttributeValues", {}) if "KeyConditionExpression" in request else {}
+    named = row.get("pk") or (asked.get(":pk") if "IndexName" not in request else None)
+    return frozenset([named["S"]]) if named else frozenset()

@@ -18,6 +18,7 @@ from tests.local.spec import FunctionSpec
 from tests.local.stack import LocalStack
 from tests.workflow.conftest import SMALL
 from tests.workflow.rights import Need, granted, is_allowed, noted, taken_by_streams
+from tests.workflow.volume_schedules import VolumeSchedules
 from tests.workflow.volume_story import VolumeStory
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey
@@ -54,7 +55,7 @@ IF_GIVEN_UP_MEANWHILE = {
     (f"{phase}Function", f"ec2:{action}")
     for phase in ("BeginVolumeBackup", "AwaitSource")
     for action in ("DescribeSnapshots", "DeleteSnapshot")
-}
+} | {("CreateVolumeSnapshotFunction", "ec2:DeleteSnapshot")}
 
 
 class Story:
@@ -480,6 +481,7 @@ def needs(stack: LocalStack) -> set[Need]:
         story.recycle(first)
         story.delete(first)
         story.collect(first)
+        VolumeSchedules(stack).play()
         stack.streams.deliver()
     return found | taken_by_streams(stack)
 

@@ -2,8 +2,8 @@
 
 from tidemark import bootstrap
 from tidemark.domain.schedule import LastRun, Missed, parse_scheduled_time
-from tidemark.tasks import Context, Result, Step, budget_s, failure_of, task
-from tidemark.telemetry import SCHEDULE_ID, TENANT, report_missed
+from tidemark.tasks import Context, Result, Step, budget_s, failure_of, task, whose
+from tidemark.telemetry import SCHEDULE_ID, report_missed
 from tidemark.usecases.backup_phases import conclude_slot
 
 
@@ -32,7 +32,7 @@ def handler(step: Input, context: Context) -> Result:
         budget_s=budget_s(context),
     )
     if isinstance(ended, Missed):
-        report_missed(ended.reason, **{TENANT: step.tenant, SCHEDULE_ID: step.schedule_id})
+        report_missed(ended.reason, **{**whose(step.tenant), SCHEDULE_ID: step.schedule_id})
     if isinstance(ended, LastRun):
         failure = ended.failure
     return {

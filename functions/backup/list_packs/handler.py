@@ -1,11 +1,11 @@
 """Verify, ListPacks: read the manifest back and say which shards have packs."""
 
 from tidemark import bootstrap
-from tidemark.tasks import Context, Result, Step, task
-from tidemark.usecases.verify_snapshot import list_packs
+from tidemark.tasks import Context, OwnerStep, Result, task
+from tidemark.usecases.snapshot_owners import owner_named
 
 
-class Input(Step, frozen=True):
+class Input(OwnerStep, frozen=True):
     """The snapshot that is verified."""
 
     snapshot_id: str
@@ -14,4 +14,4 @@ class Input(Step, frozen=True):
 @task("ListPacks", Input)
 def handler(step: Input, context: Context) -> Result:
     """The shards to verify."""
-    return {"shards": list_packs(bootstrap.ports(), step.tenant, step.snapshot_id)}
+    return {"shards": owner_named(bootstrap.ports(), step.tenant).list_packs(step.snapshot_id)}

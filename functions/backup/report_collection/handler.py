@@ -1,4 +1,4 @@
-"""Collection, Report: add up what was reported of each tenant."""
+"""Collection, Report: add up what was reported of each tenant and environment."""
 
 from tidemark import bootstrap
 from tidemark.domain.collection import Collection
@@ -17,14 +17,15 @@ class Input(Told, frozen=True):
 
 @task("Report", Input)
 def handler(step: Input, context: Context) -> Result:
-    """The sum; `whole` is true when every tenant was finished and met no problem, else `message` names the first."""
+    """The sum; `whole` is true when every owner was finished and met no problem, else `message` names the first."""
     found = total_of(bootstrap.ports(), step.run)
     total = found.total or Collection(Tenant(""), dry_run=False)
-    missed = [f"tenant {tenant} was not finished" for tenant in found.unfinished]
+    missed = [f"{owner} was not finished" for owner in found.unfinished]
     return {
         "whole": not missed and not found.problems,
         "message": "; ".join([*missed, *found.problems])[:1000],
         "tenants": found.tenants,
+        "environments": found.environments,
         "finished": found.finished,
         **{f"{name}Objects": getattr(total, name).objects for name in _TALLIES},
         **{f"{name}Bytes": getattr(total, name).size_bytes for name in _TALLIES},
@@ -32,4 +33,5 @@ def handler(step: Input, context: Context) -> Result:
         "expired": total.expired,
         "purged": total.purged,
         "sweptGenerations": total.swept_generations,
+        "closed": total.closed,
     }

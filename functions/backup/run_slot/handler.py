@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from tidemark import bootstrap
 from tidemark.domain.schedule import parse_scheduled_time
-from tidemark.tasks import Context, Result, Step, task
-from tidemark.telemetry import COUNT, SCHEDULE_ID, TENANT, measure
+from tidemark.tasks import Context, Result, Step, task, whose
+from tidemark.telemetry import COUNT, SCHEDULE_ID, measure
 from tidemark.usecases.backup_phases import SlotState, run_slot
 
 
@@ -31,7 +31,7 @@ def handler(step: Input, context: Context) -> Result:
         budget_s=bootstrap.settings().inline_budget_s,
     )
     if run.state is SlotState.SKIPPED:
-        measure({"BackupSkipped": (1, COUNT)}, **{TENANT: step.tenant, SCHEDULE_ID: step.schedule_id})
+        measure({"BackupSkipped": (1, COUNT)}, **{**whose(step.tenant), SCHEDULE_ID: step.schedule_id})
     return {
         "state": run.state,
         "snapshotId": run.snapshot_id or "",

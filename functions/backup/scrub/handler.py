@@ -1,10 +1,13 @@
 """Scrub: read back the packs that are due today, for as long as one invocation may run."""
 
 from tidemark import bootstrap
+from tidemark.domain.environment import environment_of
 from tidemark.domain.tenant import Tenant
 from tidemark.tasks import Context, Result, Told, budget_s, task
-from tidemark.telemetry import report_damage
+from tidemark.telemetry import ENVIRONMENT, SNAPSHOT_ID, TENANT, report_damage
 from tidemark.usecases.scrub import Place, scrub
+
+_NAMED_AT_MOST = 10
 
 
 class Input(Told, frozen=True):
@@ -21,7 +24,11 @@ def handler(step: Input, context: Context) -> Result:
     place = None if step.day is None else Place(step.day, step.tenant or Tenant(""), step.key)
     days = bootstrap.settings().scrub_days
     scrubbed = scrub(bootstrap.ports(), days=days, budget_s=budget_s(context), place=place)
-    report_damage(failure.message for failure in scrubbed.damage)
+    for failure, owner, snapshot_ids in scrubbed.damage:
+        # Packs are shared: hundreds of snapshots may need one.
+        needed_by = " ".join(snapshot_ids[:_NAMED_AT_MOST]) or None
+        whose = {TENANT: owner, ENVIRONMENT: environment_of(owner), SNAPSHOT_ID: needed_by}
+        report_damage([failure.message], **whose)
     return {
         "done": scrubbed.done,
         "packs": scrubbed.packs,

@@ -1,11 +1,11 @@
 """Verify, VerifyShards: read every byte of one shard back."""
 
 from tidemark import bootstrap
-from tidemark.tasks import Context, Result, Step, task
-from tidemark.usecases.verify_snapshot import verify_shard
+from tidemark.tasks import Context, OwnerStep, Result, task
+from tidemark.usecases.snapshot_owners import owner_named
 
 
-class Input(Step, frozen=True):
+class Input(OwnerStep, frozen=True):
     """One shard of the snapshot that is verified."""
 
     snapshot_id: str
@@ -15,5 +15,5 @@ class Input(Step, frozen=True):
 @task("VerifyShard", Input)
 def handler(step: Input, context: Context) -> Result:
     """How much was read and found good."""
-    checked = verify_shard(bootstrap.ports(), step.tenant, step.snapshot_id, shard=step.shard)
+    checked = owner_named(bootstrap.ports(), step.tenant).verify_shard(step.snapshot_id, step.shard)
     return {"packs": checked.packs, "sizeBytes": checked.size_bytes}

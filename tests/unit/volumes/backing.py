@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from math import inf
 
 from tests.fakes import ManualClock, MemoryDisks, memory_ports
 from tests.unit.blocks import imaging
 from tests.unit.engine.disturbed import Counter, Numbered
 from tests.unit.volumes.examples import TEST_AREA, environment
-from tidemark.domain.blocks import ZEROS
+from tidemark.domain.blocks import SHARD_BLOCKS, ZEROS
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotId, volume_id
 from tidemark.engine import manifests
@@ -96,17 +97,31 @@ class World:
             assert not one.running, one
 
 
-def run(ports: Ports, snapshot_id: str, pending: Callable[[], object] = lambda: None) -> VolumeSnapshot:
-    """What the state machine does; `pending` is called while EC2's snapshot is not completed."""
+def run(
+    ports: Ports, snapshot_id: str, pending: Callable[[], object] = lambda: None, *, budget_s: float = inf
+) -> VolumeSnapshot:
+    """What the state machine does; `pending` is called while EC2's snapshot is not completed. A call that copies may
+    take `budget_s`.
+    """
     try:
         backup.begin(ports, TEST_AREA, snapshot_id)
         while not (awaited := backup.await_source(ports, TEST_AREA, snapshot_id)).ready:
             pending()
         if not awaited.over:
             for shard in awaited.shards:
-                backup.copy_range(ports, TEST_AREA, snapshot_id, shard=shard)
+                copy_whole(ports, snapshot_id, shard, budget_s)
             for shard in backup.seal(ports, TEST_AREA, snapshot_id):
                 backup.read_back(ports, TEST_AREA, snapshot_id, shard=shard)
         return backup.finish(ports, TEST_AREA, snapshot_id)
     except TidemarkError as error:
         return backup.abort(ports, TEST_AREA, snapshot_id, Failure(error.code, error.message))
+
+
+def copy_whole(ports: Ports, snapshot_id: str, shard: int, budget_s: float = inf) -> list[int]:
+    """Copy a range by as many calls as that takes; where each began."""
+    place, begun = shard * SHARD_BLOCKS, list[int]()
+    done = False
+    while not done:
+        begun.append(place)
+        done, place, _ = backup.copy_range(ports, TEST_AREA, snapshot_id, shard=shard, place=place, budget_s=budget_s)
+    return begun

@@ -91,6 +91,27 @@ def test_backup_is_of_one_moment_when_it_died_at_any_call_and_is_run_again(after
 
 @keeping
 @dying
+def test_backup_that_hands_over_after_each_block_is_of_one_moment_when_it_died_at_any_call(
+    after: bool, keeps: bool
+) -> None:
+    world, snapshot_id, _ = prepared(keeps=keeps)
+    counter = Counter()
+    run(world.numbered(counter), snapshot_id, budget_s=0)
+    for fatal in range(1, counter.calls + 1, 3):
+        world, snapshot_id, kept = prepared(keeps=keeps)
+        moment = dict(world.held)
+        with pytest.raises(Death):
+            run(world.numbered(Counter(fatal, after=after)), snapshot_id, budget_s=0)
+        if world.record(snapshot_id).source_id is not None:
+            world.change(b9=body("9 later"), **{f"b{OTHER_SHARD}": body("other")})
+        snapshot = run(world.ports, snapshot_id, budget_s=0)
+        assert snapshot.state is State.STORED, (fatal, snapshot.failure)
+        assert world.content(snapshot) == moment, fatal
+        world.nothing_is_left(*({kept, snapshot.source_id} - {None}))
+
+
+@keeping
+@dying
 def test_nothing_is_left_at_ec2_when_a_backup_died_at_any_call_and_is_given_up(after: bool, keeps: bool) -> None:
     for fatal in range(1, calls_of(keeps=keeps) + 1):
         world, snapshot_id, kept = prepared(keeps=keeps)
@@ -236,11 +257,11 @@ def test_what_dead_processes_left_is_closed(monkeypatch: pytest.MonkeyPatch) -> 
     workflows = world.ports.workflows
     assert isinstance(workflows, MemoryWorkflows)
     workflows.end(image_owner(TEST_AREA), running)
-    assert close_volume_backups(world.ports, TEST_AREA) == (2, 1, 1)
+    assert close_volume_backups(world.ports, TEST_AREA) == (2, 1, 1, ())
     assert set(world.disks.held) == {kept.source_id, *foreign}
     assert world.record(half_deleted.id).state is State.DELETED
     assert (workflows.started[-1].subject, workflows.started[-1].attempt) == (running, 2)
-    assert close_volume_backups(world.ports, TEST_AREA) == (0, 0, 1)
+    assert close_volume_backups(world.ports, TEST_AREA) == (0, 0, 1, ())
     assert run(world.ports, running).state is State.STORED
 
 

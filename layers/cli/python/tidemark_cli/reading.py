@@ -10,7 +10,7 @@ from tidemark_cli import shown
 from tidemark_cli.api import path
 from tidemark_cli.plans import counts
 from tidemark_cli.session import Session, operation
-from tidemark_cli.snapshots import LimitOption, OffsetOption, SnapshotArgument, note_more
+from tidemark_cli.snapshots import COUNT_HEADER, LimitOption, OffsetOption, SnapshotArgument, note_more, tell_page
 
 _FIXED: Final = ("id", "type")
 
@@ -55,8 +55,7 @@ def read(
             "offset": offset,
         },
     )
-    session.tell(answer, _listed)
-    note_more(session, answer.headers.get("fiware-total-count"), offset, len(answer.json()))
+    tell_page(session, answer, _listed, offset)
 
 
 def diff(
@@ -77,7 +76,7 @@ def diff(
         {"with": other, "type": entity_type, "change": change, "limit": limit, "offset": offset, "options": "count"},
     )
     session.tell(answer, _compared)
-    note_more(session, answer.headers.get("fiware-total-count"), offset, len(answer.json()["entities"]))
+    note_more(session, answer.headers.get(COUNT_HEADER), offset, len(answer.json()["entities"]))
 
 
 def _compared(told: Any) -> RenderableType:  # noqa: ANN401 - an answer

@@ -9,7 +9,7 @@ from tidemark_cli import shown
 from tidemark_cli.api import path
 from tidemark_cli.restoring import finish
 from tidemark_cli.session import Session, operation
-from tidemark_cli.snapshots import LimitOption, OffsetOption, QuietOption, note_more, print_ids
+from tidemark_cli.snapshots import LimitOption, OffsetOption, QuietOption, tell_page
 from tidemark_cli.waiting import DEFAULT_TIMEOUT_S, TimeoutOption
 
 RestoreArgument = Annotated[str, typer.Argument(metavar="RESTORE", help="Id of the restore.")]
@@ -26,11 +26,7 @@ def add_to(group: typer.Typer) -> None:
 def list_(session: Session, *, limit: LimitOption = 20, offset: OffsetOption = 0, quiet: QuietOption = False) -> None:
     """List restores into the tenant, newest first."""
     answer = session.api.get("/v2/restores", {"limit": limit, "offset": offset, "options": "count"})
-    if quiet and not session.json:
-        print_ids(answer.json())
-        return
-    session.tell(answer, _listed)
-    note_more(session, answer.headers.get("fiware-total-count"), offset, len(answer.json()))
+    tell_page(session, answer, _listed, offset, quiet=quiet)
 
 
 def show(session: Session, restore: RestoreArgument) -> None:

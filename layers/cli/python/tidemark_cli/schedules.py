@@ -23,14 +23,13 @@ from tidemark_cli.retention import (
 )
 from tidemark_cli.session import Session, operation
 from tidemark_cli.snapshots import (
-    COUNT_HEADER,
     LimitOption,
     OffsetOption,
     QuietOption,
     labels_changed,
     labels_given,
-    note_more,
     print_ids,
+    tell_page,
 )
 
 _COLUMNS: Final = ("id", "when", "last run", "next run", "keeps")
@@ -141,11 +140,7 @@ def create(
 def list_(session: Session, *, limit: LimitOption = 20, offset: OffsetOption = 0, quiet: QuietOption = False) -> None:
     """List schedules, oldest first: what they did last, and when they are due next."""
     answer = session.api.get("/v2/schedules", {"limit": limit, "offset": offset, "options": "count"})
-    if quiet and not session.json:
-        print_ids(answer.json())
-        return
-    session.tell(answer, _listed)
-    note_more(session, answer.headers.get(COUNT_HEADER), offset, len(answer.json()))
+    tell_page(session, answer, _listed, offset, quiet=quiet)
 
 
 def show(session: Session, schedule: ScheduleArgument) -> None:

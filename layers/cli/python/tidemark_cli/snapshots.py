@@ -1,7 +1,7 @@
 """`tidemark snapshots`: create, list, show, update, pin, unpin, hold, release, delete, undelete and verify."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final
 
 import typer
@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from tidemark_cli import shown
 from tidemark_cli.api import path
 from tidemark_cli.failures import ExitCode, Failed
+from tidemark_cli.sending import Answer
 from tidemark_cli.session import Session, operation
 from tidemark_cli.waiting import (
     DEFAULT_TIMEOUT_S,
@@ -109,11 +110,7 @@ def list_(
             "options": "count",
         },
     )
-    if quiet and not session.json:
-        print_ids(answer.json())
-        return
-    session.tell(answer, _listed)
-    note_more(session, answer.headers.get(COUNT_HEADER), offset, len(answer.json()))
+    tell_page(session, answer, _listed, offset, quiet=quiet)
 
 
 def show(session: Session, snapshot: SnapshotArgument) -> None:
@@ -224,6 +221,17 @@ def print_ids(documents: Sequence[Any]) -> None:
     """The ids alone, for a script."""
     for one in documents:
         sys.stdout.write(f"{one['id']}\n")
+
+
+def tell_page(
+    session: Session, answer: Answer, render: Callable[[Any], RenderableType], offset: int, *, quiet: bool = False
+) -> None:
+    """Show a page of a list, or the ids on it alone, and how to go on where it is not all there is."""
+    if quiet and not session.json:
+        print_ids(answer.json())
+        return
+    session.tell(answer, render)
+    note_more(session, answer.headers.get(COUNT_HEADER), offset, len(answer.json()))
 
 
 def note_more(session: Session, total: str | None, offset: int, shown_count: int) -> None:

@@ -45,6 +45,7 @@ _RECYCLE_BIN_DAYS: Final = "TIDEMARK_RECYCLE_BIN_DAYS"
 _OBJECT_LOCK: Final = "TIDEMARK_OBJECT_LOCK"
 _EVENT_BUS: Final = "TIDEMARK_EVENT_BUS"
 _SCHEDULES: Final = "TIDEMARK_SCHEDULES_PER_TENANT"
+_VOLUME_SCHEDULES: Final = "TIDEMARK_SCHEDULES_PER_ENVIRONMENT"
 _BACKUP_SCHEDULE: Final = "TIDEMARK_BACKUP_SCHEDULE"
 _BACKUP_TIMEZONE: Final = "TIDEMARK_BACKUP_TIMEZONE"
 _BACKUP_RETENTION: Final = "TIDEMARK_BACKUP_RETENTION"
@@ -69,7 +70,8 @@ class Settings:
     `shards` (a power of two) and `gates` are given to tenants when they first write; `inline_budget_s` is how long a
     request captures, verifies or makes a dry run before it hands over to a state machine; within `scrub_days` every
     stored pack is read back once; for `recycle_bin_days` a deleted snapshot can be brought back. `object_lock`: the
-    bucket has it, so legal holds are put on objects too. A tenant may have `schedules_per_tenant`. Functions that set
+    bucket has it, so legal holds are put on objects too. A tenant may have `schedules_per_tenant`, an environment
+    `schedules_per_environment`. Functions that set
     none lack the names of what delivers schedules: theirs are empty. `backup_schedule` is the expression of the
     schedule of all tenants, "" where there is none, and `backup_retention` its rules with what each keeps.
     On the `event_bus` others are told what happened; "" for functions that tell nothing. The machines of volumes are ""
@@ -91,6 +93,7 @@ class Settings:
     object_lock: bool
     event_bus: str
     schedules_per_tenant: int
+    schedules_per_environment: int
     schedule_group: str
     backup_machine_arn: str
     backup_role_arn: str
@@ -125,6 +128,7 @@ class Settings:
             object_lock=environment.get(_OBJECT_LOCK) == "enabled",
             event_bus=environment.get(_EVENT_BUS, ""),
             schedules_per_tenant=int(_number(environment, _SCHEDULES, 10, largest=1000)),
+            schedules_per_environment=int(_number(environment, _VOLUME_SCHEDULES, 100, largest=10_000)),
             **delivery,
             backup_schedule=environment.get(_BACKUP_SCHEDULE, "").removeprefix("disabled"),
             backup_timezone=environment.get(_BACKUP_TIMEZONE) or "UTC",

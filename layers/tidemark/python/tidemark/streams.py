@@ -16,17 +16,22 @@ from tidemark.domain.announcements import Announcement, Kind
 from tidemark.domain.restore import Restore
 from tidemark.domain.schedule import Schedule
 from tidemark.domain.snapshot import Snapshot
+from tidemark.domain.task import Task
+from tidemark.domain.volume import StoredImage, VolumeSnapshot
 from tidemark.errors import TidemarkError
 from tidemark.ports import Ports
 from tidemark.telemetry import (
     BYTES,
     COUNT,
+    ENVIRONMENT,
     ERROR_CODE,
     MILLISECONDS,
     RESTORE_ID,
     SCHEDULE_ID,
     SNAPSHOT_ID,
+    TASK_ID,
     TENANT,
+    VOLUME_ID,
     Field,
     logger,
     measure,
@@ -47,6 +52,13 @@ _COUNTED: Final = {
     Kind.RESTORE_COMPLETED: "RestoresCompleted",
     Kind.RESTORE_ROLLED_BACK: "RestoresRolledBack",
     Kind.BACKUP_FAILED: "BackupsFailed",
+    Kind.VOLUME_SNAPSHOT_COMPLETED: "VolumeSnapshotsCompleted",
+    Kind.VOLUME_SNAPSHOT_FAILED: "VolumeSnapshotsFailed",
+    Kind.VOLUME_SNAPSHOT_DELETED: "VolumeSnapshotsDeleted",
+    Kind.VOLUME_RESTORE_COMPLETED: "VolumeRestoresCompleted",
+    Kind.VOLUME_RESTORE_FAILED: "VolumeRestoresFailed",
+    Kind.VOLUME_TEMPLATE_COMPLETED: "VolumeTemplatesCompleted",
+    Kind.VOLUME_TEMPLATE_FAILED: "VolumeTemplatesFailed",
 }
 
 
@@ -88,6 +100,13 @@ def metrics_of(told: Announcement) -> dict[str, tuple[float, MetricUnit]]:
         case Kind.RESTORE_COMPLETED, Restore() as restore:
             values["RestoreDuration"] = (_milliseconds(told, restore.finished_at, restore.created_at), MILLISECONDS)
             values["RestoreEntities"] = (restore.total, COUNT)
+        case Kind.VOLUME_SNAPSHOT_COMPLETED, VolumeSnapshot(image=StoredImage() as image) as of_volume:
+            duration_ms = _milliseconds(told, image.verified_at, of_volume.created_at)
+            values["VolumeSnapshotDuration"] = (duration_ms, MILLISECONDS)
+            values["VolumeSnapshotBytes"] = (image.stored_bytes, BYTES)
+            values["VolumeSnapshotNewBytes"] = (image.new_bytes, BYTES)
+        case Kind.VOLUME_RESTORE_COMPLETED, Task() as task:
+            values["VolumeRestoreDuration"] = (_milliseconds(told, task.finished_at, task.created_at), MILLISECONDS)
         case _:
             pass
     return values
@@ -98,10 +117,16 @@ def _milliseconds(told: Announcement, ended_at: datetime | None, began_at: datet
 
 
 def _properties(told: Announcement) -> dict[str, Field]:
+    """What it is about, as logs call that."""
     match told.record:
-        case Snapshot(id=name):
-            return {TENANT: told.record.tenant, SNAPSHOT_ID: name}
-        case Restore(id=name, snapshot_id=of):
-            return {TENANT: told.record.tenant, RESTORE_ID: name, SNAPSHOT_ID: of}
-        case Schedule(id=name):
-            return {TENANT: told.record.tenant, SCHEDULE_ID: name}
+        case Snapshot(id=name, tenant=tenant):
+            return {TENANT: tenant, SNAPSHOT_ID: name}
+        case Restore(id=name, tenant=tenant, snapshot_id=of):
+            return {TENANT: tenant, RESTORE_ID: name, SNAPSHOT_ID: of}
+        case Schedule(id=name, tenant=tenant, volume_id=volume_id):
+            of_volume = None if volume_id is None else {ENVIRONMENT: told.owner, VOLUME_ID: volume_id}
+            return {**(of_volume or {TENANT: tenant}), SCHEDULE_ID: name}
+        case VolumeSnapshot(id=name, volume_id=volume_id):
+            return {ENVIRONMENT: told.owner, VOLUME_ID: volume_id, SNAPSHOT_ID: name}
+        case Task(id=name, snapshot_id=of):
+            return {ENVIRONMENT: told.owner, TASK_ID: name, SNAPSHOT_ID: of}

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from tidemark import errors
-from tidemark.domain.environment import EnvironmentId
+from tidemark.domain.environment import EnvironmentId, environment_of
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import InvalidRequest, TidemarkError
@@ -65,6 +65,17 @@ class Step(Told, frozen=True):
     tenant: Tenant
 
 
+class OwnerStep(Step, frozen=True):
+    """What it sends to a phase that works for one owner of stored objects, which its `tenant` names: a tenant, or the
+    images of an environment.
+    """
+
+    @property
+    def environment(self) -> EnvironmentId | None:
+        """Of which environment; None for a tenant."""
+        return environment_of(self.tenant)
+
+
 class EnvironmentStep(Told, frozen=True):
     """What it sends to a phase that works for one environment."""
 
@@ -77,6 +88,12 @@ class Context(Protocol):
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until Lambda stops the invocation."""
         ...
+
+
+def whose(owner: Tenant) -> dict[str, str]:
+    """What log lines and metrics call the owner of a schedule: a tenant, or an environment."""
+    environment_id = environment_of(owner)
+    return {TENANT: owner} if environment_id is None else {ENVIRONMENT: environment_id}
 
 
 def budget_s(context: Context) -> float:
@@ -96,6 +113,8 @@ def task[S: Told](
         def handler(event: Mapping[str, Any], context: Context) -> Result:
             step = _parse(phase, kind, event)
             told = {name: value for name in _LOGGED if (value := getattr(step, name, None)) is not None}
+            if TENANT in told:
+                told = whose(told.pop(TENANT)) | told
             with log_context(**{**told, PHASE: phase}):
                 started_s = perf_counter()
                 try:

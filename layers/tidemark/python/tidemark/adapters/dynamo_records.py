@@ -7,6 +7,7 @@ row's keys and its record, so a record that was altered, or put in another one's
 import dataclasses
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Protocol
 
 import msgspec
@@ -184,7 +185,11 @@ def row_of(key: Row, record: Stored) -> Row:
     """The whole row of a record that has a version: beside the record, what conditions and people look at."""
     row = sealed(key, record) | {"version": number(record.version)}
     status = getattr(record, "status", getattr(record, "state", None))
-    return row if status is None else row | {"status": text(status)}
+    if status is not None:
+        row |= {"status": text(status)}
+    # DynamoDB removes it some time after.
+    until: datetime | None = getattr(record, "kept_until", None)
+    return row if until is None else row | {"expiresAt": number(int(until.timestamp()))}
 
 
 def sealed(key: Row, record: Stored | StagedPart) -> Row:

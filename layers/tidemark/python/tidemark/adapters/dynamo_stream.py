@@ -7,17 +7,25 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
-from tidemark.adapters.dynamo_catalog import RESTORE, SNAPSHOT
+from tidemark.adapters import dynamo_catalog, dynamo_schedules, dynamo_volumes
 from tidemark.adapters.dynamo_records import decoded
 from tidemark.adapters.dynamo_rows import Row
-from tidemark.adapters.dynamo_schedules import SCHEDULE
 from tidemark.domain.announcements import Record, Transition
 from tidemark.domain.restore import Restore
 from tidemark.domain.schedule import Schedule
 from tidemark.domain.snapshot import Snapshot
+from tidemark.domain.task import Task
+from tidemark.domain.volume import VolumeSnapshot
 from tidemark.errors import CatalogCorrupt
 
-_KINDS: Final[dict[str, type[Record]]] = {SNAPSHOT: Snapshot, RESTORE: Restore, SCHEDULE: Schedule}
+# The kinds of record that anything is announced of, by how the sort keys of their rows begin.
+_KINDS: Final[dict[str, type[Record]]] = {
+    dynamo_catalog.SNAPSHOT: Snapshot,
+    dynamo_catalog.RESTORE: Restore,
+    dynamo_schedules.SCHEDULE: Schedule,
+    dynamo_volumes.SNAPSHOT: VolumeSnapshot,
+    dynamo_volumes.TASK: Task,
+}
 
 
 class Changes(NamedTuple):
@@ -30,9 +38,9 @@ class Changes(NamedTuple):
 
 
 def changes(event: Mapping[str, Any]) -> Changes:
-    """What a batch of the stream says about snapshots, restores and schedules. Other rows of the table say nothing.
+    """What a batch of the stream says about snapshots, restores, schedules and tasks.
 
-    Nor do rows that were removed. The stream must carry both images of a row.
+    Other rows of the table say nothing, nor do rows that were removed. The stream must carry both images of a row.
     """
     found, damage = list[Transition](), list[str]()
     for record in event["Records"]:

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from tidemark.adapters.aws_errors import THROTTLING, code_of, failure, named
 from tidemark.adapters.dynamo_records import Kind, RecordRows, decoded, learn, row_of
 from tidemark.adapters.dynamo_rows import Row, number, text
-from tidemark.domain.environment import Environment
+from tidemark.domain.environment import Environment, EnvironmentId
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Task
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeSnapshot, VolumeSnapshotId, VolumeSnapshotState
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _ENVIRONMENTS: Final = "ENVIRONMENTS"
-_SNAPSHOT: Final = "VOLUME-SNAPSHOT#"
-_TASK: Final = "TASK"
+SNAPSHOT: Final = "VOLUME-SNAPSHOT#"
+TASK: Final = "TASK"
 _CANCELLED: Final = "TransactionCanceledException"
 # As reasons of a cancelled transaction have them.
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
@@ -70,6 +70,10 @@ class DynamoVolumeCatalog:
     def environments(self) -> Iterator[Environment]:
         for row in self._rows.query(_ENVIRONMENTS):
             yield decoded(row, Environment)
+
+    def environment_ids(self) -> Iterator[EnvironmentId]:
+        for row in self._rows.query(_ENVIRONMENTS):
+            yield EnvironmentId(row["sk"]["S"])
 
     def replace_environment(self, environment: Environment) -> Environment:
         return self._rows.replace(_ENVIRONMENT_KIND, _environment_key(environment.id), environment)
@@ -113,11 +117,11 @@ class DynamoVolumeCatalog:
         return self._rows.get(_SNAPSHOT_KIND, _snapshot_key(environment_id, snapshot_id), snapshot_id)
 
     def volume_snapshots(self, environment_id: str) -> Iterator[VolumeSnapshot | DamagedVolumeSnapshot]:
-        for row in self._rows.query(f"ENV#{environment_id}", _SNAPSHOT):
+        for row in self._rows.query(f"ENV#{environment_id}", SNAPSHOT):
             try:
                 found: VolumeSnapshot | DamagedVolumeSnapshot = decoded(row, VolumeSnapshot)
             except CatalogCorrupt as error:
-                identity = VolumeSnapshotId(row["sk"]["S"].removeprefix(_SNAPSHOT))
+                identity = VolumeSnapshotId(row["sk"]["S"].removeprefix(SNAPSHOT))
                 found = DamagedVolumeSnapshot(identity, Failure(error.code, error.message))
             yield found
 
@@ -151,6 +155,9 @@ class DynamoVolumeCatalog:
         if task is not None and reasons[1].get("Code") == _CONDITION_FAILED:
             raise RecordExists(f"task {task.id} is already registered")
         raise _why(reasons, doing, WriteConflict(f"{doing}: another one was faster; try again"))
+
+    def remove_volume_snapshot(self, snapshot: VolumeSnapshot) -> None:
+        self._rows.remove(_SNAPSHOT_KIND, _snapshot_key(snapshot.environment, snapshot.id), snapshot)
 
     def add_task(self, task: Task) -> Task:
         return self._rows.add(_TASK_KIND, _task_key(task.id), task)
@@ -243,7 +250,7 @@ def _environment_key(environment_id: str) -> Row:
 
 
 def _snapshot_key(environment_id: str, snapshot_id: str) -> Row:
-    return {"pk": text(f"ENV#{environment_id}"), "sk": text(f"{_SNAPSHOT}{snapshot_id}")}
+    return {"pk": text(f"ENV#{environment_id}"), "sk": text(f"{SNAPSHOT}{snapshot_id}")}
 
 
 def _name_key(snapshot: VolumeSnapshot) -> Row:
@@ -255,4 +262,4 @@ def _volume_key(snapshot: VolumeSnapshot) -> Row:
 
 
 def _task_key(task_id: str) -> Row:
-    return {"pk": text(f"TASK#{task_id}"), "sk": text(_TASK)}
+    return {"pk": text(f"TASK#{task_id}"), "sk": text(TASK)}

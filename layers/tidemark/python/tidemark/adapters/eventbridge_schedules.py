@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from tidemark.adapters.aws_errors import code_of, named
+from tidemark.domain.environment import environment_of
 from tidemark.domain.schedule import SCHEDULED_TIME, Schedule, ScheduleId
 from tidemark.errors import ScheduleQuotaReached, SchedulingRefused, TidemarkError, WriteConflict
 
@@ -82,7 +83,7 @@ class EventBridgeSchedules:
         return {
             "GroupName": self._delivery.group,
             "Name": schedule.id,
-            "Description": f"Backups of tenant {schedule.tenant}",
+            "Description": _told(schedule),
             "ScheduleExpression": schedule.timetable().text,
             "ScheduleExpressionTimezone": schedule.timezone,
             "FlexibleTimeWindow": window,
@@ -101,6 +102,13 @@ class EventBridgeSchedules:
             },
             **({} if start is None else {"StartDate": start}),
         }
+
+
+def _told(schedule: Schedule) -> str:
+    """What people read of it in the console."""
+    if schedule.volume_id is None:
+        return f"Backups of tenant {schedule.tenant}"
+    return f"Snapshots of volume {schedule.volume_id} of {environment_of(schedule.tenant)}"
 
 
 def _refusals(schedule_id: ScheduleId) -> dict[str, TidemarkError]:

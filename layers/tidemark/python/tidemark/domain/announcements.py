@@ -1,4 +1,5 @@
-"""Announcements: what the world is told about snapshots, restores and backups, derived from how a record changed.
+"""Announcements: what the world is told about snapshots, restores and backups, of entities and of volumes, derived from
+how a record changed.
 
 Every change of a record is seen once or more, with what it was before. What is announced follows from these two alone,
 so a change that is seen again gives the same announcements with the same ids.
@@ -11,11 +12,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from tidemark.domain.environment import EnvironmentId, environment_of
 from tidemark.domain.restore import Phase, Restore, RestoreStatus
 from tidemark.domain.schedule import LastRun, Missed, RunStatus, Schedule
-from tidemark.domain.snapshot import Snapshot, SnapshotStatus
+from tidemark.domain.snapshot import Snapshot, SnapshotStatus, Verification
+from tidemark.domain.task import Operation, Task, TaskStatus
+from tidemark.domain.tenant import Tenant
+from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState
 
-type Record = Snapshot | Restore | Schedule
+type Record = Snapshot | Restore | Schedule | VolumeSnapshot | Task
 
 # A restore enters these once readers see what it restored, and never before.
 _PAST_CUTOVER: Final = frozenset({Phase.PRESERVE, Phase.RETIRE})
@@ -35,6 +40,22 @@ class Kind(StrEnum):
     RESTORE_ROLLED_BACK = "Restore RolledBack"
     BACKUP_FAILED = "Backup Failed"
     BACKUP_MISSED = "Backup Missed"
+    VOLUME_SNAPSHOT_COMPLETED = "Volume Snapshot Completed"
+    VOLUME_SNAPSHOT_FAILED = "Volume Snapshot Failed"
+    VOLUME_SNAPSHOT_DELETED = "Volume Snapshot Deleted"
+    VOLUME_RESTORE_COMPLETED = "Volume Restore Completed"
+    VOLUME_RESTORE_FAILED = "Volume Restore Failed"
+    VOLUME_TEMPLATE_COMPLETED = "Volume Template Completed"
+    VOLUME_TEMPLATE_FAILED = "Volume Template Failed"
+
+
+# What is announced of the tasks that make something of a snapshot. The others are told of by the snapshot's record.
+_OF_TASKS: Final = {
+    (Operation.RESTORE, TaskStatus.SUCCESS): Kind.VOLUME_RESTORE_COMPLETED,
+    (Operation.RESTORE, TaskStatus.FAILED): Kind.VOLUME_RESTORE_FAILED,
+    (Operation.CREATE_TEMPLATE, TaskStatus.SUCCESS): Kind.VOLUME_TEMPLATE_COMPLETED,
+    (Operation.CREATE_TEMPLATE, TaskStatus.FAILED): Kind.VOLUME_TEMPLATE_FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +79,21 @@ class Announcement:
     at: datetime
 
     @property
+    def owner(self) -> Tenant | EnvironmentId:
+        """Whose data it is about: a tenant's, or of volumes an environment's."""
+        match self.record:
+            case VolumeSnapshot() | Task():
+                return self.record.environment
+            case _:
+                return environment_of(self.record.tenant) or self.record.tenant
+
+    @property
     def id(self) -> str:
         """What tells it from all others, however often the change is seen: SHA-256, in hexadecimal digits.
 
         A version is of one record; ids of records may come back once they are removed, but not at the same moment.
         """
-        of = (self.kind, self.record.tenant, self.record.id, self.record.created_at.isoformat(), self.record.version)
+        of = (self.kind, self.owner, self.record.id, self.record.created_at.isoformat(), self.record.version)
         return hashlib.sha256("\n".join(map(str, of)).encode()).hexdigest()
 
 
@@ -77,6 +107,10 @@ def announcements(transition: Transition) -> list[Announcement]:
             kinds = _of_restore(before, after)
         case ((None | Schedule()), Schedule()):
             kinds = _of_schedule(before, after)
+        case ((None | VolumeSnapshot()), VolumeSnapshot()):
+            kinds = _of_volume_snapshot(before, after)
+        case ((None | Task()), Task()):
+            kinds = _of_task(before, after)
         case _:
             return []
     return [Announcement(kind, after, transition.at) for kind in kinds]
@@ -90,8 +124,7 @@ def _of_snapshot(before: Snapshot | None, after: Snapshot) -> Iterator[Kind]:
     if was is SnapshotStatus.CREATING and after.status in _MADE:
         completed = after.status is SnapshotStatus.COMPLETED
         yield Kind.SNAPSHOT_COMPLETED if completed else Kind.SNAPSHOT_FAILED
-    found = after.verification
-    if found is not None and not found.ok and (before is None or before.verification != found):
+    if _found_damaged(before.verification if before else None, after.verification):
         yield Kind.VERIFICATION_FAILED
     if after.status is SnapshotStatus.DELETED and was is not SnapshotStatus.DELETED:
         yield Kind.SNAPSHOT_DELETED
@@ -128,3 +161,26 @@ def _of_schedule(before: Schedule | None, after: Schedule) -> Iterator[Kind]:
 def _slot(of: LastRun | Missed | None) -> tuple[datetime, RunStatus] | None:
     """Which slot it is about, and what became of that: the rest may be noted later."""
     return None if of is None else (of.slot_at, of.status)
+
+
+def _of_volume_snapshot(before: VolumeSnapshot | None, after: VolumeSnapshot) -> Iterator[Kind]:
+    was_made = before is not None and not before.running
+    if after.state is VolumeSnapshotState.STORED and not was_made:
+        yield Kind.VOLUME_SNAPSHOT_COMPLETED
+    if after.state is VolumeSnapshotState.FAILED and not was_made:
+        yield Kind.VOLUME_SNAPSHOT_FAILED
+    if _found_damaged(before.verification if before else None, after.verification):
+        yield Kind.VERIFICATION_FAILED
+    if after.state is VolumeSnapshotState.DELETED and not (before and before.state is VolumeSnapshotState.DELETED):
+        yield Kind.VOLUME_SNAPSHOT_DELETED
+
+
+def _of_task(before: Task | None, after: Task) -> Iterator[Kind]:
+    told = _OF_TASKS.get((after.operation, after.status))
+    if told is not None and (before is None or before.status is TaskStatus.PENDING):
+        yield told
+
+
+def _found_damaged(before: Verification | None, after: Verification | None) -> bool:
+    """Whether a verification has ended, and found that something is missing or damaged."""
+    return after is not None and not after.ok and before != after

@@ -1,4 +1,4 @@
-"""Collections: what one run of the garbage collector found and did for one tenant."""
+"""Collections: what one run of the garbage collector found and did for one tenant, or the images of one environment."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
@@ -25,8 +25,9 @@ class Collection:
     `retained` are objects that nobody needs and that the store does not let go: by Object Lock, or for want of access.
     `recycled` snapshots came into the recycle bin because they were to be kept no longer; `expired` ones left it for
     good; of `purged` ones nothing is left, not even the record.
-    `swept_generations` counts ended restores whose leftovers were removed. `problems` are sentences for the operator;
-    where there are any, the collector kept what it could not judge.
+    `swept_generations` counts ended restores whose leftovers were removed, `closed` what backups, deletions and restores
+    of volumes had left that died or were over. `problems` are sentences for the operator; where there are any, the
+    collector kept what it could not judge.
     """
 
     tenant: Tenant
@@ -39,6 +40,7 @@ class Collection:
     expired: int = 0
     purged: int = 0
     swept_generations: int = 0
+    closed: int = 0
     problems: tuple[str, ...] = field(default=())
     done: bool = True
 
@@ -55,6 +57,7 @@ class Collection:
             expired=self.expired + other.expired,
             purged=self.purged + other.purged,
             swept_generations=self.swept_generations + other.swept_generations,
+            closed=self.closed + other.closed,
             problems=(*self.problems, *other.problems),
             done=self.done and other.done,
         )
@@ -72,6 +75,7 @@ class Collection:
             expired=self.expired + later.expired,
             purged=self.purged + later.purged,
             swept_generations=self.swept_generations + later.swept_generations,
+            closed=self.closed + later.closed,
             problems=later.problems,
             done=later.done,
         )

@@ -107,6 +107,12 @@ def environment_of(owner: Tenant) -> EnvironmentId | None:
     return EnvironmentId(owner.removeprefix(_IMAGES_OF)) if owner.startswith(_IMAGES_OF) else None
 
 
+def spoken(owner: Tenant) -> str:
+    """An owner of objects as people are told of it: `tenant smartcity`, `environment compute-on/test_area`."""
+    environment = environment_of(owner)
+    return f"tenant {owner}" if environment is None else f"environment {environment}"
+
+
 def declared_environments(text: str, created_at: datetime) -> list[Environment]:
     """The environments that a parameter declares: lines as of `declared_environment`, with commas, spaces or line ends
     between them. Raises InvalidRequest, also for one that is declared twice.

@@ -84,7 +84,8 @@ class Candidate:
     """What retention looks at in a snapshot. `schedule_id` is the schedule that made it; None: none did. `slot_at` is
     the slot that it was made for, where that is known.
 
-    `damaged`: the last reading back of its bytes failed. `in_use`: a capture or restore needs it.
+    `damaged`: the last reading back of its bytes failed. `in_use`: a capture or restore needs it. `order` tells those
+    of one moment apart; None: by what the id says, which is that of a snapshot of entities.
     """
 
     id: SnapshotId
@@ -97,6 +98,7 @@ class Candidate:
     held: bool = False
     in_use: bool = False
     slot_at: datetime | None = None
+    order: tuple[str, int] | None = None
 
     @property
     def stands_for(self) -> datetime:
@@ -243,7 +245,7 @@ def duration_text(duration: timedelta) -> str:
 
 
 def _newest_first(candidates: Iterable[Candidate]) -> list[Candidate]:
-    return sorted(candidates, key=lambda one: (one.stands_for, *parse_snapshot_id(one.id)), reverse=True)
+    return sorted(candidates, key=lambda one: (one.stands_for, one.order or parse_snapshot_id(one.id)), reverse=True)
 
 
 def _not_concerned(one: Candidate, concerns: Callable[[Candidate], bool]) -> Reason | None:

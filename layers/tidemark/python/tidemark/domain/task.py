@@ -1,7 +1,7 @@
 """Tasks: what was asked for of a volume's snapshot and takes longer than a request, and how it ended."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, NewType
 
@@ -13,6 +13,9 @@ from tidemark.domain.volume import VolumeSnapshotId
 from tidemark.errors import WrongState
 
 TaskId = NewType("TaskId", str)
+
+# How long somebody can ask what became of a task.
+KEPT_FOR: Final = timedelta(days=30)
 
 
 class Operation(StrEnum):
@@ -73,6 +76,17 @@ class Task:
     target_id: str | None = None
     made_id: str | None = None
     version: int = 0
+
+    @property
+    def kept_until(self) -> datetime | None:
+        """From when on its record may be forgotten; None as long as it may not.
+
+        What makes a volume or template is told by its task alone, so that stays until it is over. The others are
+        told by the record of their snapshot, however these stand.
+        """
+        if self.operation in MAKING:
+            return None if self.finished_at is None else self.finished_at + KEPT_FOR
+        return self.created_at + KEPT_FOR
 
     def writing_to(self, target_id: str) -> "Task":
         """The record of a task whose blocks are written to that snapshot of the cloud's. Repeating it changes nothing.

@@ -12,7 +12,7 @@ from typing import Final, NewType
 from tidemark.domain.asked import Asked
 from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.interval import IntervalType
-from tidemark.domain.snapshot import Failure, ManifestRef
+from tidemark.domain.snapshot import Failure, ManifestRef, Verification
 from tidemark.domain.uuids import derived_uuid, parse_uuid, random_uuid
 from tidemark.errors import SnapshotInUse, WrongState
 
@@ -135,7 +135,8 @@ class VolumeSnapshot:
     `zone` and `source_kind` say where a volume restored from it is to be, and of what kind, unless told otherwise.
     `sealed` is the manifest of one that is stored and still to be read back. `used_by` names what reads it now.
     `task_id` is the task that makes it, if one does. `schedule_id` is the schedule that made it, if one did, `slot_at`
-    the slot that it was made for. `asked` is the request that made it, where that can be sent again.
+    the slot that it was made for. `asked` is the request that made it, where that can be sent again. `verification` is
+    what was found when its stored bytes were read back last, after it was made.
     """
 
     environment: EnvironmentId
@@ -159,6 +160,7 @@ class VolumeSnapshot:
     slot_at: datetime | None = None
     asked: Asked | None = None
     task_id: str | None = None
+    verification: Verification | None = None
     zone: str | None = None
     source_kind: str | None = None
     version: int = 0

@@ -14,7 +14,7 @@ from datetime import timedelta
 from itertools import batched
 from typing import Final, NamedTuple
 
-from tidemark.domain.collection import Tally
+from tidemark.domain.collection import Collection, Tally
 from tidemark.domain.live import TenantState
 from tidemark.domain.restore import Restore, RestoreStatus
 from tidemark.domain.retention import last_of_schedules
@@ -81,9 +81,14 @@ def read_records(ports: Ports, tenant: Tenant) -> Records | None:
     that this capture needs after the capture gave it up, and find neither. Records only ever move to higher versions,
     so what two readings in a row found stood still in between.
     """
-    before = _read_once(ports, tenant)
+    return settled(lambda: _read_once(ports, tenant))
+
+
+def settled[R](read: Callable[[], R]) -> R | None:
+    """What two readings in a row agree on; None when they never did."""
+    before = read()
     for _ in range(_READINGS):
-        after = _read_once(ports, tenant)
+        after = read()
         if after == before:
             return after
         before = after
@@ -212,6 +217,38 @@ def delete(ports: Ports, objects: Sequence[StoredObject], until_s: float) -> Del
         if ports.clock.monotonic_s() >= until_s:
             break
     return Deleted(deleted, tuple(retained), tuple(objects[reached:]))
+
+
+def remove(
+    ports: Ports,
+    owner: Tenant,
+    listed: Iterable[StoredObject],
+    found: Sequence[StoredObject],
+    until_s: float,
+    *,
+    dry_run: bool,
+) -> tuple[Collection, tuple[StoredObject, ...]]:
+    """Delete what was `found` to be garbage among what was listed: the report, and what is left of the garbage."""
+    going = Deleted(tally(found), (), ()) if dry_run else delete(ports, found, until_s)
+    candidates = {one.key for one in found}
+    report = Collection(
+        owner,
+        dry_run,
+        listed=tally(listed),
+        kept=tally(one for one in listed if one.key not in candidates),
+        deleted=going.deleted,
+        retained=tally(going.retained),
+        done=not going.left,
+    )
+    return report, (*going.retained, *going.left)
+
+
+def untouched(
+    owner: Tenant, listed: Iterable[StoredObject], problems: tuple[str, ...], *, dry_run: bool
+) -> Collection:
+    """The report where garbage could not be told, so that nothing was deleted."""
+    everything = tally(listed)
+    return Collection(owner, dry_run, listed=everything, kept=everything, problems=problems)
 
 
 def forget(ports: Ports, records: Records, left: Iterable[StoredObject], *, dry_run: bool) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Protocol
 
-from tidemark.domain.environment import Environment
+from tidemark.domain.environment import Environment, EnvironmentId
 from tidemark.domain.task import Task
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeSnapshot
 
@@ -25,6 +25,10 @@ class VolumeCatalog(Protocol):
 
     def environments(self) -> Iterator[Environment]:
         """Every environment, in the order of their ids."""
+        ...
+
+    def environment_ids(self) -> Iterator[EnvironmentId]:
+        """The ids of all environments, in their order, those whose records are damaged too."""
         ...
 
     def replace_environment(self, environment: Environment) -> Environment:
@@ -60,8 +64,14 @@ class VolumeCatalog(Protocol):
         """
         ...
 
+    def remove_volume_snapshot(self, snapshot: VolumeSnapshot) -> None:
+        """Forget a snapshot that is deleted, conditional on its version. Repeating it changes nothing. Raises
+        StaleRecord.
+        """
+        ...
+
     def add_task(self, task: Task) -> Task:
-        """Register a task. Raises RecordExists."""
+        """Register a task. It is forgotten some time after its `kept_until`. Raises RecordExists."""
         ...
 
     def task(self, task_id: str) -> Task:

@@ -1,12 +1,20 @@
 """Forget what a schedule's retention policy does not keep, through the recycle bin."""
 
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from math import inf
 
-from tidemark.domain.retention import Verdict
+from tidemark.domain.retention import Decision, Verdict
 from tidemark.domain.schedule import Schedule, ScheduleStatus
 from tidemark.domain.snapshot import SnapshotId
-from tidemark.errors import ScheduleNotFound, SnapshotHeld, SnapshotInUse, SnapshotNotFound, SnapshotPinned
+from tidemark.errors import (
+    ScheduleNotFound,
+    SnapshotHeld,
+    SnapshotInUse,
+    SnapshotNotFound,
+    SnapshotPinned,
+    VolumeSnapshotNotFound,
+)
 from tidemark.ports import Ports
 from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS, delete_snapshot
 from tidemark.usecases.preview_retention import decided
@@ -21,16 +29,33 @@ def apply_retention(
     the schedule is deleted, or has another policy, nothing goes by this one any more. What does not fit
     `budget_s` goes after the next slot.
     """
+    if schedule.retention is None:
+        return []
+
+    def forget(snapshot_id: SnapshotId) -> None:
+        delete_snapshot(ports, schedule.tenant, snapshot_id, recycle_bin_days=recycle_bin_days)
+
+    decisions = decided(ports, schedule, schedule.retention).decisions
+    return forget_by(ports, schedule, decisions, forget, budget_s=budget_s)
+
+
+def forget_by(
+    ports: Ports,
+    schedule: Schedule,
+    decisions: Iterable[Decision],
+    forget: Callable[[SnapshotId], object],
+    *,
+    budget_s: float,
+) -> list[SnapshotId]:
+    """Forget what was decided on so, unless something keeps it by now; their ids."""
     until_s = ports.clock.monotonic_s() + budget_s
     forgotten: list[SnapshotId] = []
-    if schedule.retention is None:
-        return forgotten
-    for decision in decided(ports, schedule, schedule.retention).decisions:
+    for decision in decisions:
         if decision.verdict is Verdict.FORGET:
             if ports.clock.monotonic_s() >= until_s or not _still_wanted(ports, schedule):
                 return forgotten
-            with suppress(SnapshotInUse, SnapshotPinned, SnapshotHeld, SnapshotNotFound):
-                delete_snapshot(ports, schedule.tenant, decision.candidate.id, recycle_bin_days=recycle_bin_days)
+            with suppress(SnapshotInUse, SnapshotPinned, SnapshotHeld, SnapshotNotFound, VolumeSnapshotNotFound):
+                forget(decision.candidate.id)
                 forgotten.append(decision.candidate.id)
     return forgotten
 

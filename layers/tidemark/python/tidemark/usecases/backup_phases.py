@@ -8,49 +8,28 @@ between its steps leaves a claim that nobody renews; when `CLAIM_FOR` has passed
 A slot that is not run is noted as such: `SKIPPED`, which it stays, or `MISSED`, until it is run after all.
 """
 
-import hashlib
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from tidemark.domain.asked import Asked
-from tidemark.domain.schedule import (
-    LastRun,
-    Missed,
-    Overlap,
-    RunStatus,
-    Schedule,
-    ScheduleStatus,
-    render_description,
-    slot_id,
-)
-from tidemark.domain.snapshot import Failure, Snapshot, SnapshotId, SnapshotStatus, Trigger
+from tidemark.domain.schedule import LastRun, Missed, Overlap, RunStatus, Schedule, ScheduleStatus
+from tidemark.domain.snapshot import Failure, SnapshotId
 from tidemark.domain.tenant import Tenant
-from tidemark.engine import verification
-from tidemark.errors import (
-    BackupOverdue,
-    CaptureInProgress,
-    Corrupt,
-    DryRunInProgress,
-    RestoreInProgress,
-    ScheduleNotFound,
-    SnapshotNotFound,
-    StaleRecord,
-)
+from tidemark.errors import BackupOverdue, ScheduleNotFound, StaleRecord, TidemarkError
 from tidemark.ports import Ports
-from tidemark.usecases import verify_snapshot
-from tidemark.usecases.apply_retention import apply_retention
-from tidemark.usecases.create_snapshot import drafted, take
+from tidemark.usecases import entity_slots, volume_slots
 from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS
 from tidemark.usecases.records import amend_schedule
 from tidemark.usecases.slot_notes import (
     CLAIM_FOR,
+    SlotSnapshot,
     end_dead_run,
     ending,
     goes_on,
+    is_being_made,
     is_of,
     is_yet_to_come,
     note_missed,
@@ -61,8 +40,6 @@ from tidemark.usecases.slot_notes import (
 )
 
 _RENEWED_AFTER: Final = timedelta(minutes=1)
-# By how much the clocks of two functions may differ, at the very most.
-_CLOCKS_DIFFER: Final = timedelta(minutes=1)
 GIVEN_UP_AFTER: Final = timedelta(hours=12)
 _SHORTEST_WAIT_S: Final = 5
 _LONGEST_WAIT_S: Final = 60
@@ -89,6 +66,27 @@ class SlotRun(NamedTuple):
     snapshot_id: SnapshotId | None = None
     reason: str = ""
     wait_s: int = 0
+
+
+class _Making(Protocol):
+    """What makes the snapshots of a schedule, by what they are of."""
+
+    @property
+    def BUSY(self) -> tuple[type[TidemarkError], ...]:  # noqa: N802 - a constant of a module
+        """What the slot waits for."""
+        ...
+
+    def make(self, ports: Ports, schedule: Schedule, claimed: LastRun, budget_s: float, /) -> SlotSnapshot:
+        """The snapshot of the slot that has the claim, made or looked after."""
+        ...
+
+    def check(self, ports: Ports, schedule: Schedule, snapshot_id: SnapshotId, /) -> Failure | None:
+        """What is wrong with the snapshot."""
+        ...
+
+    def forget(self, ports: Ports, schedule: Schedule, recycle_bin_days: int, budget_s: float, /) -> None:
+        """Forget what the schedule's policy does not keep."""
+        ...
 
 
 def run_slot(
@@ -143,7 +141,7 @@ def conclude_slot(
                 return schedule.last_run
             found = failure or _check(ports, schedule)
             if found is None:
-                apply_retention(ports, schedule, recycle_bin_days=recycle_bin_days, budget_s=budget_s)
+                _making(schedule).forget(ports, schedule, recycle_bin_days, budget_s)
             ended = ending(slot_at, owner, found, ports.clock.now())
             return amend_schedule(ports.catalog, tenant, schedule_id, ended).last_run
         # One that is yet to come can't be missed: noted as the last one, it would hide all that are.
@@ -187,7 +185,7 @@ def _refusal(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str) ->
     over = _over(schedule, slot_at)
     if over is not None:
         return SlotRun(SlotState.OVER, reason=over)
-    if last is None or not goes_on(ports, schedule.tenant, last, CLAIM_FOR):
+    if last is None or not goes_on(ports, schedule, CLAIM_FOR):
         first = waits_behind(schedule, slot_at, ports.clock.now())
         if first is None:
             return None
@@ -228,21 +226,18 @@ def _claimed(schedule: Schedule, slot_at: datetime, owner: str, now: datetime) -
 
 
 def _make(ports: Ports, schedule: Schedule, budget_s: float) -> SlotRun:
-    """The snapshot of the slot that has the claim, made or looked after. It is asked for under the slot's id, so it is
-    made once even where the note of its id was lost.
-    """
+    """The snapshot of the slot that has the claim, made or looked after."""
     claimed = schedule.last_run
     if claimed is None:
         raise AssertionError("a slot is made whose claim was not stored")
     if claimed.status is not RunStatus.RUNNING:
         return SlotRun(SlotState.OVER, claimed.snapshot_id, "the slot was concluded before")
-    if claimed.snapshot_id is not None:
-        known = ports.catalog.snapshot(schedule.tenant, claimed.snapshot_id)
-        if known.status is not SnapshotStatus.CREATING:
-            return SlotRun(SlotState.MADE, known.id)
+    if claimed.snapshot_id is not None and not is_being_made(ports, schedule, claimed.snapshot_id):
+        return SlotRun(SlotState.MADE, claimed.snapshot_id)
+    making = _making(schedule)
     try:
-        snapshot = _create(ports, schedule, claimed, budget_s)
-    except (CaptureInProgress, DryRunInProgress, RestoreInProgress) as busy:
+        snapshot = making.make(ports, schedule, claimed, budget_s)
+    except making.BUSY as busy:
         return SlotRun(SlotState.WAITING, claimed.snapshot_id, busy.message)
 
     def note(present: Schedule) -> Schedule:
@@ -253,42 +248,16 @@ def _make(ports: Ports, schedule: Schedule, budget_s: float) -> SlotRun:
 
     with suppress(ScheduleNotFound):
         amend_schedule(ports.catalog, schedule.tenant, schedule.id, note)
-    state = SlotState.CREATING if snapshot.status is SnapshotStatus.CREATING else SlotState.MADE
-    return SlotRun(state, snapshot.id)
-
-
-def _create(ports: Ports, schedule: Schedule, claimed: LastRun, budget_s: float) -> Snapshot:
-    interval = schedule.interval()
-    said = render_description(schedule.description, schedule.tenant, claimed.slot_at, schedule.timetable(), interval)
-    slot = hashlib.sha256(slot_id(schedule.id, claimed.slot_at).encode()).hexdigest()
-    draft = replace(
-        drafted(ports, schedule.tenant),
-        description=said,
-        labels=schedule.labels,
-        trigger=Trigger.SCHEDULED,
-        schedule_id=schedule.id,
-        slot_at=claimed.slot_at,
-        interval=interval,
-        asked=Asked(slot, slot),
-    )
-    # Only this execution asks for it, and not before it had the slot: an older record may be damaged.
-    return take(ports, draft, budget_s=budget_s, asked_since=claimed.started_at - _CLOCKS_DIFFER)
+    return SlotRun(SlotState.CREATING if snapshot.being_made else SlotState.MADE, snapshot.id)
 
 
 def _check(ports: Ports, schedule: Schedule) -> Failure | None:
-    """What is wrong with the snapshot of the schedule's last run. A manifest that is damaged is noted on it."""
+    """What is wrong with the snapshot of the schedule's last run."""
     last = schedule.last_run
     if last is None or last.snapshot_id is None:
         return Failure("BackupFailed", "no snapshot was made")
-    try:
-        snapshot = ports.catalog.snapshot(schedule.tenant, last.snapshot_id)
-        if snapshot.status is not SnapshotStatus.COMPLETED:
-            return snapshot.failure or Failure("BackupFailed", f"snapshot {snapshot.id} is {snapshot.status}")
-        verification.check_manifest(ports.payloads, snapshot)
-    except Corrupt as error:
-        failure = Failure(error.code, error.message)
-        verify_snapshot.record(ports, schedule.tenant, last.snapshot_id, failure=failure)
-        return failure
-    except SnapshotNotFound as error:
-        return Failure(error.code, error.message)
-    return None
+    return _making(schedule).check(ports, schedule, last.snapshot_id)
+
+
+def _making(schedule: Schedule) -> _Making:
+    return entity_slots if schedule.volume_id is None else volume_slots

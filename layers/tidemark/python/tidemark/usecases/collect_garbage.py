@@ -12,7 +12,7 @@ from tidemark.domain.tenant import Tenant
 from tidemark.engine import collect
 from tidemark.engine.live import generations
 from tidemark.errors import CatalogCorrupt
-from tidemark.ports import Ports, StoredObject
+from tidemark.ports import Ports
 from tidemark.usecases.close_abandoned import close_abandoned
 from tidemark.usecases.delete_snapshot import RECYCLE_BIN_DAYS
 from tidemark.usecases.end_transfers import end_transfers
@@ -46,42 +46,24 @@ def collect_garbage(
         records = collect.read_records(ports, tenant)
     except CatalogCorrupt as error:
         damaged = f"{error.message}; nothing of tenant {tenant} was collected"
-        return _nothing_deleted(tenant, listed, (damaged,), dry_run=dry_run)
+        return collect.untouched(tenant, listed, (damaged,), dry_run=dry_run)
     if records is None:
         busy = f"the records of tenant {tenant} changed each time they were read: nothing was collected"
-        return _nothing_deleted(tenant, listed, (busy,), dry_run=dry_run)
+        return collect.untouched(tenant, listed, (busy,), dry_run=dry_run)
     records, recycled = collect.recycle(ports, records, recycle_bin_days, dry_run=dry_run)
     records, expired = collect.expire(ports, records, dry_run=dry_run)
     named = collect.read_manifests(ports, records)
     found = collect.garbage(listed, records, named)
     if named.problems:
-        report = _nothing_deleted(tenant, listed, named.problems, dry_run=dry_run)
+        report = collect.untouched(tenant, listed, named.problems, dry_run=dry_run)
     else:
-        going = collect.Deleted(collect.tally(found), (), ()) if dry_run else collect.delete(ports, found, until_s)
-        left = (*going.retained, *going.left)
-        candidates = {one.key for one in found}
-        report = Collection(
-            tenant,
-            dry_run,
-            listed=collect.tally(listed),
-            kept=collect.tally(one for one in listed if one.key not in candidates),
-            deleted=going.deleted,
-            retained=collect.tally(going.retained),
-            purged=collect.forget(ports, records, left, dry_run=dry_run),
-            done=not going.left,
-        )
+        report, left = collect.remove(ports, tenant, listed, found, until_s, dry_run=dry_run)
+        report = replace(report, purged=collect.forget(ports, records, left, dry_run=dry_run))
     if not dry_run:
         close_abandoned(ports, records)
     until_s = max(until_s, ports.clock.monotonic_s() + _SWEEP_AT_LEAST_S)
     swept, all_swept = _sweep_restores(ports, records, until_s, dry_run=dry_run)
     return replace(report, recycled=recycled, expired=expired, swept_generations=swept, done=report.done and all_swept)
-
-
-def _nothing_deleted(
-    tenant: Tenant, listed: tuple[StoredObject, ...], problems: tuple[str, ...], *, dry_run: bool
-) -> Collection:
-    everything = collect.tally(listed)
-    return Collection(tenant, dry_run, listed=everything, kept=everything, problems=problems)
 
 
 def _sweep_restores(ports: Ports, records: collect.Records, until_s: float, *, dry_run: bool) -> tuple[int, bool]:

@@ -1,6 +1,6 @@
 """Create a schedule of backups. Where EventBridge Scheduler refuses it, nothing is left of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -69,26 +69,33 @@ def create_schedule(
         paused=wanted.paused,
         asked=asked,
     ).checked()
-    setting_schedules.finish_removals(ports, tenant)
     ports.catalog.add_tenant(tenant)
+    return register(ports, schedule, lambda _registered: keep_to_quota(ports, tenant, quota, f"tenant {tenant}"))
+
+
+def register(ports: Ports, schedule: Schedule, check: Callable[[Schedule], None]) -> Schedule:
+    """The schedule, registered, and told to EventBridge Scheduler; nothing is left of it where `check`, which is made
+    once it is registered, or EventBridge Scheduler refuses it.
+    """
+    setting_schedules.finish_removals(ports, schedule.tenant)
     registered = ports.catalog.add_schedule(schedule)
     try:
-        _keep_to_quota(ports, tenant, quota)
-        return setting_schedules.settle(ports, tenant, registered.id)
+        check(registered)
+        return setting_schedules.settle(ports, registered.tenant, registered.id)
     except TidemarkError:
         # What this fails at is finished by whoever creates or deletes a schedule of the tenant next.
         with suppress(TidemarkError):
-            setting_schedules.remove(ports, tenant, registered.id)
+            setting_schedules.remove(ports, registered.tenant, registered.id)
         raise
 
 
-def _keep_to_quota(ports: Ports, tenant: Tenant, quota: int) -> None:
+def keep_to_quota(ports: Ports, owner: Tenant, quota: int, called: str) -> None:
     """Counted with the new one among them, so that two that come at once can't both be the last. That of the stack does
-    not count: the tenant can't do without it.
+    not count: the tenant can't do without it. Raises ScheduleQuotaReached, with what the owner is called.
     """
-    if sum(one.id != STACK_SCHEDULE_ID for one in ports.catalog.found_schedules(tenant)) > quota:
+    if sum(one.id != STACK_SCHEDULE_ID for one in ports.catalog.found_schedules(owner)) > quota:
         raise ScheduleQuotaReached(
-            f"tenant {tenant} has {quota} schedules, which is all it may have: delete one, or let the operator of this "
+            f"{called} has {quota} schedules, which is all it may have: delete one, or let the operator of this "
             "service allow more"
         )
 

@@ -1,6 +1,7 @@
 """Ask for a snapshot of a volume: register it with its task, and start its state machine."""
 
 from dataclasses import replace
+from datetime import datetime
 from itertools import count
 from typing import NamedTuple
 
@@ -29,12 +30,16 @@ from tidemark.usecases.volume_phases.lifecycle import see_through
 
 
 class Wanted(NamedTuple):
-    """A snapshot that is asked for. Without a name it has the default one; `keeps_source` keeps EC2's snapshot."""
+    """A snapshot that is asked for. Without a name it has the default one; `keeps_source` keeps EC2's snapshot. One
+    that a schedule asks for says which, and the slot.
+    """
 
     volume_id: VolumeId
     name: str | None = None
     keeps_source: bool = False
     interval: IntervalType = IntervalType.MANUAL
+    schedule_id: str | None = None
+    slot_at: datetime | None = None
 
 
 def create_volume_snapshot(
@@ -91,6 +96,8 @@ def _drafted(ports: Ports, volume: Volume, wanted: Wanted, asked: Asked | None) 
         created_at=now,
         keeps_source=wanted.keeps_source,
         interval=wanted.interval,
+        schedule_id=wanted.schedule_id,
+        slot_at=wanted.slot_at,
         asked=asked,
         task_id=task.id,
         zone=volume.zone,

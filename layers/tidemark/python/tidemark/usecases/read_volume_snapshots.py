@@ -69,8 +69,10 @@ def get_task(ports: Ports, held_environments: str, task_id: str) -> TaskFound:
     try:
         snapshot = ports.volumes.volume_snapshot(task.environment, task.snapshot_id)
     except VolumeSnapshotNotFound:
-        return TaskFound(task, None)
-    task = _as_it_stands(task, snapshot)
+        # The collector has forgotten it, which it does with those alone that are deleted.
+        gone = task.operation is Operation.DELETE and task.status is TaskStatus.PENDING
+        return TaskFound(replace(task, status=TaskStatus.SUCCESS) if gone else task, None)
+    task = as_it_stands(task, snapshot)
     there = snapshot.state is not VolumeSnapshotState.DELETED
     made = task.operation is Operation.CREATE and task.status is TaskStatus.SUCCESS and there
     return TaskFound(task, snapshot if made else None)
@@ -86,7 +88,7 @@ def _restored(ports: Ports, task: Task) -> Volume | None:
         return None
 
 
-def _as_it_stands(task: Task, snapshot: VolumeSnapshot) -> Task:
+def as_it_stands(task: Task, snapshot: VolumeSnapshot) -> Task:
     """A task that creates or deletes a snapshot is over when that is, which its record says: so there is no second
     record that somebody could die before writing.
     """

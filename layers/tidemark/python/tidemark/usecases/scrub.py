@@ -13,38 +13,47 @@ from typing import Final, NamedTuple
 
 from tidemark.domain.blocks import Image
 from tidemark.domain.manifest import Manifest, PackRef
-from tidemark.domain.snapshot import DamagedSnapshot, Failure, Scope, Snapshot, SnapshotStatus
+from tidemark.domain.snapshot import Failure, Scope
 from tidemark.domain.tenant import Tenant
-from tidemark.engine import readback, verification
+from tidemark.engine import readback
 from tidemark.engine.verification import Checked
-from tidemark.errors import Corrupt, ManifestCorrupt, PackCorrupt, SnapshotNotFound
+from tidemark.errors import Corrupt, ManifestCorrupt, NotFound, PackCorrupt
 from tidemark.ports import Ports
-from tidemark.usecases.verify_snapshot import record
+from tidemark.usecases.collection_runs import owners
+from tidemark.usecases.snapshot_owners import Owner, owner_named
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Read side by side; each is held in memory as a whole.
 _AT_ONCE: Final = 8
-# Behind all keys: nothing of the tenant is left.
+# Behind all keys: nothing of the owner is left.
 _END: Final = "~"
 
 
 class Place(NamedTuple):
-    """How far a day's scrub has come: all tenants before `tenant`, and its packs up to `key`."""
+    """How far a day's scrub has come: all owners of objects before `tenant`, and its packs up to `key`."""
 
     day: int
     tenant: Tenant = Tenant("")
     key: str = ""
 
 
+class Damage(NamedTuple):
+    """A damaged object or record of an owner, and the snapshots that need it, where that is known."""
+
+    failure: Failure
+    owner: Tenant
+    snapshot_ids: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Scrubbed:
-    """What one run read, and what it found damaged: a sentence each. `place` is where to go on unless it is `done`."""
+    """What one run read, and what it found damaged. `place` is where to go on unless it is `done`."""
 
     place: Place
     done: bool = False
     packs: int = 0
     size_bytes: int = 0
-    damage: list[Failure] = field(default_factory=list)
+    damage: list[Damage] = field(default_factory=list)
 
 
 class _Pack(NamedTuple):
@@ -56,8 +65,10 @@ class _Pack(NamedTuple):
 
 @dataclass(slots=True)
 class _Due:
-    """The packs of a tenant that are due, by key, with the snapshots that need each; and each snapshot's share."""
+    """The packs of an owner that are due, by key, with the snapshots that need each; and each snapshot's share."""
 
+    name: Tenant
+    owner: Owner
     packs: dict[str, _Pack] = field(default_factory=dict)
     needed_by: dict[str, list[str]] = field(default_factory=dict)
     shares: dict[str, list[Checked]] = field(default_factory=dict)
@@ -80,54 +91,51 @@ def scrub(ports: Ports, *, days: int, budget_s: float, place: Place | None = Non
     def over() -> bool:
         return run.place != start and ports.clock.monotonic_s() > until_s
 
-    for tenant in ports.catalog.tenants():
-        resumed = tenant == start.tenant
-        if tenant < start.tenant or (resumed and start.key == _END):
+    for name in owners(ports):
+        resumed = name == start.tenant
+        if name < start.tenant or (resumed and start.key == _END):
             continue
         if over():
             return run
-        due = _due(ports, tenant, run, days, report=not resumed or not start.key)
+        due = _Due(name, owner_named(ports, name))
+        _look(due, run, days, report=not resumed or not start.key)
         left = sorted(key for key in due.packs if not resumed or key > start.key)
         for some in batched(left, _AT_ONCE, strict=False):
             if over():
                 return run
-            _check(ports, tenant, [due.packs[key] for key in some], due, run)
-            run.place = Place(start.day, tenant, some[-1])
+            _check(ports, [due.packs[key] for key in some], due, run)
+            run.place = Place(start.day, name, some[-1])
         for snapshot_id, shares in due.shares.items():
-            with suppress(SnapshotNotFound):
-                record(ports, tenant, snapshot_id, shares, scope=Scope.SAMPLE)
-        run.place = Place(start.day, tenant, _END)
+            with suppress(NotFound):
+                due.owner.record(snapshot_id, shares, Scope.SAMPLE, None)
+        run.place = Place(start.day, name, _END)
     run.done = True
     return run
 
 
-def _due(ports: Ports, tenant: Tenant, run: Scrubbed, days: int, *, report: bool) -> _Due:
-    """What is due of a tenant. Manifests and records that are damaged are damage too: told once, if `report`."""
-    due = _Due()
-    for snapshot in ports.catalog.found_snapshots(tenant):
-        if isinstance(snapshot, DamagedSnapshot):
+def _look(due: _Due, run: Scrubbed, days: int, *, report: bool) -> None:
+    """Find what is due of an owner. Manifests and records that are damaged are damage too: told once, if `report`."""
+    for snapshot in due.owner.kept():
+        if isinstance(snapshot, Failure):
             if report:
-                run.damage.append(snapshot.failure)
-            continue
-        if snapshot.status is not SnapshotStatus.COMPLETED:
+                run.damage.append(Damage(snapshot, due.name))
             continue
         try:
-            _add(due, snapshot, verification.check_manifest(ports.payloads, snapshot), run.place.day, days)
+            _add(due, snapshot.id, snapshot.read_manifest(), run.place.day, days)
         except ManifestCorrupt as error:
             if report:
-                _damaged(ports, tenant, [snapshot.id], error, run)
-    return due
+                _damaged(due, [snapshot.id], error, run)
 
 
-def _add(due: _Due, snapshot: Snapshot, manifest: Manifest, day: int, days: int) -> None:
+def _add(due: _Due, snapshot_id: str, manifest: Manifest, day: int, days: int) -> None:
     for pack in manifest.packs:
         if is_due(pack.key, day, days):
             due.packs[pack.key] = _Pack(pack, manifest.image)
-            due.needed_by.setdefault(pack.key, []).append(snapshot.id)
-            due.shares.setdefault(snapshot.id, []).append(Checked(1, pack.size_bytes))
+            due.needed_by.setdefault(pack.key, []).append(snapshot_id)
+            due.shares.setdefault(snapshot_id, []).append(Checked(1, pack.size_bytes))
 
 
-def _check(ports: Ports, tenant: Tenant, packs: list[_Pack], due: _Due, run: Scrubbed) -> None:
+def _check(ports: Ports, packs: list[_Pack], due: _Due, run: Scrubbed) -> None:
     def damage_of(pack: _Pack) -> PackCorrupt | None:
         try:
             readback.check_pack(ports.payloads, pack.reference, pack.image)
@@ -139,16 +147,16 @@ def _check(ports: Ports, tenant: Tenant, packs: list[_Pack], due: _Due, run: Scr
         run.packs += 1
         run.size_bytes += pack.size_bytes
         if error is not None:
-            _damaged(ports, tenant, due.needed_by[pack.key], error, run)
+            _damaged(due, due.needed_by[pack.key], error, run)
 
 
-def _damaged(ports: Ports, tenant: Tenant, needed_by: list[str], error: Corrupt, run: Scrubbed) -> None:
+def _damaged(due: _Due, needed_by: list[str], error: Corrupt, run: Scrubbed) -> None:
     """Record the damage on the snapshots that need the object. If all were deleted meanwhile, it is none."""
     failure = Failure(error.code, error.message)
-    needed = False
+    kept = []
     for snapshot_id in needed_by:
-        with suppress(SnapshotNotFound):
-            snapshot = record(ports, tenant, snapshot_id, scope=Scope.SAMPLE, failure=failure)
-            needed |= snapshot.status is SnapshotStatus.COMPLETED
-    if needed:
-        run.damage.append(failure)
+        with suppress(NotFound):
+            if due.owner.record(snapshot_id, (), Scope.SAMPLE, failure):
+                kept.append(snapshot_id)
+    if kept:
+        run.damage.append(Damage(failure, due.name, tuple(kept)))

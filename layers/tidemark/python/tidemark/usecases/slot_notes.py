@@ -5,16 +5,18 @@ Whoever notes something reads the record, changes it, and stores it again until 
 repeated, and said by several.
 """
 
+import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
-from tidemark.domain.schedule import LastRun, Missed, RunStatus, Schedule, Waiting
-from tidemark.domain.snapshot import Failure, SnapshotStatus
-from tidemark.domain.tenant import Tenant
-from tidemark.errors import BackupOverdue, InvalidRequest, SnapshotNotFound
+from tidemark.domain.asked import Asked
+from tidemark.domain.environment import EnvironmentId, environment_of
+from tidemark.domain.schedule import LastRun, Missed, RunStatus, Schedule, Waiting, slot_id
+from tidemark.domain.snapshot import Failure, SnapshotId, SnapshotStatus
+from tidemark.errors import BackupOverdue, InvalidRequest, SnapshotNotFound, VolumeSnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_schedule
 
@@ -25,6 +27,34 @@ _HEARD_AGAIN_AFTER: Final = timedelta(minutes=5)
 _QUEUED_AT_MOST: Final = 24
 # By how much the clock of whoever delivers a slot may be ahead, at the very most.
 _CLOCKS_APART: Final = timedelta(hours=1)
+
+
+class SlotSnapshot(NamedTuple):
+    """The snapshot of a slot, and whether it is still being made."""
+
+    id: SnapshotId
+    being_made: bool
+
+
+def slot_asks(schedule: Schedule, slot_at: datetime) -> Asked:
+    """What a slot asks for its snapshot as, however often it asks."""
+    slot = hashlib.sha256(slot_id(schedule.id, slot_at).encode()).hexdigest()
+    return Asked(slot, slot)
+
+
+def environment_in(schedule: Schedule) -> EnvironmentId:
+    """The environment of a volume's schedule. Raises ValueError for a tenant's."""
+    environment_id = environment_of(schedule.tenant)
+    if environment_id is None:
+        raise ValueError(f"schedule {schedule.id} is of {schedule.tenant}, which is no environment")
+    return environment_id
+
+
+def is_being_made(ports: Ports, schedule: Schedule, snapshot_id: SnapshotId) -> bool:
+    """Whether the snapshot of a slot is still being made. Raises SnapshotNotFound, VolumeSnapshotNotFound."""
+    if schedule.volume_id is None:
+        return ports.catalog.snapshot(schedule.tenant, snapshot_id).status is SnapshotStatus.CREATING
+    return ports.volumes.volume_snapshot(environment_in(schedule), snapshot_id).running
 
 
 def is_yet_to_come(ports: Ports, slot_at: datetime) -> bool:
@@ -38,16 +68,19 @@ def refuse_yet_to_come(ports: Ports, slot_at: datetime) -> None:
         raise InvalidRequest(f"the slot {slot_at.isoformat()} is yet to come: name one that was due")
 
 
-def goes_on(ports: Ports, tenant: Tenant, last: LastRun, unheard_for: timedelta) -> bool:
-    """Whether the execution that claimed the last slot may still be at work: it was heard of, or captures."""
-    if last.status is not RunStatus.RUNNING:
+def goes_on(ports: Ports, schedule: Schedule, unheard_for: timedelta) -> bool:
+    """Whether the execution that claimed the last slot may still be at work: it was heard of, or its snapshot is being
+    made.
+    """
+    last = schedule.last_run
+    if last is None or last.status is not RunStatus.RUNNING:
         return False
     if ports.clock.now() - (last.seen_at or last.started_at) < unheard_for:
         return True
     if last.snapshot_id is None:
         return False
-    with suppress(SnapshotNotFound):
-        return ports.catalog.snapshot(tenant, last.snapshot_id).status is SnapshotStatus.CREATING
+    with suppress(SnapshotNotFound, VolumeSnapshotNotFound):
+        return is_being_made(ports, schedule, last.snapshot_id)
     return False
 
 
@@ -105,7 +138,7 @@ def end_dead_run(ports: Ports, schedule: Schedule, *, unheard_for: timedelta) ->
     still be at work. Raises ScheduleNotFound.
     """
     last = schedule.last_run
-    if last is None or last.status is not RunStatus.RUNNING or goes_on(ports, schedule.tenant, last, unheard_for):
+    if last is None or last.status is not RunStatus.RUNNING or goes_on(ports, schedule, unheard_for):
         return None
     failure = Failure(
         BackupOverdue.__name__,

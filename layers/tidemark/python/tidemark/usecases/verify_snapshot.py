@@ -41,7 +41,7 @@ def verify_snapshot(ports: Ports, tenant: Tenant, snapshot_id: str, *, budget_s:
 
     try:
         manifest = verification.check_manifest(ports.payloads, snapshot)
-        found = ports.parallel.map(
+        checked = ports.parallel.map(
             lambda shard: readback.check_shard(ports, _key(snapshot), manifest, shard, proceed), manifest.shards
         )
     except Corrupt as error:
@@ -49,7 +49,7 @@ def verify_snapshot(ports: Ports, tenant: Tenant, snapshot_id: str, *, budget_s:
     except Unavailable:
         _hand_over(ports, snapshot)
         return Verified(snapshot, done=False)
-    return Verified(record(ports, tenant, snapshot_id, found), done=True)
+    return Verified(record(ports, tenant, snapshot_id, checked), done=True)
 
 
 def list_packs(ports: Ports, tenant: Tenant, snapshot_id: str) -> list[int]:
@@ -77,8 +77,20 @@ def record(
 
     A snapshot that was deleted meanwhile is left alone: that its bytes go is no damage. Raises SnapshotNotFound.
     """
+    seen = found(ports, checked, scope, failure)
+
+    def note(snapshot: Snapshot) -> Snapshot:
+        if snapshot.status is not SnapshotStatus.COMPLETED or not seen.outweighs(snapshot.verification):
+            return snapshot
+        return replace(snapshot, verification=seen)
+
+    return amend_snapshot(ports.catalog, tenant, snapshot_id, note)
+
+
+def found(ports: Ports, checked: Iterable[Checked], scope: Scope, failure: Failure | None) -> Verification:
+    """What is to be recorded of what was `checked` just now, or of the damage that was met."""
     shares = list(checked)
-    found = Verification(
+    return Verification(
         checked_at=ports.clock.now(),
         ok=failure is None,
         scope=scope,
@@ -86,13 +98,6 @@ def record(
         checked_packs=sum(share.packs for share in shares),
         failure=failure,
     )
-
-    def note(snapshot: Snapshot) -> Snapshot:
-        if snapshot.status is not SnapshotStatus.COMPLETED or not found.outweighs(snapshot.verification):
-            return snapshot
-        return replace(snapshot, verification=found)
-
-    return amend_snapshot(ports.catalog, tenant, snapshot_id, note)
 
 
 def _verifiable(ports: Ports, tenant: Tenant, snapshot_id: str) -> Snapshot:

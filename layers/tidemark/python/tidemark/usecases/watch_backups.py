@@ -1,20 +1,22 @@
-"""Look whether every schedule is run as it should be, and how old each tenant's last snapshot is.
+"""Look whether every schedule is run as it should be, and how old the last snapshot of each tenant and volume is.
 
 A slot that has not begun long after it was due is noted as missed, the latest one of a schedule at each look. A run
 whose execution died is noted as failed. Nothing is made up for: the next slot is soon enough, or somebody asks for a
 snapshot. Of each tenant the schedules are read, and snapshots as far as the newest that is good.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
 from typing import Final
 
+from tidemark.domain.environment import ANY_ENVIRONMENT, EnvironmentId, environment_of, image_owner
 from tidemark.domain.schedule import DamagedSchedule, Missed, RunStatus, Schedule, ScheduleId, ScheduleStatus
 from tidemark.domain.snapshot import Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant
+from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState
 from tidemark.errors import CatalogCorrupt, InvalidRequest, ScheduleNotFound, TidemarkError
 from tidemark.ports import Ports
 from tidemark.usecases.slot_notes import end_dead_run, note_missed
@@ -30,9 +32,10 @@ _TOGETHER: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """What was found of one tenant. `age_s` is that of its newest good snapshot, in seconds, or of its oldest schedule
-    where it has none; None for a tenant that is to have no new ones. `damage` says which records can't be read,
-    `problems` what else is wrong, `failure` why not all could be looked at.
+    """What was found of one tenant, or of the owner of an environment's images. `age_s` is that of its newest good
+    snapshot, in seconds, or of its oldest schedule where it has none; of volumes, that of the one whose newest snapshot
+    is the oldest. None where no new ones are to be made. `damage` says which records can't be read, `problems` what
+    else is wrong, `failure` why not all could be looked at.
     """
 
     tenant: Tenant
@@ -44,12 +47,24 @@ class Watched:
 
 
 def watch_backups(ports: Ports, stack: StackBackups | None) -> Iterator[Watched]:
-    """What is found of every tenant, by their names. One that can't be looked at does not keep others from it.
+    """What is found of every tenant, by their names, then of every environment. One that can't be looked at does not
+    keep others from it.
 
     `stack` is what the stack's parameters say; its schedule is kept in step with them. Can be repeated.
     """
     for tenants in batched(ports.catalog.tenants(), _TOGETHER, strict=False):
         yield from ports.parallel.map(lambda tenant: _watched(ports, tenant, stack), tenants)
+    try:
+        environments = [image_owner(one.id) for one in ports.volumes.environments()]
+    except TidemarkError as error:
+        yield Watched(
+            image_owner(EnvironmentId(ANY_ENVIRONMENT)),
+            problems=(f"the environments can't be listed: {error.message}",),
+            failure=error,
+        )
+        return
+    for owners in batched(environments, _TOGETHER, strict=False):
+        yield from ports.parallel.map(lambda owner: _watched(ports, owner, None), owners)
 
 
 def _watched(ports: Ports, tenant: Tenant, stack: StackBackups | None) -> Watched:
@@ -59,14 +74,15 @@ def _watched(ports: Ports, tenant: Tenant, stack: StackBackups | None) -> Watche
         return Watched(tenant, problems=(f"it could not be looked at: {error.message}",), failure=error)
 
 
-def _look(ports: Ports, tenant: Tenant, stack: StackBackups | None) -> Watched:
+def _look(ports: Ports, owner: Tenant, stack: StackBackups | None) -> Watched:
     missed: list[tuple[ScheduleId, Missed]] = []
     damage: list[str] = []
     problems: list[str] = []
-    active: list[datetime] = []
+    active: list[Schedule] = []
     refused: InvalidRequest | None = None
     try:
-        kept_in_step(ports, tenant, stack)
+        if environment_of(owner) is None:
+            kept_in_step(ports, owner, stack)
     except CatalogCorrupt:
         # It is found again below, and told there.
         pass
@@ -74,7 +90,7 @@ def _look(ports: Ports, tenant: Tenant, stack: StackBackups | None) -> Watched:
         refused = error
         problems.append(f"the stack's parameters make no schedule for all tenants: {error.message}")
     now = ports.clock.now()
-    for one in ports.catalog.found_schedules(tenant):
+    for one in ports.catalog.found_schedules(owner):
         if isinstance(one, DamagedSchedule):
             damage.append(one.failure.message)
             continue
@@ -86,13 +102,13 @@ def _look(ports: Ports, tenant: Tenant, stack: StackBackups | None) -> Watched:
             try:
                 late = _late(ports, one, now)
                 if _is_active(one, now):
-                    active.append(one.created_at)
+                    active.append(one)
             except InvalidRequest as error:
                 problems.append(f"it can't be told when {one.id} is due: {error.message}")
                 continue
             missed += [(one.id, late)] if late else []
-    age_s = (now - _last_good(ports, tenant, min(active))).total_seconds() if active else None
-    return Watched(tenant, age_s, tuple(missed), tuple(damage), tuple(problems), refused)
+    age_s = (now - _last_good(ports, owner, active)).total_seconds() if active else None
+    return Watched(owner, age_s, tuple(missed), tuple(damage), tuple(problems), refused)
 
 
 def _late(ports: Ports, schedule: Schedule, now: datetime) -> Missed | None:
@@ -108,7 +124,15 @@ def _is_active(schedule: Schedule, now: datetime) -> bool:
     return schedule.status is not ScheduleStatus.REMOVING and schedule.next_run(now) is not None
 
 
-def _last_good(ports: Ports, tenant: Tenant, otherwise: datetime) -> datetime:
+def _last_good(ports: Ports, owner: Tenant, active: Sequence[Schedule]) -> datetime:
+    """When the newest good snapshot was made, of whatever is backed up; else since when it is to be."""
+    environment_id = environment_of(owner)
+    if environment_id is not None:
+        return _last_stored(ports, environment_id, active)
+    return _last_completed(ports, owner) or min(one.created_at for one in active)
+
+
+def _last_completed(ports: Ports, tenant: Tenant) -> datetime | None:
     """When the newest snapshot was made that is completed and not known to be damaged."""
     now = ports.clock.now()
     for since in (*(now - likely for likely in _LIKELY_WITHIN), None):
@@ -119,4 +143,16 @@ def _last_good(ports: Ports, tenant: Tenant, otherwise: datetime) -> datetime:
                 and (one.verification is None or one.verification.ok)
             ):
                 return one.created_at
-    return otherwise
+    return None
+
+
+def _last_stored(ports: Ports, environment_id: EnvironmentId, active: Sequence[Schedule]) -> datetime:
+    """When the newest stored snapshot was made of the volume for which that is the longest ago."""
+    newest: dict[str | None, datetime] = {}
+    for one in ports.volumes.volume_snapshots(environment_id):
+        if isinstance(one, VolumeSnapshot) and one.state is VolumeSnapshotState.STORED:
+            newest[one.volume_id] = max(one.created_at, newest.get(one.volume_id, one.created_at))
+    since: dict[str | None, datetime] = {}
+    for schedule in active:
+        since[schedule.volume_id] = min(schedule.created_at, since.get(schedule.volume_id, schedule.created_at))
+    return min(newest.get(volume_id, begun) for volume_id, begun in since.items())

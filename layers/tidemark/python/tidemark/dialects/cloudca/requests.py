@@ -8,8 +8,9 @@ not known are refused, so that a misspelt one is noticed.
 from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
+from tidemark.dialects.cloudca.bodies import members as _members
 from tidemark.dialects.cloudca.words import VOLUME_TYPES
-from tidemark.dialects.wire import JSON, Request, parse_json
+from tidemark.dialects.wire import Request
 from tidemark.domain.environment import EnvironmentId, environment_id
 from tidemark.domain.task import Operation, TaskId, parse_task_id
 from tidemark.domain.volume import (
@@ -24,7 +25,6 @@ from tidemark.domain.volume import (
 from tidemark.domain.volume_names import check_name
 from tidemark.errors import EnvironmentNotFound, InvalidRequest
 
-MAX_BODY_BYTES: Final = 16_384
 MAX_DESCRIPTION_CHARS: Final = 255
 _CREATE: Final = "create"
 _OF_SNAPSHOT: Final = {"restore": Operation.RESTORE, "createTemplate": Operation.CREATE_TEMPLATE}
@@ -149,21 +149,6 @@ def check_bare(request: Request) -> None:
 def _unknown_operation(given: str | None, known: Collection[str]) -> InvalidRequest:
     told = "none is given" if given is None else f"it is {given[:60]!r}"
     return InvalidRequest(f"the parameter operation must be {' or '.join(known)}; {told}")
-
-
-def _members(request: Request, known: Collection[str]) -> dict[str, Any]:
-    """The members of the body; of an empty one none. Raises InvalidRequest, UnsupportedMediaType, BodyTooLarge."""
-    if not request.body.strip():
-        return {}
-    # Early clients do not say what they send.
-    document = parse_json(request.content(JSON, "", max_bytes=MAX_BODY_BYTES))
-    if not isinstance(document, dict):
-        raise InvalidRequest("the body must be a JSON object, such as {}")
-    for name in document:
-        if name not in known:
-            taken = f"known are: {', '.join(known)}" if known else "this request takes none"
-            raise InvalidRequest(f"the member {name[:100]!r} is unknown; {taken}")
-    return document
 
 
 def _name(document: dict[str, Any]) -> str | None:

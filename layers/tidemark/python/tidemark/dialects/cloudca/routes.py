@@ -15,6 +15,8 @@ SNAPSHOTS: Final = f"{_ENVIRONMENT}/snapshots"
 SNAPSHOT: Final = f"{SNAPSHOTS}/{{snapshotId}}"
 VOLUMES: Final = f"{_ENVIRONMENT}/volumes"
 VOLUME: Final = f"{VOLUMES}/{{volumeId}}"
+SCHEDULES: Final = f"{_ENVIRONMENT}/schedules"
+SCHEDULE: Final = f"{SCHEDULES}/{{scheduleId}}"
 TASK: Final = f"{BASE}/tasks/{{taskId}}"
 
 METHODS: Final[dict[str, tuple[str, ...]]] = {
@@ -22,6 +24,8 @@ METHODS: Final[dict[str, tuple[str, ...]]] = {
     SNAPSHOT: ("GET", "POST", "DELETE"),
     VOLUMES: ("GET",),
     VOLUME: ("GET",),
+    SCHEDULES: ("GET", "POST"),
+    SCHEDULE: ("GET", "DELETE"),
     TASK: ("GET", "DELETE"),
 }
 
@@ -44,8 +48,8 @@ def refusal(method: str, route: str) -> TidemarkError:
     allowed = METHODS.get(route)
     if allowed is None:
         return RouteNotFound(
-            "no such path; there are snapshots and volumes under /v1/services/{service_code}/{environment_name}, "
-            "and /v1/tasks/{id}"
+            "no such path; there are snapshots, volumes and schedules under "
+            "/v1/services/{service_code}/{environment_name}, and /v1/tasks/{id}"
         )
     return MethodNotAllowed(f"{route} does not accept {method}; it accepts {', '.join(allowed)}", allow=allowed)
 

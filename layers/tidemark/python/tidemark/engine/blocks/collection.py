@@ -7,9 +7,11 @@ from typing import Final
 
 from tidemark.domain.environment import EnvironmentId, image_owner
 from tidemark.domain.snapshot import CaptureId, SnapshotId
-from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState
+from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeSnapshot, VolumeSnapshotState
+from tidemark.domain.volume_parents import blamed_by
 from tidemark.engine import manifests
-from tidemark.engine.collect import Named, named_by, unneeded
+from tidemark.engine.collect import Named, capture_of, named_by, settled, unneeded
+from tidemark.errors import CatalogCorrupt
 from tidemark.ports import Ports, StoredObject
 
 _GONE: Final = frozenset({VolumeSnapshotState.DELETING, VolumeSnapshotState.DELETED})
@@ -20,6 +22,22 @@ def list_images(ports: Ports, environment: EnvironmentId) -> tuple[StoredObject,
     owner = image_owner(environment)
     packs = ports.payloads.list(f"{owner}/packs/")
     return (*packs, *ports.payloads.list(f"{owner}/manifests/"))
+
+
+def read_records(ports: Ports, environment: EnvironmentId) -> tuple[VolumeSnapshot, ...] | None:
+    """All snapshots of the environment as they were at one moment, between two readings that agree; None when they
+    never did. Raises CatalogCorrupt where one can't be read: nobody knows what that needs.
+    """
+
+    def read() -> tuple[VolumeSnapshot, ...]:
+        found = []
+        for one in ports.volumes.volume_snapshots(environment):
+            if isinstance(one, DamagedVolumeSnapshot):
+                raise CatalogCorrupt(one.failure.message)
+            found.append(one)
+        return tuple(found)
+
+    return settled(read)
 
 
 def read_manifests(ports: Ports, snapshots: Sequence[VolumeSnapshot]) -> Named:
@@ -41,6 +59,26 @@ def read_manifests(ports: Ports, snapshots: Sequence[VolumeSnapshot]) -> Named:
 def garbage(listed: Iterable[StoredObject], snapshots: Sequence[VolumeSnapshot], named: Named) -> list[StoredObject]:
     """What was listed and nobody needs. What a snapshot that is being made has stored is filed under its id."""
     return unneeded(listed, frozenset(CaptureId(one.id) for one in _running(snapshots)), named)
+
+
+def forgettable(
+    snapshots: Sequence[VolumeSnapshot], named: Named, left: Iterable[StoredObject]
+) -> list[VolumeSnapshot]:
+    """The deleted ones whose record says nothing any more: their manifest is not needed, none of their own objects is
+    `left`, and none tells that one which is still stored is damaged. Packs that others name are theirs from now on.
+    """
+    keys = {one.key for one in left}
+    captures = {capture_of(key) for key in keys}
+    keys |= named.keys
+    stored = {one.id for one in snapshots if one.state is VolumeSnapshotState.STORED}
+    return [
+        one
+        for one in snapshots
+        if one.state is VolumeSnapshotState.DELETED
+        and CaptureId(one.id) not in captures
+        and manifests.manifest_key(image_owner(one.environment), SnapshotId(one.id)) not in keys
+        and blamed_by(one) not in stored
+    ]
 
 
 def _running(snapshots: Sequence[VolumeSnapshot]) -> list[VolumeSnapshot]:

@@ -25,6 +25,7 @@ from tidemark.errors import (
     DiskSnapshotsUnrelated,
     DisksRefused,
     StageIncomplete,
+    VolumeSnapshotNotFound,
 )
 from tidemark.ports import Ports
 from tidemark.ports.volumes import DiskSnapshot, DiskState
@@ -81,12 +82,17 @@ def begin(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapshot
     disks = region_of(ports, environment_id).disks
     description = f"Tidemark {environment_id} {snapshot.id}"
     made = disks.create_snapshot(volume.source_id, description=description, tags=tags_of(snapshot))
-    snapshot = amend_volume_snapshot(
-        ports.volumes,
-        environment_id,
-        snapshot_id,
-        lambda record: record.cut(made.id) if record.state is _S.CREATING else record,
-    )
+    try:
+        snapshot = amend_volume_snapshot(
+            ports.volumes,
+            environment_id,
+            snapshot_id,
+            lambda record: record.cut(made.id) if record.state is _S.CREATING else record,
+        )
+    except VolumeSnapshotNotFound:
+        # It was ended, deleted and forgotten meanwhile, so nobody else would find this one.
+        disks.delete_snapshot(made.id)
+        raise
     if snapshot.source_id != made.id:
         # Another run was faster, or ended it: this one is of another moment, and nobody's.
         disks.delete_snapshot(made.id)

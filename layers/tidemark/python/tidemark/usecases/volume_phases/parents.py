@@ -5,13 +5,13 @@ from typing import Final, NamedTuple
 
 from tidemark.domain.manifest import ShardManifest
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotId, VolumeSnapshotState
+from tidemark.domain.volume_parents import sound_parents
 from tidemark.engine import manifests
-from tidemark.errors import CatalogCorrupt, ManifestCorrupt, PackCorrupt, VolumeSnapshotNotFound, WrongState
+from tidemark.errors import CatalogCorrupt, ManifestCorrupt, VolumeSnapshotNotFound, WrongState
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases.lifecycle import end, user_of
 
-_IS_DAMAGED: Final = frozenset({PackCorrupt.__name__, ManifestCorrupt.__name__})
 _CUT: Final = VolumeSnapshotState.CUT
 
 
@@ -76,15 +76,13 @@ def _used(ports: Ports, snapshot: VolumeSnapshot, parent_id: VolumeSnapshotId) -
 
 
 def _newest_stored(ports: Ports, snapshot: VolumeSnapshot) -> VolumeSnapshotId | None:
-    """The newest stored snapshot of the same volume. One on which another one failed because stored bytes were damaged
-    is passed over: where a snapshot fails for its parent, the next one does without.
+    """The newest stored snapshot of the same volume of which nothing is known to be damaged: where one fails for its
+    parent, or that is found damaged when it is read back, the next one does without.
     """
     others = [
         one
         for one in ports.volumes.volume_snapshots(snapshot.environment)
         if isinstance(one, VolumeSnapshot) and one.volume_id == snapshot.volume_id and one.id != snapshot.id
     ]
-    spoilt = {one.parent_id for one in others if one.failure is not None and one.failure.code in _IS_DAMAGED}
-    stored = [one for one in others if one.state is VolumeSnapshotState.STORED and one.id not in spoilt]
-    newest = max(stored, key=lambda one: (one.created_at, one.id), default=None)
+    newest = max(sound_parents(others), key=lambda one: (one.created_at, one.id), default=None)
     return None if newest is None else newest.id

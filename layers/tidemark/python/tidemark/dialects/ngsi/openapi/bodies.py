@@ -189,22 +189,8 @@ class RestoreSnapshot(_Request, frozen=True):
     ) = UNSET
 
 
-class CreateSchedule(_Request, frozen=True):
-    """When backups are made, what they are called, and what is kept of them."""
-
-    expression: ScheduleExpression
-    timezone: Timezone | UnsetType = UNSET
-    window_minutes: WindowMinutes | UnsetType | None = UNSET
-    description: DescriptionTemplate | UnsetType = UNSET
-    labels: Labels | UnsetType = UNSET
-    interval: IntervalWanted | UnsetType | None = UNSET
-    retention: RetentionBody | UnsetType | None = UNSET
-    overlap: OverlapWanted | UnsetType = UNSET
-    paused: bool | UnsetType = UNSET
-
-
-class UpdateSchedule(_Request, frozen=True):
-    """What to change of a schedule; null takes away."""
+class _Schedule(_Request, frozen=True):
+    """What can be said of a schedule, whether it is made or changed."""
 
     expression: ScheduleExpression | UnsetType = UNSET
     timezone: Timezone | UnsetType = UNSET
@@ -215,6 +201,16 @@ class UpdateSchedule(_Request, frozen=True):
     retention: RetentionBody | UnsetType | None = UNSET
     overlap: OverlapWanted | UnsetType = UNSET
     paused: bool | UnsetType = UNSET
+
+
+class CreateSchedule(_Schedule, frozen=True):
+    """When backups are made, what they are called, and what is kept of them."""
+
+    expression: ScheduleExpression
+
+
+class UpdateSchedule(_Schedule, frozen=True):
+    """What to change of a schedule; null takes away."""
 
 
 class PreviewRetention(_Request, frozen=True):
