@@ -152,6 +152,9 @@ def test_commands_of_the_readme_take_a_disk_out_and_back_in(stack: LocalStack, k
     assert reader.asks("Snapshots of volumes", 4) == {"data": made}
     assert (made["state"], made["volumeType"], made["volumeId"]) == ("BackedUp", "DATADISK", seeded.shown_as)
 
+    scheduled = reader.asks("Schedules of volumes", 0)
+    assert (scheduled["taskStatus"], scheduled["data"]["volumeId"]) == ("SUCCESS", seeded.shown_as)
+
     restored = reader.waits(reader.asks("Volumes and templates of a snapshot", 0))
     assert (restored["name"], restored["sizeInGb"]) == ("restored", 1)
 
