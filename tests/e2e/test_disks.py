@@ -69,7 +69,7 @@ def test_disk_holds_random_bytes_and_says_why_where_e2fsprogs_is_missing(
     story = Story()
 
     disk = Disk(story, stack, key)
-    with disk._client:
+    with disk._client:  # noqa: SLF001 - `play` closes it
         disk._make(tmp_path / "volume.raw")
 
     [made] = story.steps
