@@ -155,7 +155,7 @@ def test_commands_of_the_readme_take_a_disk_out_and_back_in(stack: LocalStack, k
     scheduled = reader.asks("Schedules of volumes", 0)
     assert (scheduled["taskStatus"], scheduled["data"]["volumeId"]) == ("SUCCESS", seeded.shown_as)
 
-    restored = reader.waits(reader.asks("Volumes and templates of a snapshot", 0))
+    restored = reader.waits(reader.asks("Restores and templates", 0))
     assert (restored["name"], restored["sizeInGb"]) == ("restored", 1)
 
     printed = reader.types("Images of volumes", tmp_path)
