@@ -32,7 +32,7 @@ from tidemark.ports.volumes import DiskSnapshot, DiskState
 from tidemark.usecases.read_volumes import get_volume
 from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases.lifecycle import end, region_of, tags_of
-from tidemark.usecases.volume_phases.parents import below, store_upon_newest
+from tidemark.usecases.volume_phases.parents import below, check_parent, store_upon_newest
 from tidemark.usecases.volume_phases.ranges import store_work_list
 
 _S = VolumeSnapshotState
@@ -212,6 +212,7 @@ def finish(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapsho
     """
     snapshot = ports.volumes.volume_snapshot(environment_id, snapshot_id)
     if snapshot.running:
+        check_parent(ports, snapshot)
         image = _stored_image(ports, snapshot)
         snapshot = amend_volume_snapshot(
             ports.volumes,
