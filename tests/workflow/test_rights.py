@@ -50,6 +50,7 @@ MISSABLE = (
     *("BeginTransfer", "CopyPacks", "SealTransfer", "ConcludeSlot"),
     "GetVolumeImage",
     *("SealVolumeBackup", "ReadBack", "FinishVolumeBackup"),
+    *("BeginVolumeRestore", "WriteShard", "CompleteVolumeRestore"),
 )
 IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}
 # These take back what they have done if the backup was given up between two of their calls.
@@ -59,6 +60,9 @@ IF_GIVEN_UP_MEANWHILE = {
     for action in ("DescribeSnapshots", "DeleteSnapshot")
 } | {
     ("CreateVolumeSnapshotFunction", "ec2:DeleteSnapshot"),
+    ("BeginVolumeRestoreFunction", "ec2:DeleteSnapshot"),
+    ("MakeVolumeFunction", "ec2:DeleteVolume"),
+    ("RegisterImageFunction", "ec2:DeregisterImage"),
     ("AwaitSourceFunction", "s3:ListBucket"),
     ("AwaitSourceFunction", "s3:DeleteObject"),
 }
