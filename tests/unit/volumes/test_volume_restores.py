@@ -130,6 +130,17 @@ def test_environment_whose_tags_aws_alone_sets_takes_no_volumes(world: Restoring
         restored(world)
 
 
+def test_environment_with_as_many_tags_as_ec2_allows_takes_no_volumes(world: Restoring) -> None:
+    found = world.ports.volumes.environment(TEST_AREA)
+    few = {**found.tags, **{f"t{number}": "" for number in range(45)}}
+    found = world.ports.volumes.replace_environment(replace(found, tags=few))
+    assert run(world.ports, restored(world).id).status is TaskStatus.SUCCESS
+    assert max(len(disk.tags) for disk in world.disks.disks.values()) == 50
+    world.ports.volumes.replace_environment(replace(found, tags={**few, "more": ""}))
+    with pytest.raises(InvalidRequest, match="too many for EC2"):
+        restored(world)
+
+
 def test_template_is_an_image_of_what_the_snapshot_holds_and_keeps_ec2s_snapshot(world: Restoring) -> None:
     task = run(world.ports, templated(world, TemplateWish("golden", "from the page")).id)
     made = world.all_is_well(task.id)
