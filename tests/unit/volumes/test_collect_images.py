@@ -179,9 +179,7 @@ def test_nothing_is_deleted_while_a_record_can_not_be_read_and_it_is_named(world
     before = keys_of(world)
     spoilt = replace(world.ports, volumes=Spoilt(world.ports, second.id))  # type: ignore[arg-type] - see __getattr__
     report = collect_images(spoilt, TEST_AREA)
-    assert report.problems == (
-        f"the record {second.id} is damaged; nothing of environment {TEST_AREA} was collected",
-    )
+    assert report.problems == (f"the record {second.id} is damaged; nothing of environment {TEST_AREA} was collected",)
     assert (keys_of(world), report.kept, report.done) == (before, report.listed, True)
 
 
