@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -54,7 +55,8 @@ def test_run_deletes_garbage_of_every_tenant_and_reports_the_sum(payloads: Memor
     notes = [key for key in payloads.objects if key.endswith(".shard.json")]
     kept = {key for key in payloads.objects if key.endswith((".pack", ".zst")) and "d" * 32 not in key}
     told = listed()
-    assert told == {"run": RUN, "tenantsKey": f"work-lists/collections/{RUN}/tenants.json", "tenants": 2, "environments": 0}
+    key = f"work-lists/collections/{RUN}/tenants.json"
+    assert told == {"run": RUN, "tenantsKey": key, "tenants": 2, "environments": 0}
     assert json.loads(payloads.objects[str(told["tenantsKey"])]) == [{"tenant": HARBOUR}, {"tenant": TENANT}]
     assert [collected(tenant) for tenant in (HARBOUR, TENANT)] == [{"done": True}, {"done": True}]
     report = reported()
@@ -150,7 +152,7 @@ def test_run_looks_at_environments_beside_tenants_each_once(
     assert owners == [HARBOUR, TENANT, image_owner(EnvironmentId("compute-on/other")), OWNER]
     for owner in owners[:-1]:
         collected(owner)
-    assert reported()["message"].startswith("environment compute-on/test_area was not finished")
+    assert str(reported()["message"]).startswith("environment compute-on/test_area was not finished")
     capsys.readouterr()
     assert collected(OWNER) == {"done": True}
     logged = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -181,7 +183,8 @@ def test_damaged_record_of_an_environment_hides_neither_it_nor_others(ports: Por
     volumes.add_environment(environment())
     image = f"{OWNER}/packs/{'e' * 32}/000-base-00000.pack"
     payloads.put(image, b"123")
-    with bootstrap.use(replace(ports, volumes=Spoilt())):  # type: ignore[arg-type] - see __getattr__
+    spoilt: Any = Spoilt()
+    with bootstrap.use(replace(ports, volumes=spoilt)):
         assert listed()["environments"] == 1
         for owner in (HARBOUR, TENANT, OWNER):
             collected(owner)

@@ -91,7 +91,7 @@ def test_what_a_deleted_snapshot_alone_needs_goes_and_what_died_is_closed(volume
 
 
 def test_other_environments_and_tenants_are_collected_when_one_can_not_be_closed(volume: Volume) -> None:
-    (kept,) = [one for one in volume.ports.volumes.volume_snapshots(volume.environment)]
+    (kept,) = list(volume.ports.volumes.volume_snapshots(volume.environment))
     assert isinstance(kept, VolumeSnapshot)
     volume.write({9: body("d")})
     gone = volume.take()

@@ -1,4 +1,4 @@
-"""What must hold of the stored images of an environment, whatever was collected: each is whole, and nothing else stays."""
+"""What must hold of the stored images of an environment, whatever was collected: each is whole, nothing else stays."""
 
 from tests.fakes import MemoryPayloads
 from tests.unit.volumes.backing import Content, World, body

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeSnapshot, Volume
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.errors import AwsFailure, DisksRefused, VolumeSnapshotNotFound
 from tidemark.ports import Ports
-from tidemark.ports.volumes import DiskSnapshot
+from tidemark.ports.volumes import Region
 from tidemark.usecases.collect_images import collect_images
 from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
 from tidemark.usecases.read_volume_snapshots import get_task
@@ -49,6 +50,15 @@ def world() -> World:
 
 def delete(world: World, *snapshots: VolumeSnapshot) -> list[Task]:
     return [delete_volume_snapshot(world.ports, TEST_AREA, one.id) for one in snapshots]
+
+
+def registered(world: World, snapshot: VolumeSnapshot) -> str:
+    """Somebody's machine image of what a snapshot keeps at EC2, which that does not let go then."""
+    return world.disks.register_image(snapshot.source_id or "", name="theirs", description="", tags={})
+
+
+def with_records(world: World, volumes: Any) -> Ports:
+    return replace(world.ports, volumes=volumes)
 
 
 def test_what_later_snapshots_need_of_deleted_ones_stays_and_goes_with_the_last(world: World) -> None:
@@ -177,11 +187,8 @@ def test_nothing_is_deleted_while_a_record_can_not_be_read_and_it_is_named(world
     first, second, _ = three(world)
     delete(world, first)
     before = keys_of(world)
-    spoilt = replace(world.ports, volumes=Spoilt(world.ports, second.id))  # type: ignore[arg-type] - see __getattr__
-    report = collect_images(spoilt, TEST_AREA)
-    assert report.problems == (
-        f"the record {second.id} is damaged; nothing of environment {TEST_AREA} was collected",
-    )
+    report = collect_images(with_records(world, Spoilt(world.ports, second.id)), TEST_AREA)
+    assert report.problems == (f"the record {second.id} is damaged; nothing of environment {TEST_AREA} was collected",)
     assert (keys_of(world), report.kept, report.done) == (before, report.listed, True)
 
 
@@ -197,7 +204,7 @@ def test_nothing_is_deleted_when_the_records_never_stand_still(world: World) -> 
             # Any change moves the version.
             self._volumes.replace_volume_snapshot(replace(record, used_by=record.used_by ^ {"somebody"}))
 
-    report = collect_images(replace(world.ports, volumes=Moving(world.ports, "")), TEST_AREA)  # type: ignore[arg-type] - see __getattr__
+    report = collect_images(with_records(world, Moving(world.ports, "")), TEST_AREA)
     assert "changed each time they were read" in report.problems[-1]
     assert keys_of(world) == before
 
@@ -220,12 +227,10 @@ def test_region_that_does_not_answer_is_a_problem_and_stops_no_collection(world:
     first, _, third = three(world)
     delete(world, first)
 
-    def away(_tags: object) -> Iterator[DiskSnapshot]:
+    def away(_name: str) -> Region:
         raise AwsFailure("listing disk snapshots: 503")
-        yield
 
-    world.disks.snapshots = away  # type: ignore[method-assign] - EC2 is down
-    report = collect_images(world.ports, TEST_AREA)
+    report = collect_images(replace(world.ports, region=away), TEST_AREA)
     died = [f"{what} that died in environment {TEST_AREA} were not closed" for what in ("restores", "backups")]
     assert report.problems == tuple(f"{one}: listing disk snapshots: 503" for one in died)
     assert (report.purged, report.done) == (1, True)
@@ -236,7 +241,7 @@ def test_region_that_does_not_answer_is_a_problem_and_stops_no_collection(world:
 
 def test_snapshot_that_can_not_be_closed_is_named_and_stops_none_of_the_others(world: World) -> None:
     stuck, other = world.take(keeps_source=True), world.take(keeps_source=True)
-    world.disks.images["template"] = (stuck.source_id or "", "ami-1")
+    template = registered(world, stuck)
     with pytest.raises(DisksRefused):
         delete(world, stuck)
     delete(world, other)
@@ -251,7 +256,7 @@ def test_snapshot_that_can_not_be_closed_is_named_and_stops_none_of_the_others(w
     assert world.record(stuck.id).state is State.DELETING
     # EC2's snapshot stays; what is stored here is nobody's any more.
     assert not [key for key in objects_of(world) if stuck.id in key and key.endswith(".zst")]
-    world.disks.images.clear()
+    world.disks.deregister_image(template)
     assert run(world.ports, running).state is State.STORED
     collect(world)
     nothing_but_what_is_needed(world)
@@ -260,10 +265,10 @@ def test_snapshot_that_can_not_be_closed_is_named_and_stops_none_of_the_others(w
 
 def test_deletion_that_died_half_way_is_finished_and_its_bytes_go_in_the_same_run(world: World) -> None:
     snapshot = world.take(keeps_source=True)
-    world.disks.images["template"] = (snapshot.source_id or "", "ami-1")
+    template = registered(world, snapshot)
     with suppress(DisksRefused):
         delete(world, snapshot)
-    world.disks.images.clear()
+    world.disks.deregister_image(template)
     report = collect(world)
     assert (report.closed, report.purged) == (2, 1)
     assert (keys_of(world), snapshots_of(world), world.disks.held) == (set(), [], {})
@@ -348,6 +353,6 @@ def test_forgetting_waits_when_the_record_has_moved(world: World) -> None:
             self._volumes.replace_volume_snapshot(replace(record, used_by=frozenset({"somebody"})))
             self._volumes.remove_volume_snapshot(snapshot)
 
-    report = collect_images(replace(world.ports, volumes=Touched(world.ports, "")), TEST_AREA)  # type: ignore[arg-type] - see __getattr__
+    report = collect_images(with_records(world, Touched(world.ports, "")), TEST_AREA)
     assert report.purged == 0
     assert world.record(VolumeSnapshotId(snapshot.id)).state is State.DELETED

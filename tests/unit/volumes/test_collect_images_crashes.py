@@ -1,11 +1,12 @@
-"""A collection of images is killed at any of its calls, or meets backups and deletions at any of them, and they it: each
-stored snapshot verifies byte by byte, and in the end nothing stays that nobody needs.
+"""Collections of images are killed at any of their calls, or meet backups and deletions at any of them, or these them:
+each stored snapshot verifies byte by byte, and in the end nothing stays that nobody needs.
 """
 
 import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -158,7 +159,7 @@ def test_nothing_that_is_needed_goes_when_anything_happens_at_any_call_of_a_coll
 ) -> None:
     for at in calls_of_a_collection():
         kept = Kept()
-        disturbed = kept.world.numbered(Interrupted(at, lambda kept=kept: meanwhile(kept), late=late))
+        disturbed = kept.world.numbered(Interrupted(at, partial(meanwhile, kept), late=late))
         # Where another collection was faster with a manifest, this one finds nothing to judge by, and deletes nothing.
         collect_images(disturbed, TEST_AREA)
         kept.settle()
@@ -168,9 +169,7 @@ def test_nothing_that_is_needed_goes_when_a_collection_happens_at_any_call_of_a_
     for late in (False, True):
         for at in calls_of_a_backup():
             kept = Kept()
-            disturbed = kept.world.numbered(
-                Interrupted(at, lambda kept=kept: collected(kept.world.ports), late=late)  # type: ignore[misc]
-            )
+            disturbed = kept.world.numbered(Interrupted(at, partial(collected, kept.world.ports), late=late))
             made = run(disturbed, kept.asked)
             assert (made.state, kept.world.content(made)) == (State.STORED, kept.moments[-1]), at
             kept.settle()

@@ -27,6 +27,7 @@ from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
 from tidemark.usecases.scrub import Damage, Scrubbed, scrub
 from tidemark.usecases.snapshot_owners import owner_named
 from tidemark.usecases.verify_volume_snapshot import list_packs, record, verify_shard
+from tidemark.usecases.volume_phases import backup
 
 DAYS = 3
 DAY_S = 24 * 3600.0
@@ -39,13 +40,12 @@ def world() -> World:
 
 def verify(world: World, snapshot: VolumeSnapshot) -> VolumeSnapshot:
     """What the state machine of a verification does."""
-    owner = owner_named(world.ports, OWNER)
+    owner, checked, failure = owner_named(world.ports, OWNER), [], None
     try:
-        checked = [owner.verify_shard(snapshot.id, shard) for shard in owner.list_packs(snapshot.id)]
+        checked += [owner.verify_shard(snapshot.id, shard) for shard in owner.list_packs(snapshot.id)]
     except (ManifestCorrupt, PackCorrupt) as error:
-        assert owner.record(snapshot.id, (), Scope.FULL, Failure(error.code, error.message))
-    else:
-        assert owner.record(snapshot.id, checked, Scope.FULL, None)
+        failure = Failure(error.code, error.message)
+    assert owner.record(snapshot.id, () if failure else checked, Scope.FULL, failure)
     return world.record(snapshot.id)
 
 
@@ -130,7 +130,7 @@ def test_manifest_that_its_record_does_not_describe_is_damage_every_day(world: W
         other = replace(snapshot, image=replace(snapshot.image, digest="0" * 64))
         snapshot = world.ports.volumes.replace_volume_snapshot(other)
     else:
-        objects_of(world)[snapshot.image.manifest.key] += b"\0"
+        objects_of(world)[f"{OWNER}/manifests/{snapshot.id}.json.zst"] += b"\0"
     found = damage_of(scrub_all(world))
     assert [(one.failure.code, one.snapshot_ids) for one in found] == [("ManifestCorrupt", (snapshot.id,))] * DAYS
     with pytest.raises(ManifestCorrupt):
@@ -164,7 +164,7 @@ def test_next_snapshot_is_a_full_copy_where_a_pack_of_all_is_damaged_until_it_is
     scrub_all(world)
     assert world.take().parent_id is None
     world.ports.clock.sleep(1)
-    assert verify(world, world.record(first.id)).verification.ok  # type: ignore[union-attr] - it has one
+    assert verify(world, world.record(first.id)).verification.ok  # type: ignore[union-attr]
     for one in [one for one in list(world.ports.volumes.volume_snapshots(TEST_AREA)) if one.id != first.id]:
         if isinstance(one, VolumeSnapshot) and one.state is State.STORED:
             delete_volume_snapshot(world.ports, TEST_AREA, one.id)
@@ -194,6 +194,32 @@ def test_good_sample_is_no_proof_that_a_snapshot_which_another_one_failed_for_is
     scrub_all(world)
     assert world.record(first.id).verification is not None
     assert world.take().parent_id is None
+
+
+def test_snapshot_fails_whose_parent_is_found_damaged_while_it_is_stored_and_the_next_one_is_whole(
+    world: World,
+) -> None:
+    first = world.take()
+    snapshot_id = world.ask()
+    backup.begin(world.ports, TEST_AREA, snapshot_id)
+    for shard in backup.await_source(world.ports, TEST_AREA, snapshot_id).shards:
+        backup.copy_range(world.ports, TEST_AREA, snapshot_id, shard=shard)
+    assert world.record(snapshot_id).parent_id == first.id
+    shards = backup.seal(world.ports, TEST_AREA, snapshot_id)
+    packs = damage(world, first)
+    assert scrub(world.ports, days=1, budget_s=60).damage
+    for shard in shards:
+        backup.read_back(world.ports, TEST_AREA, snapshot_id, shard=shard)
+    with pytest.raises(PackCorrupt) as refused:
+        backup.finish(world.ports, TEST_AREA, snapshot_id)
+    failure = Failure(refused.value.code, refused.value.message)
+    failed = backup.abort(world.ports, TEST_AREA, snapshot_id, failure)
+    assert failed.failure is not None
+    assert (failed.state, failed.failure.code) == (State.FAILED, "PackCorrupt")
+    assert any(pack in failed.failure.message for pack in packs)
+    whole = world.take()
+    assert (whole.state, whole.parent_id) == (State.STORED, None)
+    assert world.content(whole) == world.held
 
 
 def test_pack_that_went_with_its_last_snapshot_is_no_damage(world: World) -> None:

@@ -25,9 +25,9 @@ class Collection:
     `retained` are objects that nobody needs and that the store does not let go: by Object Lock, or for want of access.
     `recycled` snapshots came into the recycle bin because they were to be kept no longer; `expired` ones left it for
     good; of `purged` ones nothing is left, not even the record.
-    `swept_generations` counts ended restores whose leftovers were removed, `closed` what backups, deletions and restores
-    of volumes had left that died or were over. `problems` are sentences for the operator; where there are any, the
-    collector kept what it could not judge.
+    `swept_generations` counts ended restores whose leftovers were removed, `closed` what was found left of backups,
+    deletions and restores of volumes. `problems` are sentences for the operator; where there are any, the collector
+    kept what it could not judge.
     """
 
     tenant: Tenant

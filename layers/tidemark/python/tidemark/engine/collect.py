@@ -243,9 +243,7 @@ def remove(
     return report, (*going.retained, *going.left)
 
 
-def untouched(
-    owner: Tenant, listed: Iterable[StoredObject], problems: tuple[str, ...], *, dry_run: bool
-) -> Collection:
+def untouched(owner: Tenant, listed: Iterable[StoredObject], problems: tuple[str, ...], *, dry_run: bool) -> Collection:
     """The report where garbage could not be told, so that nothing was deleted."""
     everything = tally(listed)
     return Collection(owner, dry_run, listed=everything, kept=everything, problems=problems)

@@ -25,8 +25,9 @@ def collect_images(
     """Remove what nobody needs; the report. Where its `done` is false the budget was spent: call again to go on.
 
     It can be repeated, and several may run at once, beside backups and restores. `dry_run` deletes, closes and changes
-    nothing and reports what would be. What EC2 does not let it close is a problem of the report and stops nothing. While
-    a record of the environment is damaged nobody knows what it needs, so nothing is deleted, and the report names it.
+    nothing and reports what would be. What EC2 does not let it close is a problem of the report and stops nothing.
+    While a record of the environment is damaged nobody knows what it needs, so nothing is deleted, and the report names
+    it.
     """
     until_s = ports.clock.monotonic_s() + budget_s
     owner = image_owner(environment)

@@ -36,11 +36,6 @@ _TYPES: Final = {word: interval for interval, word in INTERVALS.items() if inter
 _DAYS: Final = {IntervalType.WEEKLY: "1 (Sunday) to 7", IntervalType.MONTHLY: "1 to 28"}
 
 Name = Annotated[str, Meta(pattern="^schedule_[0-9a-f]{16}$", examples=["schedule_9f86d081884c7d65"])]
-IntervalWord = Annotated[str, Meta(extra_json_schema={"enum": list(_TYPES)})]
-Keep = Annotated[int, Meta(ge=1, le=MAX_COUNT, description="How many of the snapshots that it makes stay.")]
-Minute = Annotated[int, Meta(ge=0, le=59)]
-Time = Annotated[str, Meta(pattern=f"^({_TIME.pattern})$", examples=["02:30"])]
-Day = Annotated[int, Meta(ge=1, le=28, description="Of the week, 1 to 7 from Sunday on, or of the month.")]
 
 
 class SlotBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -55,16 +50,18 @@ class SlotBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     errors: list[ErrorItem] | UnsetType = UNSET
 
 
-class VolumeScheduleBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class ScheduleBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A schedule of a volume. An hourly one has a `minute`, others a `time`; weekly and monthly ones a `day`."""
 
     id: Name
     volume_id: Uuid
-    interval_type: IntervalWord
-    keep: Keep
-    minute: Minute | UnsetType = UNSET
-    time: Time | UnsetType = UNSET
-    day: Day | UnsetType = UNSET
+    interval_type: Annotated[str, Meta(extra_json_schema={"enum": list(_TYPES)})]
+    keep: Annotated[int, Meta(ge=1, le=MAX_COUNT, description="How many of the snapshots that it makes stay.")]
+    minute: Annotated[int, Meta(ge=0, le=59)] | UnsetType = UNSET
+    time: Annotated[str, Meta(pattern=f"^{_TIME.pattern}$", examples=["02:30"])] | UnsetType = UNSET
+    day: Annotated[int, Meta(ge=1, le=28, description="Of the week, from Sunday on, or of the month.")] | UnsetType = (
+        UNSET
+    )
     timezone: str
     state: Annotated[
         str,
@@ -78,11 +75,11 @@ class VolumeScheduleBody(msgspec.Struct, frozen=True, kw_only=True, rename="came
     last: SlotBody | UnsetType = UNSET
 
 
-class ScheduleDone(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class Done(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The envelope of a change that is done: clients take its `data` for what they asked for, and ask no more."""
 
     task_status: str = TASKS[TaskStatus.SUCCESS]
-    data: VolumeScheduleBody | UnsetType = UNSET
+    data: ScheduleBody | UnsetType = UNSET
 
 
 def schedule_in(request: Request) -> ScheduleId:
@@ -124,16 +121,16 @@ def one_schedule(schedule: Schedule, now: datetime) -> Response:
 
 def done(schedule: Schedule | None, now: datetime) -> Response:
     """The answer to a change: the schedule as it is now; None where it is gone."""
-    return json_response(HTTPStatus.OK, ScheduleDone(data=UNSET if schedule is None else schedule_body(schedule, now)))
+    return json_response(HTTPStatus.OK, Done(data=UNSET if schedule is None else schedule_body(schedule, now)))
 
 
-def schedule_body(schedule: Schedule, now: datetime) -> VolumeScheduleBody:
+def schedule_body(schedule: Schedule, now: datetime) -> ScheduleBody:
     """A schedule as it stands at that moment."""
     interval = schedule.interval_given or IntervalType.MANUAL
     timing = timing_of(schedule.expression, interval) or Timing(interval, 0)
     last = schedule.latest()
     due = _next_due(schedule, now)
-    return VolumeScheduleBody(
+    return ScheduleBody(
         id=schedule.id,
         volume_id=schedule.volume_id or "",
         interval_type=INTERVALS[interval],

@@ -1,5 +1,6 @@
 """Which snapshot of a volume another one is stored incrementally from, and what that has of a shard."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -7,7 +8,7 @@ from tidemark.domain.manifest import ShardManifest
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotId, VolumeSnapshotState
 from tidemark.domain.volume_parents import sound_parents
 from tidemark.engine import manifests
-from tidemark.errors import CatalogCorrupt, ManifestCorrupt, VolumeSnapshotNotFound, WrongState
+from tidemark.errors import CatalogCorrupt, ManifestCorrupt, PackCorrupt, VolumeSnapshotNotFound, WrongState
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases.lifecycle import end, user_of
@@ -50,6 +51,18 @@ def below(ports: Ports, snapshot: VolumeSnapshot, shard: int) -> Below | None:
         return None
     # The volume may have grown since.
     return Below(shards[shard], parent.source_id) if shard < len(shards) else None
+
+
+def check_parent(ports: Ports, snapshot: VolumeSnapshot) -> None:
+    """Raise PackCorrupt where what the snapshot is stored upon was found damaged meanwhile: its own bytes were read
+    back, those that it shares were not.
+    """
+    if snapshot.parent_id is None:
+        return
+    with suppress(VolumeSnapshotNotFound, CatalogCorrupt):
+        found = ports.volumes.volume_snapshot(snapshot.environment, snapshot.parent_id).verification
+        if found is not None and found.failure is not None:
+            raise PackCorrupt(f"this one is stored upon snapshot {snapshot.parent_id}: {found.failure.message}")
 
 
 def _amended(

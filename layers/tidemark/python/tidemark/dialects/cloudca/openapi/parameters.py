@@ -37,6 +37,15 @@ TO_CREATE: Final = Parameter(
     "What is to be done.",
     "create",
 )
+TO_MAKE: Final = Parameter(
+    "OperationMake",
+    "operation",
+    "query",
+    {"type": "string", "enum": ["restore", "createTemplate"]},
+    "What is to be made: a volume, or a template that instances start from.",
+    "restore",
+    required=True,
+)
 
 IN_PATH: Final = {
     one.name: one
