@@ -62,6 +62,21 @@ def test_second_snapshot_of_two_gib_stores_the_one_percent_that_changed(
     assert max(map(len, told.splitlines())) <= 100
 
 
+def test_disk_holds_random_bytes_and_says_why_where_e2fsprogs_is_missing(
+    stack: LocalStack, key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ext4, "missing_tools", lambda: "no mkfs.ext4 on this machine")
+    story = Story()
+
+    disk = Disk(story, stack, key)
+    with disk._client:  # noqa: SLF001 - `play` closes it
+        disk._make(tmp_path / "volume.raw")
+
+    [made] = story.steps
+    assert (made.title, made.result) == ("Make a volume with random bytes in it", "96 of 2,048 blocks hold something")
+    assert "no mkfs.ext4 on this machine" in capsys.readouterr().out
+
+
 class Reader:
     """Somebody who follows README.md from a shell: only host, key and ids are other ones."""
 
@@ -137,7 +152,10 @@ def test_commands_of_the_readme_take_a_disk_out_and_back_in(stack: LocalStack, k
     assert reader.asks("Snapshots of volumes", 4) == {"data": made}
     assert (made["state"], made["volumeType"], made["volumeId"]) == ("BackedUp", "DATADISK", seeded.shown_as)
 
-    restored = reader.waits(reader.asks("Volumes and templates of a snapshot", 0))
+    scheduled = reader.asks("Schedules of volumes", 0)
+    assert (scheduled["taskStatus"], scheduled["data"]["volumeId"]) == ("SUCCESS", seeded.shown_as)
+
+    restored = reader.waits(reader.asks("Restores and templates", 0))
     assert (restored["name"], restored["sizeInGb"]) == ("restored", 1)
 
     printed = reader.types("Images of volumes", tmp_path)

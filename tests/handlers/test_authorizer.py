@@ -197,6 +197,7 @@ def test_key_of_another_environment_is_denied_with_a_reason(ports: Ports) -> Non
     policy = of_environments(opening(ports, "compute-on/other"))
     assert effect(policy) == "Deny"
     assert "not for this environment" in policy["context"]["refusal"]
+    assert policy["context"]["code"] == "403"
 
 
 def test_key_of_every_tenant_opens_no_environment(ports: Ports) -> None:
@@ -224,7 +225,8 @@ def test_request_without_a_known_key_is_denied_where_401_is_no_answer(
 ) -> None:
     policy = of_environments(headers, path, route=route)
     assert effect(policy) == "Deny"
-    assert list(policy["context"]) == ["refusal"]
+    assert list(policy["context"]) == ["refusal", "code"]
+    assert policy["context"]["code"] == "401"
 
 
 def test_unknown_path_of_another_dialect_is_unauthorized_without_a_key(ports: Ports) -> None:

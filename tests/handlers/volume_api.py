@@ -80,7 +80,9 @@ def _denied(context: Mapping[str, str]) -> Answered:
     [api] = resources("AWS::Serverless::Api").values()
     response = api["GatewayResponses"]["ACCESS_DENIED"]
     template = response["ResponseTemplates"]["application/json"]
-    return Answered(response["StatusCode"], template.replace("$context.authorizer.refusal", context["refusal"]))
+    for name in ("refusal", "code"):
+        template = template.replace(f"$context.authorizer.{name}", context[name])
+    return Answered(response["StatusCode"], template)
 
 
 def _event(asked: Asked) -> dict[str, Any]:

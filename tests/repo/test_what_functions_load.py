@@ -30,6 +30,11 @@ VOLUMES = (
     "tidemark.ports.volume_catalog",
     "tidemark.ports.volumes",
 )
+STORING_BLOCKS = (
+    "tidemark.engine.blocks.capture",
+    "tidemark.engine.blocks.layers",
+    "tidemark.engine.blocks.packs",
+)
 SCHEDULES = (
     "tidemark.adapters.dynamo_schedules",
     "tidemark.adapters.eventbridge_schedules",
@@ -63,6 +68,13 @@ def test_functions_that_see_no_schedule_load_nothing_of_schedules(loaded: Loaded
     }
     assert len(others) > 40
     assert _loading(others, SCHEDULES) == []
+
+
+def test_requests_about_volumes_load_nothing_that_stores_or_reads_blocks(loaded: Loaded) -> None:
+    # What hands out an image has to read its tables.
+    requests = {name: modules for name, modules in loaded.items() if name.startswith("cloudca/")}
+    assert len(requests) > 7
+    assert _loading({name: of for name, of in requests.items() if "image" not in name}, STORING_BLOCKS) == []
 
 
 def test_functions_of_schedules_load_them(loaded: Loaded) -> None:

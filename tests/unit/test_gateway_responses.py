@@ -27,7 +27,7 @@ def _body(name: str) -> dict[str, Any]:
     template = RESPONSES[name]["ResponseTemplates"]["application/json"]
     # API Gateway puts a quoted string in place of the variable.
     # And the authorizer's sentence as it is, inside of quotes.
-    told = template.replace("$context.authorizer.refusal", "a refusal")
+    told = template.replace("$context.authorizer.refusal", "a refusal").replace("$context.authorizer.code", "401")
     body: dict[str, Any] = json.loads(told.replace("$context.error.messageString", '"a message"'))
     return body
 

@@ -28,6 +28,8 @@ from tidemark.adapters.dynamo_wire import TEXT
 
 _INSERT_INTO = re.compile(r'INSERT INTO "([^"]+)"')
 _MISSING = {"404", "NoSuchKey"}
+_ANY_SNAPSHOT = f"arn:aws:ec2:{REGION}::snapshot/*"
+_ANY_IMAGE = f"arn:aws:ec2:{REGION}::image/*"
 
 
 class Need(NamedTuple):
@@ -206,25 +208,41 @@ def _on_schedules(function: str, operation: str, params: dict[str, Any]) -> Iter
 
 def _on_disks(function: str, service: str, operation: str, params: dict[str, Any]) -> Iterator[Need]:
     """What is made needs rights on what it is made of, on itself, and to bear its tags; what is there bears them."""
-    action, snapshot = f"{service}:{operation}", f"arn:aws:ec2:{REGION}::snapshot/"
-    match operation:
-        case "CreateSnapshot":
-            yield Need(function, action, f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}:volume/{params['VolumeId']}")
-            tags = [tag for given in params["TagSpecifications"] for tag in given["Tags"]]
-            asked = frozenset((f"aws:RequestTag/{tag['Key']}", tag["Value"]) for tag in tags)
-            yield Need(function, action, f"{snapshot}*", context=asked)
-            creating = asked | {("ec2:CreateAction", operation)}
-            yield Need(function, "ec2:CreateTags", f"{snapshot}*", context=creating)
-        case "DeleteSnapshot" | "ListSnapshotBlocks" | "ListChangedBlocks" | "GetSnapshotBlock":
-            for key, snapshot_id in params.items():
-                if key.endswith("SnapshotId"):
-                    yield Need(function, action, f"{snapshot}{snapshot_id}", context=_tags_of(snapshot_id))
-        case _:
-            yield Need(function, action, "*")
+    action, account = f"{service}:{operation}", f"arn:aws:ec2:{REGION}:{ACCOUNT_ID}"
+    made = {"CreateSnapshot": _ANY_SNAPSHOT, "CreateVolume": f"{account}:volume/*", "RegisterImage": _ANY_IMAGE}
+    if operation.startswith("Describe"):
+        yield Need(function, action, "*")
+        return
+    for one in _named_in(params):
+        place = (
+            f"{account}:volume/" if one.startswith("vol-") else _ANY_SNAPSHOT if one.startswith("snap-") else _ANY_IMAGE
+        )
+        # Which volumes an environment has is said by tags of its own.
+        borne = frozenset[tuple[str, str]]() if operation == "CreateSnapshot" else _tags_of(one)
+        yield Need(function, action, place.removesuffix("*") + one, context=borne)
+    tags = [tag for given in params.get("TagSpecifications", ()) for tag in given["Tags"]]
+    asked = frozenset((f"aws:RequestTag/{tag['Key']}", tag["Value"]) for tag in (*tags, *params.get("Tags", ())))
+    if operation in made:
+        yield Need(function, action, made[operation], context=asked)
+        yield Need(function, "ec2:CreateTags", made[operation], context=asked | {("ec2:CreateAction", operation)})
+    if operation == "StartSnapshot":
+        yield Need(function, action, _ANY_SNAPSHOT, context=asked)
+        yield Need(function, "ec2:CreateTags", _ANY_SNAPSHOT, context=asked)
 
 
-def _tags_of(snapshot_id: str) -> frozenset[tuple[str, str]]:
-    found = ec2_backends[ACCOUNT_ID][REGION].snapshots.get(snapshot_id)
+def _named_in(params: dict[str, Any]) -> Iterator[str]:
+    """The volumes, snapshots and images that a call names."""
+    for key, value in params.items():
+        if key.endswith(("SnapshotId", "VolumeId", "ImageId")):
+            yield value
+        if key == "BlockDeviceMappings":
+            yield from (device["Ebs"]["SnapshotId"] for device in value)
+
+
+def _tags_of(resource_id: str) -> frozenset[tuple[str, str]]:
+    backend = ec2_backends[ACCOUNT_ID][REGION]
+    held: Any = {"snap": backend.snapshots, "vol": backend.volumes, "ami": backend.amis}
+    found = held[resource_id.partition("-")[0]].get(resource_id)
     tags = found.get_tags() if found else []
     return frozenset((f"aws:ResourceTag/{tag['key']}", tag["value"]) for tag in tags)
 

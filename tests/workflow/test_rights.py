@@ -49,6 +49,7 @@ MISSABLE = (
     *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "GetImport", "OpenImport", "StartImport"),
     *("BeginTransfer", "CopyPacks", "SealTransfer", "ConcludeSlot"),
     *("SealVolumeBackup", "ReadBack", "FinishVolumeBackup"),
+    *("BeginVolumeRestore", "WriteShard", "CompleteVolumeRestore"),
 )
 IF_AN_OBJECT_IS_MISSING = {(f"{phase}Function", "s3:ListBucket") for phase in MISSABLE}
 # These take back what they have done if the backup was given up between two of their calls.
@@ -56,7 +57,12 @@ IF_GIVEN_UP_MEANWHILE = {
     (f"{phase}Function", f"ec2:{action}")
     for phase in ("BeginVolumeBackup", "AwaitSource")
     for action in ("DescribeSnapshots", "DeleteSnapshot")
-} | {("CreateVolumeSnapshotFunction", "ec2:DeleteSnapshot")}
+} | {
+    ("CreateVolumeSnapshotFunction", "ec2:DeleteSnapshot"),
+    ("BeginVolumeRestoreFunction", "ec2:DeleteSnapshot"),
+    ("MakeVolumeFunction", "ec2:DeleteVolume"),
+    ("RegisterImageFunction", "ec2:DeregisterImage"),
+}
 
 
 class Story:

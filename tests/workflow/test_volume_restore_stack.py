@@ -13,7 +13,7 @@ from tests.local.stack import Execution, LocalStack
 from tests.local.volume_blocks import BLOCK_BYTES, GIB_BYTES
 from tests.unit.blocks.imaging import body
 from tests.workflow.conftest import SMALL
-from tests.workflow.test_volume_backup_stack import OTHER_SHARD, SIZE_GIB, Volume
+from tests.workflow.volume import OTHER_SHARD, SIZE_GIB, Volume
 from tidemark.domain.task import Task, TaskStatus
 from tidemark.domain.volume import VolumeId, VolumeSnapshot
 from tidemark.engine import manifests

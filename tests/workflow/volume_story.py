@@ -18,6 +18,7 @@ from tests.local.moto_ebs import damaged_block
 from tests.local.stack import LocalStack
 from tests.unit.blocks.imaging import body
 from tests.workflow.volume import Volume
+from tests.workflow.volume_restore_story import RestoreStory
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState
 from tidemark.usecases.create_volume_snapshot import Wanted, create_volume_snapshot
 
@@ -35,6 +36,7 @@ class VolumeStory:
         self._declarations()
         self._backups()
         self._over_http()
+        RestoreStory(self._volume).tell()
 
     def _backups(self) -> None:
         """One of all blocks, one of those that EBS says have changed since, and one of a damaged block."""

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fakes import ManualClock
-from tests.unit.volumes.backing import FIRST, World, body, copy_whole, run
+from tests.unit.volumes.backing import FIRST, OTHER_SHARD, World, body, copy_whole, run
 from tests.unit.volumes.examples import TEST_AREA
+from tidemark.domain.blocks import ZEROS
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.errors import DisksRefused
 from tidemark.ports.volumes import BlockToken
@@ -57,6 +58,16 @@ def test_call_that_has_no_time_left_copies_one_block_and_says_where_to_go_on(wor
     copy_whole(world.ports, snapshot_id, 1)
     assert run(world.ports, snapshot_id).state is State.STORED
     assert world.content(world.record(snapshot_id)) == FIRST
+
+
+def test_zeros_that_ebs_lists_are_handed_over_too(world: World) -> None:
+    world.change(b0=ZEROS, b7=ZEROS, b9=ZEROS)
+    snapshot_id = world.ask()
+    backup.begin(world.ports, TEST_AREA, snapshot_id)
+    backup.await_source(world.ports, TEST_AREA, snapshot_id)
+    assert copy_whole(world.ports, snapshot_id, 0, budget_s=0) == [0, 1, 8, 10]
+    copy_whole(world.ports, snapshot_id, 1)
+    assert set(world.content(run(world.ports, snapshot_id))) == {OTHER_SHARD}
 
 
 def test_blocks_are_compared_when_the_earlier_snapshot_of_ec2s_may_not_be_read(

@@ -10,18 +10,21 @@ import pytest
 
 from tests.fakes import MemoryWorkflows
 from tests.unit.volumes.backing import World, body, run
-from tests.unit.volumes.examples import TEST_AREA
+from tests.unit.volumes.examples import TEST_AREA, task
 from tests.unit.volumes.slots import HOUR, HOURLY, OWNER, advance, ask, deliver, last, machines_run, made, scheduled
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.schedule import Missed, RunStatus, Schedule
 from tidemark.domain.snapshot import Failure
+from tidemark.domain.task import Operation
 from tidemark.domain.tenant import Tenant
 from tidemark.domain.volume import VolumeSnapshotState as State
-from tidemark.errors import BackupOverdue, CatalogCorrupt, EnvironmentNotFound, SnapshotInUse, VolumeNotFound
+from tidemark.errors import AwsFailure, BackupOverdue, EnvironmentNotFound, SnapshotInUse, VolumeNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.backup_phases import GIVEN_UP_AFTER, SlotState, conclude_slot, run_slot
 from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
 from tidemark.usecases.slot_notes import CLAIM_FOR
+from tidemark.usecases.verify_volume_snapshot import record
+from tidemark.usecases.volume_phases.lifecycle import user_of_task
 from tidemark.usecases.volume_retention import apply_volume_retention
 from tidemark.usecases.volume_schedules import delete_volume_schedule
 from tidemark.usecases.watch_backups import GRACE, Watched, watch_backups
@@ -190,6 +193,9 @@ def test_nothing_goes_when_the_new_manifest_is_damaged(world: World) -> None:
     assert ended.failure is not None
     assert (ended.status, ended.failure.code) == (RunStatus.FAILED, "ManifestCorrupt")
     assert len(made(world, schedule)) == 2
+    found = world.record(begun.snapshot_id or "").verification
+    assert found is not None
+    assert not found.ok
 
 
 def test_snapshot_that_was_deleted_before_the_slot_was_concluded_is_no_backup(world: World) -> None:
@@ -235,11 +241,12 @@ def test_snapshot_in_use_stays_until_a_later_slot(world: World) -> None:
     schedule = scheduled(world, keep=1)
     deliver(world, schedule, schedule.starts_at, "one")
     [first] = made(world, schedule)
-    world.ports.volumes.replace_volume_snapshot(first.using("task c2c13744"))
+    reading = world.ports.volumes.add_task(replace(task(Operation.RESTORE), snapshot_id=first.id))
+    world.ports.volumes.replace_volume_snapshot(first.using(user_of_task(reading.id)))
     deliver(world, schedule, schedule.starts_at + HOUR, "two")
     assert first.id in [one.id for one in made(world, schedule)]
     assert last(world, schedule).status is RunStatus.COMPLETED
-    world.ports.volumes.replace_volume_snapshot(world.record(first.id).released_by("task c2c13744"))
+    world.ports.volumes.replace_volume_snapshot(world.record(first.id).released_by(user_of_task(reading.id)))
     deliver(world, schedule, schedule.starts_at + 2 * HOUR, "three")
     assert len(made(world, schedule)) == 1
 
@@ -262,6 +269,19 @@ def test_failed_snapshots_fill_no_place(world: World) -> None:
     world.disks.damaged.clear()
     deliver(world, schedule, schedule.starts_at + 2 * HOUR, "three")
     assert [one.state for one in made(world, schedule)] == [State.STORED, State.FAILED, State.STORED]
+
+
+def test_snapshot_that_was_found_damaged_fills_no_place(world: World) -> None:
+    schedule = scheduled(world, keep=1)
+    deliver(world, schedule, schedule.starts_at, "one")
+    deliver(world, schedule, schedule.starts_at + HOUR, "two")
+    [damaged] = made(world, schedule)
+    record(world.ports, TEST_AREA, damaged.id, failure=Failure("PackCorrupt", "block 7 is damaged"))
+    assert (_watch(world).age_s or 0) >= HOUR.total_seconds(), "it is no backup"
+    deliver(world, schedule, schedule.starts_at + 2 * HOUR, "three")
+    left = [one.id for one in made(world, schedule)]
+    assert damaged.id in left
+    assert len(left) == 2
 
 
 def test_last_stored_snapshot_stays_even_where_a_clock_ran_ahead(world: World) -> None:
@@ -361,15 +381,17 @@ def test_age_is_that_of_the_volume_whose_newest_snapshot_is_the_oldest(world: Wo
     assert _watch(world).age_s is None
 
 
-def test_damaged_environment_keeps_no_tenant_from_being_watched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def damaged() -> None:
-        raise CatalogCorrupt("the record of an environment is damaged")
+def test_environments_that_cannot_be_listed_keep_no_tenant_from_being_watched(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing() -> None:
+        raise AwsFailure("no answer from AWS")
 
-    monkeypatch.setattr(world.ports.volumes, "environments", damaged)
+    monkeypatch.setattr(world.ports.volumes, "environment_ids", failing)
     world.ports.catalog.add_tenant(Tenant("acme"))
     tenant, environments = list(watch_backups(world.ports, None))
     assert (tenant.tenant, tenant.failure) == ("acme", None)
-    assert isinstance(environments.failure, CatalogCorrupt)
+    assert isinstance(environments.failure, AwsFailure)
 
 
 def test_failure_before_a_slot_was_begun_is_a_missed_one(world: World) -> None:

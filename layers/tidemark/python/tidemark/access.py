@@ -6,6 +6,7 @@ what a key needs.
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from tidemark import web
@@ -23,8 +24,9 @@ from tidemark.usecases.keys import authenticate
 KEY_HEADERS: Final = ("x-api-key", "mc-api-key")
 # A path may hold what policies give a meaning to, such as * and ${; one character of any kind stands for each of those.
 _UNSAFE_IN_ARN: Final = re.compile(r"[^A-Za-z0-9/_.:%~@,=-]")
-# What the gateway's answer says, in which it is put as it is: neither a double quote nor a backslash may be in it.
-_REFUSAL: Final = "refusal"
+# What the gateway's answer says, in which both are put as they are: neither a double quote nor a backslash may be in a
+# sentence. The code tells a key that is none from one that does not do, where the status is the same.
+_REFUSAL, _CODE = "refusal", "code"
 
 
 class NoKey(Exception):
@@ -44,7 +46,7 @@ def policy_of(ports: Ports, event: web.Event) -> dict[str, Any]:
         if not about_environment:
             raise NoKey from None
         said = "The API key is missing, unknown or expired; send one in the header MC-Api-Key."
-        return _policy(event, None, allowed=False, told={_REFUSAL: said})
+        return _policy(event, None, allowed=False, told=_said(HTTPStatus.UNAUTHORIZED, said))
     return _in_environment(event, key) if about_environment else _for_tenant(event, key)
 
 
@@ -95,7 +97,11 @@ def _environment(event: web.Event) -> EnvironmentId | None:
 def _refused(event: web.Event, key: ApiKey, said: str, about: Mapping[str, str]) -> dict[str, Any]:
     described = {METHOD: event["httpMethod"], ROUTE: event["resource"], KEY_ID: key.id[:12]}
     logger().info("key not made for this", extra={**described, **about})
-    return _policy(event, key, allowed=False, told={_REFUSAL: said, **about})
+    return _policy(event, key, allowed=False, told={**_said(HTTPStatus.FORBIDDEN, said), **about})
+
+
+def _said(code: HTTPStatus, sentence: str) -> dict[str, str]:
+    return {_REFUSAL: sentence, _CODE: str(int(code))}
 
 
 def _policy(event: web.Event, key: ApiKey | None, *, allowed: bool, told: Mapping[str, str]) -> dict[str, Any]:

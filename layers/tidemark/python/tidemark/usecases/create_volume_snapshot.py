@@ -25,8 +25,7 @@ from tidemark.usecases.contention import FIRST_EXECUTION
 from tidemark.usecases.read_volume_snapshots import list_volume_snapshots
 from tidemark.usecases.read_volumes import get_volume
 from tidemark.usecases.repeats import same_request
-from tidemark.usecases.volume_phases.backup import abort
-from tidemark.usecases.volume_phases.lifecycle import see_through
+from tidemark.usecases.volume_phases.lifecycle import give_up, see_through
 
 
 class Wanted(NamedTuple):
@@ -69,7 +68,7 @@ def create_volume_snapshot(
         ports.workflows.start_volume_backup(environment_id, snapshot.id, attempt=FIRST_EXECUTION)
     except TidemarkError as error:
         # Perhaps it was started all the same; then it finds that the snapshot is over.
-        abort(ports, environment_id, snapshot.id, Failure(error.code, error.message))
+        give_up(ports, environment_id, snapshot.id, Failure(error.code, error.message))
         raise
     return replace(task, version=task.version + 1)
 

@@ -32,7 +32,7 @@ from tidemark.usecases.read_volumes import get_volume
 from tidemark.usecases.records import amend_task
 from tidemark.usecases.repeats import same_request
 from tidemark.usecases.volume_phases.lifecycle import region_of, user_of_task
-from tidemark.usecases.volume_restore_phases.lifecycle import is_pending, release, see_through
+from tidemark.usecases.volume_restore_phases.lifecycle import is_pending, release
 
 # Kinds of volumes that need to be told no more than their size. Of others EC2 wants to know how fast they are to be.
 _PLAIN_KINDS: Final = frozenset({"gp2", "gp3", "st1", "sc1", "standard"})
@@ -198,8 +198,8 @@ def _identity(ports: Ports, asked: Asked | None) -> TaskId:
 
 
 def _asked_for(ports: Ports, asked: Asked | None) -> Task | None:
-    """The task that the same request has begun; None where it began none, or one that failed. One that is under way is
-    seen through.
+    """The task that the same request has begun, with its execution started; None where it began none, or one that
+    failed.
     """
     if asked is None:
         return None
@@ -210,7 +210,8 @@ def _asked_for(ports: Ports, asked: Asked | None) -> Task | None:
             continue
         if task.status is not TaskStatus.FAILED:
             if is_pending(task):
-                see_through(ports, task)
+                # Perhaps the request died before it did.
+                ports.workflows.start_volume_restore(task.environment, task.id, attempt=FIRST_EXECUTION)
             return task
     return None
 

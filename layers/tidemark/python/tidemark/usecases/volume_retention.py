@@ -55,6 +55,7 @@ def _candidate_of(snapshot: VolumeSnapshot) -> Candidate:
         created_at=snapshot.created_at,
         schedule_id=snapshot.schedule_id,
         status=_STATUS.get(snapshot.state, SnapshotStatus.CREATING),
+        damaged=snapshot.verification is not None and not snapshot.verification.ok,
         slot_at=snapshot.slot_at,
         order=(f"{snapshot.created_at.isoformat()} {snapshot.id}", 0),
     )

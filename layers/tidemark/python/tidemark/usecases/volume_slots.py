@@ -6,8 +6,16 @@ from tidemark.domain.schedule import LastRun, Schedule
 from tidemark.domain.snapshot import Failure, SnapshotId
 from tidemark.domain.volume import VolumeId, VolumeSnapshotState
 from tidemark.engine.blocks import images
-from tidemark.errors import Corrupt, EnvironmentNotFound, VolumeBusy, VolumeNotFound, VolumeSnapshotNotFound
+from tidemark.errors import (
+    CatalogCorrupt,
+    EnvironmentNotFound,
+    ManifestCorrupt,
+    VolumeBusy,
+    VolumeNotFound,
+    VolumeSnapshotNotFound,
+)
 from tidemark.ports import Ports
+from tidemark.usecases import verify_volume_snapshot
 from tidemark.usecases.create_volume_snapshot import Wanted, create_volume_snapshot
 from tidemark.usecases.slot_notes import SlotSnapshot, environment_in, slot_asks
 from tidemark.usecases.volume_phases.lifecycle import see_through
@@ -49,14 +57,22 @@ def make(ports: Ports, schedule: Schedule, claimed: LastRun, _budget_s: float) -
 
 
 def check(ports: Ports, schedule: Schedule, snapshot_id: SnapshotId) -> Failure | None:
-    """What is wrong with the snapshot: one that is stored was read back, and its manifest is there still."""
+    """What is wrong with the snapshot: one that is stored was read back, and its manifest is there still. One that is
+    damaged is noted on it.
+    """
+    environment_id = environment_in(schedule)
     try:
-        snapshot = ports.volumes.volume_snapshot(environment_in(schedule), snapshot_id)
-        if snapshot.state is not VolumeSnapshotState.STORED:
-            return snapshot.failure or Failure("BackupFailed", f"snapshot {snapshot.id} is {snapshot.state}")
-        images.check_manifest(ports.payloads, snapshot)
-    except (Corrupt, VolumeSnapshotNotFound) as error:
+        snapshot = ports.volumes.volume_snapshot(environment_id, snapshot_id)
+    except (CatalogCorrupt, VolumeSnapshotNotFound) as error:
         return Failure(error.code, error.message)
+    if snapshot.state is not VolumeSnapshotState.STORED:
+        return snapshot.failure or Failure("BackupFailed", f"snapshot {snapshot.id} is {snapshot.state}")
+    try:
+        images.check_manifest(ports.payloads, snapshot)
+    except ManifestCorrupt as error:
+        failure = Failure(error.code, error.message)
+        verify_volume_snapshot.record(ports, environment_id, snapshot_id, failure=failure)
+        return failure
     return None
 
 

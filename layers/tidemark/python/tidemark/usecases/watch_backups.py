@@ -55,7 +55,7 @@ def watch_backups(ports: Ports, stack: StackBackups | None) -> Iterator[Watched]
     for tenants in batched(ports.catalog.tenants(), _TOGETHER, strict=False):
         yield from ports.parallel.map(lambda tenant: _watched(ports, tenant, stack), tenants)
     try:
-        environments = [image_owner(one.id) for one in ports.volumes.environments()]
+        environments = [image_owner(one) for one in ports.volumes.environment_ids()]
     except TidemarkError as error:
         yield Watched(
             image_owner(EnvironmentId(ANY_ENVIRONMENT)),
@@ -147,10 +147,14 @@ def _last_completed(ports: Ports, tenant: Tenant) -> datetime | None:
 
 
 def _last_stored(ports: Ports, environment_id: EnvironmentId, active: Sequence[Schedule]) -> datetime:
-    """When the newest stored snapshot was made of the volume for which that is the longest ago."""
+    """When the newest good snapshot was made of the volume for which that is the longest ago."""
     newest: dict[str | None, datetime] = {}
     for one in ports.volumes.volume_snapshots(environment_id):
-        if isinstance(one, VolumeSnapshot) and one.state is VolumeSnapshotState.STORED:
+        if (
+            isinstance(one, VolumeSnapshot)
+            and one.state is VolumeSnapshotState.STORED
+            and (one.verification is None or one.verification.ok)
+        ):
             newest[one.volume_id] = max(one.created_at, newest.get(one.volume_id, one.created_at))
     since: dict[str | None, datetime] = {}
     for schedule in active:

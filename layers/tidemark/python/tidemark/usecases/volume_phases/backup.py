@@ -31,7 +31,7 @@ from tidemark.ports import Ports
 from tidemark.ports.volumes import DiskSnapshot, DiskState
 from tidemark.usecases.read_volumes import get_volume
 from tidemark.usecases.records import amend_volume_snapshot
-from tidemark.usecases.volume_phases.lifecycle import end, region_of, tags_of
+from tidemark.usecases.volume_phases.lifecycle import end, give_up, region_of, tags_of
 from tidemark.usecases.volume_phases.parents import below, check_parent, store_upon_newest
 from tidemark.usecases.volume_phases.ranges import store_work_list
 
@@ -227,10 +227,7 @@ def abort(ports: Ports, environment_id: str, snapshot_id: str, failure: Failure)
     """Record why the snapshot can't be made, unless it is over, and leave no snapshot of EC2's behind. What is stored
     by now is left to the collector.
     """
-    snapshot = amend_volume_snapshot(
-        ports.volumes, environment_id, snapshot_id, lambda record: record.failed(failure) if record.running else record
-    )
-    return end(ports, snapshot)
+    return give_up(ports, environment_id, snapshot_id, failure)
 
 
 def _pending(ports: Ports, snapshot: VolumeSnapshot, told: DiskSnapshot) -> Awaited:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Final
 
 from tidemark.domain.environment import EnvironmentId
+from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import TaskStatus
 from tidemark.domain.volume import VolumeSnapshot
 from tidemark.errors import TaskNotFound, VolumeSnapshotNotFound
@@ -56,6 +57,16 @@ def see_through(ports: Ports, environment_id: EnvironmentId, snapshot_id: str) -
     # It may have come to its end while its executions were looked at.
     if not running and ports.volumes.volume_snapshot(environment_id, snapshot_id).running:
         ports.workflows.start_volume_backup(environment_id, snapshot_id, attempt=attempt)
+
+
+def give_up(ports: Ports, environment_id: str, snapshot_id: str, failure: Failure) -> VolumeSnapshot:
+    """Record why the snapshot can't be made, and give back what it has; one that is over stays what it is. Can be
+    repeated.
+    """
+    snapshot = amend_volume_snapshot(
+        ports.volumes, environment_id, snapshot_id, lambda record: record.failed(failure) if record.running else record
+    )
+    return end(ports, snapshot)
 
 
 def end(ports: Ports, snapshot: VolumeSnapshot) -> VolumeSnapshot:

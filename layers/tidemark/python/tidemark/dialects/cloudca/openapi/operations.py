@@ -4,15 +4,18 @@ from typing import Final
 
 from tidemark.dialects.cloudca.answers import Listed, One, SnapshotBody, TaskAnswer, TemplateBody, VolumeBody
 from tidemark.dialects.cloudca.openapi import bodies
-from tidemark.dialects.cloudca.openapi.parameters import OF_INSTANCE, OF_VOLUME, TO_CREATE, VOLUME_TYPE
+from tidemark.dialects.cloudca.openapi.parameters import OF_INSTANCE, OF_VOLUME, TO_CREATE, TO_MAKE, VOLUME_TYPE
 from tidemark.dialects.cloudca.routes import SNAPSHOT, SNAPSHOTS, TASK, VOLUME, VOLUMES
-from tidemark.dialects.ngsi.openapi.operation import Answer, Body, Operation
+from tidemark.dialects.ngsi.openapi.operation import Answer, Body, Operation, Schema
 from tidemark.dialects.ngsi.openapi.parameters import IDEMPOTENCY
 
 _SNAPSHOTS: Final = "Snapshots of volumes"
 _VOLUMES: Final = "Volumes"
 _TASKS: Final = "Tasks"
 _BEGUN: Final = Answer("The task that was begun. Ask for it until it is over.", TaskAnswer)
+_TO_MAKE: Final[Schema] = {
+    "anyOf": [{"$ref": f"#/components/schemas/Cloudca{one}"} for one in ("RestoreVolumeSnapshot", "CreateTemplate")]
+}
 
 OPERATIONS: Final[dict[str, Operation]] = {
     f"GET {SNAPSHOTS}": Operation(
@@ -37,6 +40,15 @@ OPERATIONS: Final[dict[str, Operation]] = {
         tag=_SNAPSHOTS,
         summary="Show a snapshot of a volume",
         answers={200: Answer("The snapshot.", One[SnapshotBody])},
+    ),
+    f"POST {SNAPSHOT}": Operation(
+        id="operateVolumeSnapshot",
+        tag=_SNAPSHOTS,
+        summary="Make a volume or a template of a snapshot",
+        description="The result of the task is the volume, or names the template.",
+        parameters=(TO_MAKE, IDEMPOTENCY),
+        body=Body(_TO_MAKE, {"nothing": {}}, required=False),
+        answers={202: _BEGUN},
     ),
     f"DELETE {SNAPSHOT}": Operation(
         id="deleteVolumeSnapshot",
@@ -66,6 +78,12 @@ OPERATIONS: Final[dict[str, Operation]] = {
         description="Those of every environment that the key is for.",
         answers={200: Answer("The task.", TaskAnswer)},
     ),
+    f"DELETE {TASK}": Operation(
+        id="cancelTask",
+        tag=_TASKS,
+        summary="Cancel a task that makes a volume or a template",
+        answers={200: Answer("The task, which has failed.", TaskAnswer)},
+    ),
 }
-MODELS: Final = (TemplateBody,)
+MODELS: Final = (TemplateBody, bodies.RestoreVolumeSnapshot, bodies.CreateTemplate)
 """Those that schemas refer to by name."""

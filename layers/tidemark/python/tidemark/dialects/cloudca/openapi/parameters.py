@@ -37,6 +37,15 @@ TO_CREATE: Final = Parameter(
     "What is to be done.",
     "create",
 )
+TO_MAKE: Final = Parameter(
+    "OperationMake",
+    "operation",
+    "query",
+    {"type": "string", "enum": ["restore", "createTemplate"]},
+    "What is to be made: a volume, or a template that instances start from.",
+    "restore",
+    required=True,
+)
 
 IN_PATH: Final = {
     one.name: one
@@ -52,6 +61,14 @@ IN_PATH: Final = {
             "33a27b8d-5a27-42a5-aec4-37606e372bda",
         ),
         Parameter("VolumeId", "volumeId", "path", UUID, "A volume.", _A_VOLUME),
+        Parameter(
+            "VolumeScheduleId",
+            "scheduleId",
+            "path",
+            {"type": "string", "pattern": "^schedule_[0-9a-f]{16}$"},
+            "A schedule of a volume.",
+            "schedule_9f86d081884c7d65",
+        ),
         Parameter("TaskId", "taskId", "path", UUID, "A task.", "c2c13744-8610-4012-800a-0907bea110a5"),
     )
 }

@@ -12,6 +12,7 @@ import msgspec
 from tidemark import VERSION
 from tidemark.dialects.cloudca.errors import ErrorBody as CloudcaErrorBody
 from tidemark.dialects.cloudca.openapi import operations as volume_operations
+from tidemark.dialects.cloudca.openapi import schedule_operations as volume_schedule_operations
 from tidemark.dialects.cloudca.openapi.parameters import IN_PATH as IN_PATH_OF_VOLUMES
 from tidemark.dialects.cloudca.routes import serves
 from tidemark.dialects.ngsi.errors import ErrorBody
@@ -36,6 +37,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     **entity_operations.OPERATIONS,
     **other_operations.OPERATIONS,
     **volume_operations.OPERATIONS,
+    **volume_schedule_operations.OPERATIONS,
 }
 """By method and path, as in the functions' own tables of routes."""
 
