@@ -18,8 +18,8 @@ from tests.local.spec import FunctionSpec
 from tests.local.stack import LocalStack
 from tests.workflow.conftest import SMALL
 from tests.workflow.rights import Need, granted, is_allowed, noted, taken_by_streams
-from tests.workflow.volume_schedules import VolumeSchedules
 from tests.workflow.upkeep_story import UpkeepStory
+from tests.workflow.volume_schedules import VolumeSchedules
 from tests.workflow.volume_story import VolumeStory
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey
@@ -37,7 +37,7 @@ from tidemark.usecases.dry_run import dry_run
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
 # The whole story is the set-up of the first test.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 TENANT = Tenant("smartcity")
 OTHER = Tenant("staging")
@@ -381,7 +381,7 @@ class Story:
         self._http("POST", f"/v2/snapshots/{snapshot_id}/undelete", 200)
 
     def collect(self, snapshot_id: str) -> None:
-        """Collect when a deleted snapshot's time is over and late workers have left something behind, of volumes too."""
+        """Collect when a deleted snapshot's time is over and late workers have left something, of volumes too."""
         of_volumes = UpkeepStory(self._stack)
         ports = ports_of(self._stack)
         record = ports.catalog.snapshot(TENANT, snapshot_id)

@@ -40,7 +40,7 @@ class UpkeepStory:
         self._restore = restore_volume_snapshot(unstarted, self._volume.environment, kept.id, RestoreWish())
 
     def collected(self, report: dict[str, Any]) -> None:
-        """What a collection has made of it. What happened before may have left more, and a tenant's snapshot has gone."""
+        """What a collection has made of it. What happened before may have left more; a tenant's snapshot has gone."""
         assert report["environments"] >= 1
         assert report["closed"] >= 3
         assert report["purged"] >= 2
