@@ -17,6 +17,7 @@ from tests.local.keys import headers_of, ports_of, seed_key
 from tests.local.spec import FunctionSpec
 from tests.local.stack import LocalStack
 from tests.workflow.conftest import SMALL
+from tests.workflow.image_story import ImageStory
 from tests.workflow.rights import Need, granted, is_allowed, noted, taken_by_streams
 from tests.workflow.upkeep_story import UpkeepStory
 from tests.workflow.volume_schedules import VolumeSchedules
@@ -48,6 +49,7 @@ MISSABLE = (
     *("VerifySnapshot", "ListPacks", "VerifyShard", "Scrub"),
     *("ExportSnapshot", "MergeShard", "Publish", "SortFile", "GetImport", "OpenImport", "StartImport"),
     *("BeginTransfer", "CopyPacks", "SealTransfer", "ConcludeSlot"),
+    "GetVolumeImage",
     *("SealVolumeBackup", "ReadBack", "FinishVolumeBackup"),
     *("BeginVolumeRestore", "WriteShard", "CompleteVolumeRestore"),
 )
@@ -62,6 +64,8 @@ IF_GIVEN_UP_MEANWHILE = {
     ("BeginVolumeRestoreFunction", "ec2:DeleteSnapshot"),
     ("MakeVolumeFunction", "ec2:DeleteVolume"),
     ("RegisterImageFunction", "ec2:DeregisterImage"),
+    ("AwaitSourceFunction", "s3:ListBucket"),
+    ("AwaitSourceFunction", "s3:DeleteObject"),
 }
 
 
@@ -457,6 +461,7 @@ def needs(stack: LocalStack) -> set[Need]:
     story = Story(stack)
     with noted() as found:
         VolumeStory(stack).tell()
+        ImageStory(stack).tell()
         story.entities()
         story.what_everybody_may_read()
         first = story.snapshot()
