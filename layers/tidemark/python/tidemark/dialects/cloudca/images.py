@@ -5,7 +5,7 @@ The documentation of cloud.ca knows neither; envelopes and members are in its ma
 
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
@@ -25,8 +25,11 @@ from tidemark.dialects.wire import Request, Response, json_response
 from tidemark.domain.upload import PART_BYTES
 from tidemark.engine.blocks import uploads
 from tidemark.ports import Ports
-from tidemark.usecases.export_volume_image import ImageExport
 from tidemark.usecases.import_volume_image import Begun, Opened
+
+if TYPE_CHECKING:
+    # It reads tables of contents, which those that take images in have no use for.
+    from tidemark.usecases.export_volume_image import ImageExport
 
 FORMAT: Final = "tidemark-image"
 FORMAT_VERSION: Final = 1
@@ -91,7 +94,7 @@ class ImportAnswer(TaskAnswer, frozen=True, kw_only=True, rename="camel"):
     part_count: _Count
 
 
-def one_image(ports: Ports, request: Request, export: ImageExport) -> Response:
+def one_image(ports: Ports, request: Request, export: "ImageExport") -> Response:
     """The answer that is an image. Its packs come in pages of `limit` after the first `offset`."""
     expires_s, wanted, snapshot = expiry_s(request), page(request), export.snapshot
 
