@@ -36,7 +36,7 @@ from tidemark.usecases.dry_run import dry_run
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
 # The whole story is the set-up of the first test.
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 TENANT = Tenant("smartcity")
 OTHER = Tenant("staging")
