@@ -102,6 +102,16 @@ def test_upload_is_not_found_when_it_is_completed(world: World) -> None:
     assert world.payloads.get(KEY) == b"x"
 
 
+@pytest.mark.parametrize("body", [b"", b"\x00\xff some bytes\r\n"])
+def test_object_is_stored_under_the_address_that_it_is_put_to_and_written_over(world: World, body: bytes) -> None:
+    for sent in (b"before", body):
+        world.send(world.links.put(KEY, len(sent), expires_s=60), sent)
+    assert world.payloads.get(KEY) == body
+    assert [one.size_bytes for one in world.payloads.list(KEY)] == [len(body)]
+    world.send(world.links.put(f"{KEY}-of-any-size", None, expires_s=60), body)
+    assert world.payloads.get(f"{KEY}-of-any-size") == body
+
+
 @pytest.mark.parametrize(("region", "host"), [("eu-west-1", "s3.eu-west-1.amazonaws.com"), ("us-east-1", "s3.")])
 def test_addresses_are_signed_for_the_regions_own_host_and_ask_for_no_header(
     monkeypatch: pytest.MonkeyPatch, region: str, host: str
@@ -118,11 +128,17 @@ def test_addresses_are_signed_for_the_regions_own_host_and_ask_for_no_header(
     clients.forget()
     try:
         links = S3Links(clients.s3_links(), "a-bucket")
-        for url in (links.upload(KEY, "u", 2, expires_s=60), links.download(KEY, filename="a", expires_s=60)):
+        for url, signed in (
+            (links.upload(KEY, "u", 2, expires_s=60), "host"),
+            (links.download(KEY, filename="a", expires_s=60), "host"),
+            (links.put(KEY, None, expires_s=60), "host"),
+            # Every client sends the length of its own accord.
+            (links.put(KEY, 7, expires_s=60), "content-length;host"),
+        ):
             parts = urlsplit(url)
             query = parse_qs(parts.query)
             assert parts.netloc.startswith(f"a-bucket.{host}")
-            assert query["X-Amz-SignedHeaders"] == ["host"]
+            assert query["X-Amz-SignedHeaders"] == [signed]
             assert query["X-Amz-Expires"] == ["60"]
             assert not [name for name in query if "checksum" in name.lower()]
     finally:

@@ -17,6 +17,7 @@ from tidemark.domain.environment import Environment, EnvironmentId
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.snapshot import ManifestRef, Scope, Verification
 from tidemark.domain.task import KEPT_FOR, Operation, Task, TaskId
+from tidemark.domain.upload import Upload
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeId, VolumeSnapshot, VolumeSnapshotId
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.errors import (
@@ -222,6 +223,20 @@ def test_volume_has_one_snapshot_that_is_being_made(volumes: VolumeCatalog, ende
         assert (refused.value.volume_id, refused.value.snapshot_id) == (OTHER_VOLUME, running.id)
     volumes.replace_volume_snapshot(replace(running, state=ended, image=IMAGE, failure=FAILURE))
     assert volumes.add_volume_snapshot(rival).id == rival.id
+
+
+def test_import_is_in_the_way_of_no_snapshot_of_its_volume_and_none_is_in_its_way(volumes: VolumeCatalog) -> None:
+    waiting = Upload(5, until=TEN_O_CLOCK)
+    imports = [
+        volumes.add_volume_snapshot(numbered(number, volume_id=OTHER_VOLUME, uploaded=waiting)) for number in (1, 2)
+    ]
+    taken = volumes.add_volume_snapshot(numbered(3, volume_id=OTHER_VOLUME))
+    for one in imports:
+        assert volumes.volume_snapshot(TEST_AREA, one.id) == one
+        volumes.replace_volume_snapshot(replace(one, state=State.FAILED, failure=FAILURE))
+    with pytest.raises(VolumeBusy) as busy:
+        volumes.add_volume_snapshot(numbered(4, volume_id=OTHER_VOLUME))
+    assert busy.value.snapshot_id == taken.id
 
 
 def test_late_change_of_an_earlier_snapshot_takes_nothing_from_a_later_one(volumes: VolumeCatalog) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.e2e.served import Caller, Served
 from tests.endpoints import named
+from tests.local.aws import REGION
 from tests.local.environments import DECLARATION
 
 # Few shards and no waiting: what is proved here does not depend on their number.
@@ -17,7 +18,8 @@ PARAMETERS = {
     "StageConcurrency": "4",
     "InlineBudgetSeconds": "20",
     "ReadDrainSeconds": "0",
-    "Environments": DECLARATION,
+    # One for the documented commands, and one for what is made from the API's description.
+    "Environments": f"{DECLARATION} compute-on/described@{REGION}?Environment=described",
 }
 _numbers = itertools.count(1)
 

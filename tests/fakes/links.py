@@ -16,6 +16,10 @@ class LinkExpired(Exception):
     """The store answers 403."""
 
 
+class LinkRefused(LinkExpired):
+    """The store answers 403 to what was not signed."""
+
+
 class MemoryLinks:
     """`uploads` holds the parts that have arrived, by key and upload id."""
 
@@ -28,6 +32,9 @@ class MemoryLinks:
 
     def download(self, key: str, *, filename: str, expires_s: int) -> str:
         return self._address(key, expires_s, f"filename={quote(filename)}")
+
+    def put(self, key: str, size_bytes: int | None, *, expires_s: int) -> str:
+        return self._address(key, expires_s, f"size={'' if size_bytes is None else size_bytes}")
 
     def begin_upload(self, key: str) -> str:
         with self._lock:
@@ -59,6 +66,11 @@ class MemoryLinks:
     def send(self, url: str, body: bytes) -> None:
         """PUT to an address."""
         key, query = self._opened(url)
+        if "upload" not in query:
+            if query.get("size", str(len(body))) != str(len(body)):
+                raise LinkRefused(f"{url} takes another number of bytes than {len(body)}")
+            self._payloads.objects[key] = body
+            return
         with self._lock:
             self._parts(key, query["upload"])[int(query["number"])] = body
 

@@ -117,4 +117,4 @@ def _name_of(snapshot: VolumeSnapshot) -> tuple[str, str, str]:
 
 
 def _volume_of(snapshot: VolumeSnapshot) -> tuple[str, str, str]:
-    return (snapshot.environment, "volume", snapshot.volume_id)
+    return (snapshot.environment, "volume", snapshot.claims)

@@ -8,12 +8,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from functions.authorizer import handler as authorizer
 from functions.cloudca.cancel_task import handler as cancel_task
+from functions.cloudca.complete_upload import handler as complete_upload
 from functions.cloudca.create_snapshot import handler as create_snapshot
 from functions.cloudca.delete_snapshot import handler as delete_snapshot
+from functions.cloudca.get_image import handler as get_image
 from functions.cloudca.get_snapshot import handler as get_snapshot
 from functions.cloudca.get_task import handler as get_task
 from functions.cloudca.get_volume import handler as get_volume
 from functions.cloudca.list_snapshots import handler as list_snapshots
+from functions.cloudca.list_uploads import handler as list_uploads
 from functions.cloudca.list_volumes import handler as list_volumes
 from functions.cloudca.operate_snapshot import handler as operate_snapshot
 from functions.ngsi.unknown_route import handler as unknown_route
@@ -22,7 +25,7 @@ from tests.repo.sources import resources
 from tests.unit.volumes.backing import World
 from tests.unit.volumes.examples import TEST_AREA
 from tests.unit.volumes.go_client import Answered, Asked
-from tidemark.dialects.cloudca.routes import METHODS, SNAPSHOT, SNAPSHOTS, TASK, VOLUME, VOLUMES
+from tidemark.dialects.cloudca.routes import IMAGE, METHODS, SNAPSHOT, SNAPSHOTS, TASK, UPLOADS, VOLUME, VOLUMES
 from tidemark.domain.api_key import Action
 from tidemark.usecases.keys import create_key
 from tidemark.web import LambdaHandler
@@ -32,6 +35,9 @@ FUNCTIONS: Final[Mapping[tuple[str, str], LambdaHandler]] = {
     ("POST", SNAPSHOTS): create_snapshot.handler,
     ("GET", SNAPSHOT): get_snapshot.handler,
     ("DELETE", SNAPSHOT): delete_snapshot.handler,
+    ("GET", IMAGE): get_image.handler,
+    ("GET", UPLOADS): list_uploads.handler,
+    ("POST", UPLOADS): complete_upload.handler,
     ("GET", VOLUMES): list_volumes.handler,
     ("GET", VOLUME): get_volume.handler,
     ("GET", TASK): get_task.handler,

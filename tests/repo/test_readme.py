@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from moto.events.models import EventPattern
@@ -168,11 +169,19 @@ def _commands() -> dict[str, set[str]]:
     """The options of each command, with those that may stand before it."""
     root: Any = get_command(app)
     return {
-        f"tidemark {group} {name}": {
+        name: {
             option
             for parameter in [*root.params, *command.params]
             for option in parameter.opts + parameter.secondary_opts
         }
-        for group, inner in root.commands.items()
-        for name, command in inner.commands.items()
+        for name, command in _below("tidemark", root)
     }
+
+
+def _below(name: str, group: Any) -> Iterator[tuple[str, Any]]:
+    """The commands of a group and of the groups in it."""
+    for own, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _below(f"{name} {own}", command)
+        else:
+            yield f"{name} {own}", command

@@ -40,12 +40,15 @@ class UpkeepStory:
         self._restore = restore_volume_snapshot(unstarted, self._volume.environment, kept.id, RestoreWish())
 
     def collected(self, report: dict[str, Any]) -> None:
-        """What a collection has made of it. A tenant's snapshot has gone besides."""
-        assert (report["environments"], report["closed"], report["purged"]) == (1, 3, 2)
+        """What a collection has made of it. What happened before may have left more; a tenant's snapshot has gone."""
+        assert report["environments"] >= 1
+        assert report["closed"] >= 3
+        assert report["purged"] >= 2
         assert self._volume.ended(self._backup.snapshot_id).status == "SUCCEEDED"
         assert self._volume.record(self._backup.snapshot_id).state is VolumeSnapshotState.STORED
         arn = self._volume.stack.physical_id("VolumeRestoreStateMachine").replace(":stateMachine:", ":execution:")
-        assert self._volume.stack.wait_execution(f"{arn}:{self._restore.id}.1").status == "SUCCEEDED"
+        ended = self._volume.stack.wait_execution(f"{arn}:{self._restore.id}.1")
+        assert ended.status == "SUCCEEDED", ended
         try:
             self._volume.record(self._deleted.id)
         except VolumeSnapshotNotFound:
@@ -54,7 +57,9 @@ class UpkeepStory:
 
     def _died(self, task: Task) -> None:
         """A task that failed, whose process died before it removed what it had made."""
-        failed = replace(task, status=TaskStatus.FAILED, failure=Failure("TaskCancelled", ""), finished_at=task.created_at)
+        failed = replace(
+            task, status=TaskStatus.FAILED, failure=Failure("TaskCancelled", ""), finished_at=task.created_at
+        )
         self._ports.volumes.add_task(failed)
         tags = _written(tags_of_task(task))
         if task.operation is Operation.RESTORE:

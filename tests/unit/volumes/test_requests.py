@@ -139,7 +139,7 @@ def test_snapshot_is_refused_naming_the_member_that_is_wrong(document: object, s
 
 @pytest.mark.parametrize("operation", ["delete", "Create", "", "restore"])
 def test_operation_that_the_list_does_not_have_is_refused(operation: str) -> None:
-    with pytest.raises(InvalidRequest, match="operation must be create; it is"):
+    with pytest.raises(InvalidRequest, match="operation must be create or import; it is"):
         requests.create_wanted(create({"volumeId": VOLUME_ID}, {"operation": operation}))
 
 

@@ -10,15 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.volumes.examples import FAILURE, IMAGE, SNAPSHOT_ID, TEN_O_CLOCK, in_state, snapshot, volume
+from tidemark.domain.instance import instance_id, zone_id
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.volume import (
     FOLLOWING,
     VolumeSnapshot,
     VolumeState,
-    instance_id,
     new_volume_snapshot_id,
     volume_id,
-    zone_id,
 )
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.domain.volume_names import MAX_NAME_CHARS, check_name, default_name

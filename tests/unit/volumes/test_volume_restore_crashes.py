@@ -14,8 +14,8 @@ from tests.unit.engine.disturbed import Counter, Death, Numbered
 from tests.unit.volumes.examples import FAILURE, TEST_AREA
 from tests.unit.volumes.restoring import Restoring, run
 from tests.unit.volumes.test_volume_backup_crashes import Interrupted
-from tidemark.domain.task import Operation, TaskStatus
-from tidemark.errors import TidemarkError
+from tidemark.domain.task import Operation, Task, TaskStatus
+from tidemark.errors import TaskNotFound, TidemarkError
 from tidemark.usecases.cancel_task import cancel_task
 from tidemark.usecases.close_volume_restores import close_volume_restores
 from tidemark.usecases.restore_volume_snapshot import (
@@ -154,6 +154,32 @@ def test_step_that_finds_its_task_cancelled_takes_back_what_it_did(
         assert world.all_is_well(task.id).status is TaskStatus.FAILED
 
 
+class Registering(Numbered):
+    """A catalog that tells which tasks it is to register."""
+
+    def __init__(self, volumes: Any, registered: list[str]) -> None:
+        super().__init__(volumes, Counter())
+        self._registered = registered
+
+    def add_task(self, task: Task) -> Task:
+        self._registered.append(task.id)
+        added: Task = self._port.add_task(task)
+        return added
+
+    def replace_volume_snapshot(self, snapshot: Any, task: Task | None = None) -> Any:
+        if task is not None:
+            self._registered.append(task.id)
+        return self._port.replace_volume_snapshot(snapshot, task)
+
+
+def _is_there(world: Restoring, task_id: str) -> bool:
+    try:
+        world.task(task_id)
+    except TaskNotFound:
+        return False
+    return True
+
+
 @operations
 @dying
 def test_request_that_died_at_any_call_has_begun_nothing_or_is_driven_on(after: bool, operation: Operation) -> None:
@@ -167,9 +193,13 @@ def test_request_that_died_at_any_call_has_begun_nothing_or_is_driven_on(after: 
         probe_id = probe.snapshot.id
         _ask(probe.numbered(counter), probe_id, operation)
         calls = counter.calls
+        registered: list[str] = []
+        ports = world.numbered(Counter(fatal, after=after))
+        ports = replace(ports, volumes=Registering(ports.volumes, registered))
         with pytest.raises(Death):
-            _ask(world.numbered(Counter(fatal, after=after)), snapshot.id, operation)
+            _ask(ports, snapshot.id, operation)
         begun = [user.removeprefix("task ") for user in world.record(snapshot.id).used_by]
+        assert begun == [one for one in registered if _is_there(world, one)]
         close_volume_restores(world.ports, TEST_AREA)
         assert [one.subject for one in world.workflows.started[1:]] == begun
         for task_id in begun:
@@ -182,6 +212,65 @@ def _ask(ports: Any, snapshot_id: str, operation: Operation) -> None:
         restore_volume_snapshot(ports, TEST_AREA, snapshot_id, RestoreWish())
     else:
         create_volume_template(ports, TEST_AREA, snapshot_id, TemplateWish())
+
+
+class Dying(Numbered):
+    """A region in which a request cancels the task, and dies then, before EC2 makes anything."""
+
+    def __init__(self, disks: Any, dies: Callable[[], object]) -> None:
+        super().__init__(disks, Counter())
+        self._dies = dies
+
+    def _asked(self, name: str) -> Callable[..., Any]:
+        def asked(*args: Any, **named: Any) -> Any:
+            self._dies()
+            return getattr(self._port, name)(*args, **named)
+
+        return asked
+
+    @property
+    def start(self) -> Callable[..., Any]:
+        return self._asked("start")
+
+    @property
+    def create_volume(self) -> Callable[..., Any]:
+        return self._asked("create_volume")
+
+    @property
+    def register_image(self) -> Callable[..., Any]:
+        return self._asked("register_image")
+
+
+@pytest.mark.parametrize(
+    ("step", "operation"),
+    [
+        (writing.begin, Operation.RESTORE),
+        (making.make_volume, Operation.RESTORE),
+        (making.register_image, Operation.CREATE_TEMPLATE),
+    ],
+    ids=["begin", "make_volume", "register_image"],
+)
+def test_step_takes_back_what_it_made_of_a_task_whose_cancelling_died(
+    step: Callable[..., object], operation: Operation
+) -> None:
+    world = Restoring()
+    task = world.begin(operation)
+    if step is not writing.begin:
+        for shard in writing.begin(world.ports, TEST_AREA, task.id).shards:
+            writing.write_shard(world.ports, TEST_AREA, task.id, shard=shard)
+        writing.complete(world.ports, TEST_AREA, task.id)
+    held = set(world.disks.held)
+
+    def dies() -> None:
+        record = world.task(task.id)
+        world.ports.volumes.replace_task(record.failed(FAILURE, record.created_at))
+
+    dying_disks = Dying(world.disks, dies)
+    region = world.disks.region._replace(disks=dying_disks, blocks=dying_disks)
+    with suppress(TidemarkError):
+        step(replace(world.ports, region=lambda _name: region), TEST_AREA, task.id)
+    assert world.task(task.id).status is TaskStatus.FAILED
+    assert (set(world.disks.held), set(world.disks.disks), world.disks.registered) == (held, {world.source_id}, {})
 
 
 class Asking(Numbered):

@@ -130,6 +130,17 @@ def test_environment_whose_tags_aws_alone_sets_takes_no_volumes(world: Restoring
         restored(world)
 
 
+def test_environment_with_as_many_tags_as_ec2_allows_takes_no_volumes(world: Restoring) -> None:
+    found = world.ports.volumes.environment(TEST_AREA)
+    few = {**found.tags, **{f"t{number}": "" for number in range(45)}}
+    found = world.ports.volumes.replace_environment(replace(found, tags=few))
+    assert run(world.ports, restored(world).id).status is TaskStatus.SUCCESS
+    assert max(len(disk.tags) for disk in world.disks.disks.values()) == 50
+    world.ports.volumes.replace_environment(replace(found, tags={**few, "more": ""}))
+    with pytest.raises(InvalidRequest, match="too many for EC2"):
+        restored(world)
+
+
 def test_template_is_an_image_of_what_the_snapshot_holds_and_keeps_ec2s_snapshot(world: Restoring) -> None:
     task = run(world.ports, templated(world, TemplateWish("golden", "from the page")).id)
     made = world.all_is_well(task.id)
@@ -273,10 +284,8 @@ def test_worker_whose_time_is_over_hands_over_and_the_next_one_goes_on_from_ther
 
     region = disks._replace(blocks=Noting(disks.blocks, Counter()))
     ports = replace(world.ports, region=lambda _name: region)
-    calls = 0
-    while not writing.write_shard(ports, TEST_AREA, task.id, shard=0, budget_s=0):
-        calls += 1
-    assert calls == 3
+    calls = [writing.write_shard(ports, TEST_AREA, task.id, shard=0, budget_s=0) for _ in range(4)]
+    assert calls == [False, False, False, True]
     assert written == [0, 7, *range(100, 150)]
     assert writing.write_shard(ports, TEST_AREA, task.id, shard=0, budget_s=0)
     assert written == [0, 7, *range(100, 150)]

@@ -18,6 +18,7 @@ from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Operation
 from tidemark.domain.tenant import Tenant
 from tidemark.domain.volume import VolumeSnapshotState as State
+from tidemark.domain.volume_schedule import Timing
 from tidemark.errors import AwsFailure, BackupOverdue, EnvironmentNotFound, SnapshotInUse, VolumeNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.backup_phases import GIVEN_UP_AFTER, SlotState, conclude_slot, run_slot
@@ -379,6 +380,16 @@ def test_age_is_that_of_the_volume_whose_newest_snapshot_is_the_oldest(world: Wo
     assert _watch(world).age_s == 0, "a snapshot by hand is one, too"
     delete_volume_schedule(world.ports, TEST_AREA, schedule.id)
     assert _watch(world).age_s is None
+
+
+def test_volume_with_a_weekly_schedule_alone_has_no_age_but_missed_slots(world: World) -> None:
+    weekly = scheduled(world, timing=Timing(IntervalType.WEEKLY, minute=0, hour=12, day=5))
+    advance(world, weekly.starts_at + timedelta(days=6))
+    found = _watch(world)
+    assert found.age_s is None
+    assert [missed.slot_at for _, missed in found.missed] == [weekly.starts_at + 2 * HOUR]
+    scheduled(world, timing=Timing(IntervalType.DAILY, minute=0, hour=12))
+    assert _watch(world).age_s is not None
 
 
 def test_environments_that_cannot_be_listed_keep_no_tenant_from_being_watched(

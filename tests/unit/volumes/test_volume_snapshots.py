@@ -9,8 +9,9 @@ from tests.unit.volumes.backing import FIRST, OTHER_SHARD, REGION, World, body, 
 from tests.unit.volumes.examples import FAILURE, INSTANCE_ID, TEST_AREA, environment
 from tidemark.domain.asked import Asked
 from tidemark.domain.environment import EnvironmentId
+from tidemark.domain.instance import instance_id
 from tidemark.domain.task import Operation, Task, TaskId, TaskStatus
-from tidemark.domain.volume import VolumeKind, VolumeSnapshotId, VolumeState, instance_id, volume_id
+from tidemark.domain.volume import VolumeKind, VolumeSnapshotId, VolumeState, volume_id
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.errors import (
     EnvironmentNotFound,

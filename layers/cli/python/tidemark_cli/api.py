@@ -25,26 +25,28 @@ _CODES: Final[dict[int, ExitCode]] = {
     HTTPStatus.FORBIDDEN: ExitCode.NOT_ALLOWED,
     HTTPStatus.NOT_FOUND: ExitCode.NOT_FOUND,
     HTTPStatus.CONFLICT: ExitCode.CONFLICT,
+    # Of the API of volumes: a name that is taken, a busy volume, a wrong state, a snapshot in use.
+    **dict.fromkeys(range(2010, 2014), ExitCode.CONFLICT),
     **dict.fromkeys(_BUSY | _UNKNOWN, ExitCode.UNAVAILABLE),
 }
 _HINTS: Final[dict[int, str]] = {
     HTTPStatus.UNAUTHORIZED: "check TIDEMARK_API_KEY",
-    HTTPStatus.FORBIDDEN: "use a key that is made for this tenant and action",
+    HTTPStatus.FORBIDDEN: "use a key that is made for this tenant or environment, and action",
     **dict.fromkeys(_BUSY | _UNKNOWN, "try again later"),
 }
 
 type Query = Mapping[str, str | int | None]
 
 
-def path(*segments: str) -> str:
-    """A path below `/v2` of segments that may hold any characters.
+def path(*segments: str, base: str = "/v2") -> str:
+    """A path below `base` of segments that may hold any characters.
 
     Raises Failed for one that would name another path, such as an empty one: what a script's unset variable gives.
     """
     for segment in segments:
         if segment in {"", ".", ".."}:
             raise Failed(ExitCode.USAGE, f"{segment!r} can't be an id; give the id of what you mean")
-    return "/v2/" + "/".join(quote(segment, safe=":") for segment in segments)
+    return f"{base}/" + "/".join(quote(segment, safe=":") for segment in segments)
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,11 @@ def refusal(answer: Answer) -> Refused:
     """An answer that is an error, as a sentence with what to do."""
     document: Any = answer.json()
     said = document if isinstance(document, dict) else {}
+    # About volumes, the kind of an error is told by a code, and may be a finer one than the status.
+    first = (said.get("errors") or [{}])[0]
     name = said.get("error")
-    description = said.get("description") or said.get("message") or answer.text[:200].strip() or "no reason was given"
+    told_by = (said.get("description"), said.get("message"), first.get("message"), answer.text[:200].strip())
+    description = next((one for one in told_by if one), "no reason was given")
     location = answer.headers.get("location")
     hint = _HINTS.get(answer.status)
     if location is not None and "/restores/" in location:
@@ -149,7 +154,7 @@ def refusal(answer: Answer) -> Refused:
     if wait_s is not None and wait_s > LONGEST_PAUSE_S:
         hint = f"try again in {wait_s:.0f} s"
     told = f"{description} ({answer.status}{f' {name}' if name else ''})"
-    code = _CODES.get(answer.status, ExitCode.FAILED)
+    code = _CODES.get(first.get("code"), _CODES.get(answer.status, ExitCode.FAILED))
     return Refused(code, told if hint is None else f"{told}; {hint}", status=answer.status, location=location)
 
 
@@ -158,7 +163,9 @@ def _worth_repeating(answer: Answer, fields: Mapping[str, str], *, repeatable: b
         return True
     # The first try of a request under a key may still be under way: the answer says when to ask for its outcome.
     under_way = "Idempotency-Key" in fields and "retry-after" in answer.headers
-    return (answer.status in _UNKNOWN and repeatable) or (answer.status == HTTPStatus.CONFLICT and under_way)
+    # The API of volumes has no other status for what may succeed later.
+    later = answer.status == HTTPStatus.INTERNAL_SERVER_ERROR and "retry-after" in answer.headers
+    return ((answer.status in _UNKNOWN or later) and repeatable) or (answer.status == HTTPStatus.CONFLICT and under_way)
 
 
 def _retry_after_s(answer: Answer) -> float | None:

@@ -10,6 +10,8 @@ import typer
 from tidemark_cli import (
     entities,
     environments,
+    image_export,
+    image_import,
     keys,
     plans,
     reading,
@@ -19,6 +21,8 @@ from tidemark_cli import (
     schedules,
     snapshots,
     transfers,
+    volume_snapshots,
+    volumes,
 )
 from tidemark_cli.session import JsonOption, Surroundings
 
@@ -44,6 +48,9 @@ _keys = typer.Typer(no_args_is_help=True, help="API keys, made in AWS directly, 
 _environments = typer.Typer(
     no_args_is_help=True, help="Environments of volumes, set in AWS directly, with your AWS credentials."
 )
+_volumes = typer.Typer(no_args_is_help=True, help="Volumes of an environment, their snapshots and images.")
+_volume_snapshots = typer.Typer(no_args_is_help=True, help="Take snapshots of volumes, and make volumes of them.")
+_volumes.add_typer(_volume_snapshots, name="snapshots")
 for _name, _group in (
     ("snapshots", _snapshots),
     ("restores", _restores),
@@ -53,6 +60,7 @@ for _name, _group in (
     ("retention", _retention),
     ("keys", _keys),
     ("environments", _environments),
+    ("volumes", _volumes),
 ):
     app.add_typer(_group, name=_name)
 
@@ -67,6 +75,10 @@ schedules.add_to(_schedules)
 retention.add_to(_retention)
 keys.add_to(_keys)
 environments.add_to(_environments)
+volumes.add_to(_volumes)
+volume_snapshots.add_to(_volume_snapshots)
+image_export.add_to(_volumes)
+image_import.add_to(_volumes)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - the form that Typer calls

@@ -6,8 +6,6 @@ Files go to and from addresses that the service gives out, which carry their own
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -15,12 +13,11 @@ from threading import Lock
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tidemark_cli import shown
 from tidemark_cli.api import FIRST_PAUSE_S, TRIES, Api, path, refusal
 from tidemark_cli.failures import ExitCode, Failed, Unreachable
+from tidemark_cli.moving import bar, each
 from tidemark_cli.sending import Answer
 from tidemark_cli.session import Session, operation
 from tidemark_cli.snapshots import QuietOption, SnapshotArgument, print_ids
@@ -123,10 +120,10 @@ def import_(
     if service_path is not None:
         wanted["servicePath"] = service_path
     opened = session.api.post("/v2/snapshots/import", wanted, once=True).json()
-    with _bar(session.errors, sum(one["sizeBytes"] for one in opened["files"])) as arrived:
+    with bar(session.errors, sum(one["sizeBytes"] for one in opened["files"])) as arrived:
         addresses = _Addresses(session, opened)
         parts = list(_parts(files, opened["files"]))
-        _each(parts, lambda part: _upload(session, part, addresses, arrived))
+        each(parts, lambda part: _upload(session, part, addresses, arrived), _AT_ONCE)
     answer = session.api.post(path("snapshots", opened["id"], "import"), safe=True)
     _arrived(session, session.api, answer, "Importing", wait=wait, timeout_s=timeout, quiet=quiet)
 
@@ -170,8 +167,8 @@ def _manifest(session: Session, snapshot: str, timeout_s: float) -> dict[str, An
 
 def _download_all(session: Session, snapshot: str, manifest: dict[str, Any], directory: Path) -> None:
     parts = manifest["parts"]
-    with _bar(session.errors, sum(part["sizeBytes"] for part in parts)) as arrived:
-        _each(parts, lambda part: _download(session, snapshot, part, directory, arrived))
+    with bar(session.errors, sum(part["sizeBytes"] for part in parts)) as arrived:
+        each(parts, lambda part: _download(session, snapshot, part, directory, arrived), _AT_ONCE)
 
 
 def _download(
@@ -299,30 +296,3 @@ def _upload(session: Session, part: _Part, addresses: _Addresses, arrived: Calla
                 break
         session.around.sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
     raise failed
-
-
-# --- both
-
-
-def _each[T](items: list[T], work: Callable[[T], None]) -> None:
-    """Do it for each, some at a time; the first failure ends it."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        futures = [pool.submit(work, item) for item in items]
-        try:
-            for future in futures:
-                future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-@contextmanager
-def _bar(console: Console, total_bytes: int) -> Iterator[Callable[[int], None]]:
-    """A function to call with the size of what has been moved; shown where somebody looks."""
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("Files", total=total_bytes)
-        yield lambda count: bar.advance(task, count)

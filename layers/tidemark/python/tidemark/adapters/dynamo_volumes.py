@@ -3,7 +3,8 @@
 - environments: `ENVIRONMENTS` / `{service code}/{name}`
 - snapshots of volumes: `ENV#{environment}` / `VOLUME-SNAPSHOT#{id}`
 - names that snapshots have: `ENV#{environment}` / `NAME#{name}`, which have no record but say whose the name is
-- volumes of which a snapshot is being made: `ENV#{environment}` / `VOLUME#{id}`, which say which one, and no more
+- volumes of which a snapshot is being made: `ENV#{environment}` / `VOLUME#{id}`, which say which one, and no more; an
+  import has a row of its own there, under its own id
 - tasks: `TASK#{id}` / `TASK`
 
 A snapshot is written in one transaction with what it takes or gives back: a name, a volume.
@@ -258,7 +259,7 @@ def _name_key(snapshot: VolumeSnapshot) -> Row:
 
 
 def _volume_key(snapshot: VolumeSnapshot) -> Row:
-    return {"pk": text(f"ENV#{snapshot.environment}"), "sk": text(f"VOLUME#{snapshot.volume_id}")}
+    return {"pk": text(f"ENV#{snapshot.environment}"), "sk": text(f"VOLUME#{snapshot.claims}")}
 
 
 def _task_key(task_id: str) -> Row:

@@ -33,6 +33,14 @@ class S3Links:
         with named(f"signing the address of {key!r}"):
             return self._client.generate_presigned_url("get_object", Params=asked, ExpiresIn=expires_s)
 
+    def put(self, key: str, size_bytes: int | None, *, expires_s: int) -> str:
+        # A length that is signed is the only one that S3 takes.
+        length = {} if size_bytes is None else {"ContentLength": size_bytes}
+        with named(f"signing the address of {key!r}"):
+            return self._client.generate_presigned_url(
+                "put_object", Params={"Bucket": self._bucket, "Key": key, **length}, ExpiresIn=expires_s
+            )
+
     def begin_upload(self, key: str) -> str:
         with named(f"beginning the upload of {key!r}"):
             return self._client.create_multipart_upload(Bucket=self._bucket, Key=key)["UploadId"]

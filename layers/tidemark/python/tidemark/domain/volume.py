@@ -13,6 +13,7 @@ from tidemark.domain.asked import Asked
 from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.snapshot import Failure, ManifestRef, Verification
+from tidemark.domain.upload import Upload
 from tidemark.domain.uuids import derived_uuid, parse_uuid, random_uuid
 from tidemark.errors import SnapshotInUse, WrongState
 
@@ -136,7 +137,8 @@ class VolumeSnapshot:
     `sealed` is the manifest of one that is stored and still to be read back. `used_by` names what reads it now.
     `task_id` is the task that makes it, if one does. `schedule_id` is the schedule that made it, if one did, `slot_at`
     the slot that it was made for. `asked` is the request that made it, where that can be sent again. `verification` is
-    what was found when its stored bytes were read back last, after it was made.
+    what was found when its stored bytes were read back last, after it was made. `uploaded` says where the image
+    comes from that is imported. Until `shared_until`, somebody has addresses of what is stored.
     """
 
     environment: EnvironmentId
@@ -163,6 +165,8 @@ class VolumeSnapshot:
     verification: Verification | None = None
     zone: str | None = None
     source_kind: str | None = None
+    uploaded: Upload | None = None
+    shared_until: datetime | None = None
     version: int = 0
 
     def __post_init__(self) -> None:
@@ -174,8 +178,18 @@ class VolumeSnapshot:
 
     @property
     def running(self) -> bool:
-        """Whether it is being made. There is one such snapshot of a volume at most."""
+        """Whether it is being made."""
         return self.state in RUNNING
+
+    @property
+    def awaits_upload(self) -> bool:
+        """Whether it is an import whose parts are still to be sent."""
+        return self.running and self.uploaded is not None and self.uploaded.index_sha256 is None
+
+    @property
+    def claims(self) -> str:
+        """What there is one running snapshot of at most: its volume; an import is in the way of none."""
+        return self.volume_id if self.uploaded is None else self.id
 
     @property
     def leaves_source(self) -> bool:
@@ -188,8 +202,8 @@ class VolumeSnapshot:
         """The record of one whose moment is being taken. Raises WrongState."""
         return self._in(VolumeSnapshotState.CREATING)
 
-    def cut(self, source_id: str) -> "VolumeSnapshot":
-        """The record of one whose moment is kept by the cloud's snapshot `source_id`.
+    def cut(self, source_id: str | None) -> "VolumeSnapshot":
+        """The record of one whose moment is kept by the cloud's snapshot `source_id`; None: by what was uploaded.
 
         Raises WrongState, also where another one keeps it: two would be two moments.
         """
@@ -325,18 +339,3 @@ def volume_id(region: str, source_id: str) -> VolumeId:
 def parse_volume_id(text: str) -> VolumeId:
     """The id of a volume. Raises InvalidRequest unless it is a UUID."""
     return VolumeId(parse_uuid(text, "the id of a volume"))
-
-
-def instance_id(region: str, source_id: str) -> InstanceId:
-    """What an instance of EC2 is called here."""
-    return InstanceId(derived_uuid("instance", region, source_id))
-
-
-def parse_instance_id(text: str) -> InstanceId:
-    """The id of an instance. Raises InvalidRequest unless it is a UUID."""
-    return InstanceId(parse_uuid(text, "the id of an instance"))
-
-
-def zone_id(region: str, source_id: str) -> str:
-    """What an availability zone is called here."""
-    return derived_uuid("zone", region, source_id)

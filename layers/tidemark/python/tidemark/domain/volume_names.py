@@ -48,10 +48,17 @@ def default_template_name(snapshot_name: str, sequence: int = 1) -> str:
 def default_name(volume: Volume, moment: datetime, sequence: int = 1) -> str:
     """The name of a snapshot that nobody named: `{instance}_{volume}_{timestamp}`, such as
     `i-douglas-ADM_foo_20161116211009`; `sequence` tells those of one second apart.
+    """
+    owner = volume.instance_name or volume.instance_source_id or DETACHED
+    return stamped_name(owner, volume.name or volume.source_id, moment, sequence)
+
+
+def stamped_name(owner: str, volume_name: str, moment: datetime, sequence: int = 1) -> str:
+    """The name `{owner}_{volume}_{timestamp}`.
 
     The timestamp is in UTC. Names that are too long lose their end, never the timestamp.
     """
     end = f"_{moment.astimezone(UTC):%Y%m%d%H%M%S}{'' if sequence == 1 else f'-{sequence}'}"
-    stem = f"{volume.instance_name or volume.instance_source_id or DETACHED}_{volume.name or volume.source_id}"
+    stem = f"{owner}_{volume_name}"
     told = "".join(character if character.isprintable() else "_" for character in stem).lstrip()
     return told[: MAX_NAME_CHARS - len(end)] + end

@@ -11,7 +11,7 @@ from typing import Final
 
 from tidemark.domain.manifest import PackRef
 from tidemark.errors import ObjectNotFound, PackCorrupt
-from tidemark.ports import PayloadStore
+from tidemark.ports import ObjectReads
 
 _SKIPPABLE_MAGIC: Final = 0x184D2A54
 _SKIPPABLE_HEADER: Final = struct.Struct("<II")
@@ -48,7 +48,7 @@ def text_of_table(key: str, frame: bytes) -> bytes:
     return frame[_SKIPPABLE_HEADER.size : len(frame) - _FOOTER.size]
 
 
-def read_table(payloads: PayloadStore, pack: PackRef) -> bytes:
+def read_table(payloads: ObjectReads, pack: PackRef) -> bytes:
     """The end of a pack by one ranged read, checked against the reference. Raises PackCorrupt."""
     stored = read_range(payloads, pack, pack.toc_offset, pack.size_bytes - pack.toc_offset)
     if hashlib.sha256(stored).hexdigest() != pack.toc_sha256:
@@ -56,7 +56,7 @@ def read_table(payloads: PayloadStore, pack: PackRef) -> bytes:
     return stored
 
 
-def read_range(payloads: PayloadStore, pack: PackRef, offset: int, length_bytes: int) -> bytes:
+def read_range(payloads: ObjectReads, pack: PackRef, offset: int, length_bytes: int) -> bytes:
     """A part of a pack. Raises PackCorrupt where it is missing or shorter."""
     try:
         stored = payloads.get_range(pack.key, offset, length_bytes)
@@ -67,7 +67,7 @@ def read_range(payloads: PayloadStore, pack: PackRef, offset: int, length_bytes:
     return stored
 
 
-def read_whole(payloads: PayloadStore, pack: PackRef) -> bytes:
+def read_whole(payloads: ObjectReads, pack: PackRef) -> bytes:
     """The bytes of a whole pack, after checking their length and SHA-256. Raises PackCorrupt."""
     try:
         body = payloads.get(pack.key)

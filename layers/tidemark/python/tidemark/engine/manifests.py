@@ -19,7 +19,7 @@ from tidemark.domain.snapshot import CaptureId, ManifestRef, SnapshotId
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.packs import COMPRESSION_LEVEL
 from tidemark.errors import ManifestCorrupt, ObjectExists, ObjectNotFound
-from tidemark.ports import PayloadStore
+from tidemark.ports import ObjectReads, PayloadStore
 
 FORMAT: Final = "tidemark-manifest"
 FORMAT_VERSION: Final = 1
@@ -167,7 +167,7 @@ def store(payloads: PayloadStore, manifest: Manifest) -> ManifestRef:
     return reference
 
 
-def read(payloads: PayloadStore, reference: ManifestRef) -> Manifest:
+def read(payloads: ObjectReads, reference: ManifestRef) -> Manifest:
     """The manifest behind a reference, checked byte for byte. Raises ManifestCorrupt, naming the object."""
     try:
         body = payloads.get(reference.key)

@@ -16,7 +16,7 @@ from tidemark.errors import NotSupported
 from tidemark.ports.announcements import Announcements, Event, NotTaken, Untold
 from tidemark.ports.catalog import Catalog, Repeats
 from tidemark.ports.entity_table import ChangedPage, EntityTable, Loaded, Page
-from tidemark.ports.payloads import Links, PayloadStore, StoredObject, UploadedPart
+from tidemark.ports.payloads import Links, ObjectReads, PayloadStore, StoredObject, UploadedPart
 from tidemark.ports.schedules import Schedules, Unwired
 from tidemark.ports.system import Clock, Entropy, Parallel
 from tidemark.ports.workflows import Workflows
@@ -37,6 +37,7 @@ __all__ = [
     "Links",
     "Loaded",
     "NotTaken",
+    "ObjectReads",
     "Page",
     "Parallel",
     "PayloadStore",

@@ -14,7 +14,19 @@ class StoredObject:
     sha256: str | None = None
 
 
-class PayloadStore(Protocol):
+class ObjectReads(Protocol):
+    """Objects that can be read."""
+
+    def get(self, key: str) -> bytes:
+        """The whole object. Raises ObjectNotFound."""
+        ...
+
+    def get_range(self, key: str, offset: int, length_bytes: int) -> bytes:
+        """A part of the object; shorter where the object ends. Raises ObjectNotFound."""
+        ...
+
+
+class PayloadStore(ObjectReads, Protocol):
     """Immutable objects."""
 
     def put(self, key: str, body: bytes) -> None:
@@ -29,14 +41,6 @@ class PayloadStore(Protocol):
 
         Raises ObjectExists when `key` is taken, by whatever bytes; ObjectNotFound when there is no source.
         """
-        ...
-
-    def get(self, key: str) -> bytes:
-        """The whole object. Raises ObjectNotFound."""
-        ...
-
-    def get_range(self, key: str, offset: int, length_bytes: int) -> bytes:
-        """A part of the object; shorter where the object ends. Raises ObjectNotFound."""
         ...
 
     def head(self, key: str) -> StoredObject:
@@ -73,6 +77,10 @@ class Links(Protocol):
 
     def download(self, key: str, *, filename: str, expires_s: int) -> str:
         """The address of an object that is or will be there, saved under that name by browsers."""
+        ...
+
+    def put(self, key: str, size_bytes: int | None, *, expires_s: int) -> str:
+        """The address to which an object of that size is PUT, or of any size; whatever is there is written over."""
         ...
 
     def begin_upload(self, key: str) -> str:

@@ -12,7 +12,7 @@ class VolumeCatalog(Protocol):
     """The records of environments, snapshots of volumes and tasks; their rules are those of `Catalog`.
 
     A name is one snapshot's of the environment, from when that is added until it is deleted. A volume has one snapshot
-    at most that is being made.
+    at most that is being made of it; imports count for none.
     """
 
     def add_environment(self, environment: Environment) -> Environment:

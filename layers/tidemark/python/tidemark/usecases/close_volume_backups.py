@@ -11,6 +11,7 @@ from tidemark.errors import TidemarkError
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, SNAPSHOT_TAG, end, region_of, see_through
+from tidemark.usecases.volume_phases.uploads import give_up_late
 
 
 class Closed(NamedTuple):
@@ -54,9 +55,13 @@ def close_volume_backups(ports: Ports, environment_id: EnvironmentId) -> Closed:
     def finish_deletion(record: VolumeSnapshot) -> None:
         amend_volume_snapshot(ports.volumes, environment_id, record.id, lambda one: one.deleted())
 
+    def drive_on(record: VolumeSnapshot) -> None:
+        give_up_late(ports, record)
+        see_through(ports, environment_id, record.id)
+
     over = {one.id: one for one in (*left.values(), *deleting)}
     ended = {one.id for one in over.values() if done(one, lambda record: end(ports, record))}
     finished = [one for one in deleting if one.id in ended and done(one, finish_deletion)]
-    driven = [one for one in running if done(one, lambda record: see_through(ports, environment_id, record.id))]
+    driven = [one for one in running if done(one, drive_on)]
     removed = sum(record.id in ended for record in left.values())
     return Closed(removed, len(finished), len(driven), tuple(problems))

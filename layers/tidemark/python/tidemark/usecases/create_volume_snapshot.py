@@ -53,7 +53,7 @@ def create_volume_snapshot(
     if wanted.name is not None:
         check_name(wanted.name)
     if asked is not None:
-        begun = _asked_for(ports, environment_id, asked)
+        begun = begun_before(ports, environment_id, asked)
         if begun is not None:
             return begun
     volume = get_volume(ports, environment_id, wanted.volume_id)
@@ -117,7 +117,7 @@ def _register(ports: Ports, volume: Volume, snapshot: VolumeSnapshot, task: Task
     raise AssertionError("count() ended")
 
 
-def _asked_for(ports: Ports, environment_id: EnvironmentId, asked: Asked) -> Task | None:
+def begun_before(ports: Ports, environment_id: EnvironmentId, asked: Asked) -> Task | None:
     """The task that the same request has begun; None where it began none, or one whose snapshot failed. One that is
     under way is seen through.
     """

@@ -2,12 +2,15 @@
 
 from tidemark.domain.asked import Asked
 from tidemark.domain.environment import EnvironmentId
+from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Operation, Task, new_task_id
 from tidemark.domain.uuids import RANDOM_BYTES
+from tidemark.errors import TransferCancelled
 from tidemark.ports import Ports
 from tidemark.usecases.read_volume_snapshots import get_volume_snapshot
 from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases.lifecycle import drop_dead_users, remove_source
+from tidemark.usecases.volume_phases.uploads import give_up
 
 
 def delete_volume_snapshot(
@@ -15,9 +18,14 @@ def delete_volume_snapshot(
 ) -> Task:
     """The task that deletes it, which is over when this returns. Where a call of it fails, repeating it goes on.
 
+    An import whose parts are waited for is given up.
+
     Raises EnvironmentNotFound, VolumeSnapshotNotFound, WrongState while it is being made, SnapshotInUse, DisksRefused.
     """
-    drop_dead_users(ports, get_volume_snapshot(ports, environment_id, snapshot_id))
+    found = get_volume_snapshot(ports, environment_id, snapshot_id)
+    if found.awaits_upload:
+        give_up(ports, found, Failure(TransferCancelled.__name__, "it was deleted before all its parts had arrived"))
+    drop_dead_users(ports, found)
     snapshot = amend_volume_snapshot(ports.volumes, environment_id, snapshot_id, lambda record: record.deleting())
     task = ports.volumes.add_task(
         Task(

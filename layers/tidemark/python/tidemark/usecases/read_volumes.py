@@ -1,15 +1,14 @@
 """List and get the volumes of an environment, as EC2 has them at this moment."""
 
 from tidemark.domain.environment import Environment
+from tidemark.domain.instance import instance_id, zone_id
 from tidemark.domain.volume import (
     InstanceId,
     Volume,
     VolumeId,
     VolumeKind,
     VolumeState,
-    instance_id,
     volume_id,
-    zone_id,
 )
 from tidemark.errors import VolumeNotFound
 from tidemark.ports import Ports

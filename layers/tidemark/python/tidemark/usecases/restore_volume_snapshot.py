@@ -10,7 +10,7 @@ from itertools import count
 from typing import Final, NamedTuple
 
 from tidemark.domain.asked import KEPT_FOR, Asked
-from tidemark.domain.environment import Environment, EnvironmentId
+from tidemark.domain.environment import MAX_TAGS, Environment, EnvironmentId
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Making, Operation, Task, TaskId, TaskStatus, new_task_id
 from tidemark.domain.uuids import RANDOM_BYTES, derived_uuid
@@ -32,7 +32,7 @@ from tidemark.usecases.read_volumes import get_volume
 from tidemark.usecases.records import amend_task
 from tidemark.usecases.repeats import same_request
 from tidemark.usecases.volume_phases.lifecycle import region_of, user_of_task
-from tidemark.usecases.volume_restore_phases.lifecycle import is_pending, release
+from tidemark.usecases.volume_restore_phases.lifecycle import OWN_TAGS, is_pending, release
 
 # Kinds of volumes that need to be told no more than their size. Of others EC2 wants to know how fast they are to be.
 _PLAIN_KINDS: Final = frozenset({"gp2", "gp3", "st1", "sc1", "standard"})
@@ -75,6 +75,11 @@ def restore_volume_snapshot(
                     f"no volume can be restored into {environment_id}: its volumes are told by the tag {key}, which "
                     "AWS alone sets; its operator has to choose another tag"
                 )
+        if len(environment.tags) > MAX_TAGS - OWN_TAGS:
+            raise InvalidRequest(
+                f"no volume can be restored into {environment_id}: its volumes have {len(environment.tags)} tags, and "
+                f"{OWN_TAGS} more would be too many for EC2; its operator has to choose fewer"
+            )
         kind = snapshot.source_kind if snapshot.source_kind in _PLAIN_KINDS else _DEFAULT_KIND
         zone = _zone(ports, environment, snapshot, wish.zone)
         return Making(check_name(wish.name or snapshot.volume_name), zone=zone, kind=kind)

@@ -13,6 +13,7 @@ from itertools import batched
 from typing import Final
 
 from tidemark.domain.environment import ANY_ENVIRONMENT, EnvironmentId, environment_of, image_owner
+from tidemark.domain.interval import IntervalType
 from tidemark.domain.schedule import DamagedSchedule, Missed, RunStatus, Schedule, ScheduleId, ScheduleStatus
 from tidemark.domain.snapshot import Snapshot, SnapshotStatus
 from tidemark.domain.tenant import Tenant
@@ -34,8 +35,8 @@ _TOGETHER: Final = 64
 class Watched:
     """What was found of one tenant, or of the owner of an environment's images. `age_s` is that of its newest good
     snapshot, in seconds, or of its oldest schedule where it has none; of volumes, that of the one whose newest snapshot
-    is the oldest. None where no new ones are to be made. `damage` says which records can't be read, `problems` what
-    else is wrong, `failure` why not all could be looked at.
+    is the oldest. None where no new ones are to be made, of volumes at least each day. `damage` says which records
+    can't be read, `problems` what else is wrong, `failure` why not all could be looked at.
     """
 
     tenant: Tenant
@@ -101,7 +102,7 @@ def _look(ports: Ports, owner: Tenant, stack: StackBackups | None) -> Watched:
                 problems.append(f"the run of {one.id} for {dead.slot_at.isoformat()} has died: {dead.owner}")
             try:
                 late = _late(ports, one, now)
-                if _is_active(one, now):
+                if _is_active(one, now) and _promises_a_day(one):
                     active.append(one)
             except InvalidRequest as error:
                 problems.append(f"it can't be told when {one.id} is due: {error.message}")
@@ -122,6 +123,13 @@ def _late(ports: Ports, schedule: Schedule, now: datetime) -> Missed | None:
 
 def _is_active(schedule: Schedule, now: datetime) -> bool:
     return schedule.status is not ScheduleStatus.REMOVING and schedule.next_run(now) is not None
+
+
+def _promises_a_day(schedule: Schedule) -> bool:
+    """Whether the age of what it makes says that something is wrong. Of a volume that has weekly or monthly schedules
+    alone it says nothing for most of the time: its slots are watched, and that is all.
+    """
+    return schedule.volume_id is None or schedule.interval_given in {IntervalType.HOURLY, IntervalType.DAILY}
 
 
 def _last_good(ports: Ports, owner: Tenant, active: Sequence[Schedule]) -> datetime:

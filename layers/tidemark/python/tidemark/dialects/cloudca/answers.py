@@ -138,7 +138,12 @@ def accepted(task: Task) -> Response:
     It says `PENDING` whatever has become of the task since: clients take the `data` of an answer that says `SUCCESS`
     for what they asked for, and not for a task.
     """
-    return json_response(HTTPStatus.ACCEPTED, _task_answer(task, TaskStatus.PENDING))
+    return json_response(HTTPStatus.ACCEPTED, pending(task))
+
+
+def pending(task: Task) -> TaskAnswer:
+    """A task that has been begun; see `accepted`."""
+    return _task_answer(task, TaskStatus.PENDING)
 
 
 def one_task(task: Task, made: VolumeSnapshot | Volume | None = None) -> Response:

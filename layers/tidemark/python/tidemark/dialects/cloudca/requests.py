@@ -5,20 +5,21 @@ parameters that are not known are passed over, as clients send some that mean no
 not known are refused, so that a misspelt one is noticed.
 """
 
+import re
 from collections.abc import Collection
 from typing import Any, Final, NamedTuple
 
 from tidemark.dialects.cloudca.bodies import members as _members
-from tidemark.dialects.cloudca.words import VOLUME_TYPES
+from tidemark.dialects.cloudca.words import SNAPSHOT_VOLUME_TYPES, VOLUME_TYPES
 from tidemark.dialects.wire import Request
 from tidemark.domain.environment import EnvironmentId, environment_id
+from tidemark.domain.instance import parse_instance_id
 from tidemark.domain.task import Operation, TaskId, parse_task_id
 from tidemark.domain.volume import (
     InstanceId,
     VolumeId,
     VolumeKind,
     VolumeSnapshotId,
-    parse_instance_id,
     parse_volume_id,
     parse_volume_snapshot_id,
 )
@@ -27,6 +28,9 @@ from tidemark.errors import EnvironmentNotFound, InvalidRequest
 
 MAX_DESCRIPTION_CHARS: Final = 255
 _CREATE: Final = "create"
+_IMPORT: Final = "import"
+_COMPLETE: Final = "complete"
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 _OF_SNAPSHOT: Final = {"restore": Operation.RESTORE, "createTemplate": Operation.CREATE_TEMPLATE}
 
 
@@ -38,6 +42,18 @@ class CreateWanted(NamedTuple):
     volume_id: VolumeId
     name: str | None = None
     rapid: bool = False
+
+
+class ImportWanted(NamedTuple):
+    """An image that is to be imported. `volume_id` is None where it is of no volume that is known; what is said of
+    the volume otherwise is None where nothing is.
+    """
+
+    size_bytes: int
+    volume_id: VolumeId | None = None
+    name: str | None = None
+    volume_name: str | None = None
+    volume_kind: VolumeKind | None = None
 
 
 class RestoreWanted(NamedTuple):
@@ -115,7 +131,7 @@ def create_wanted(request: Request) -> CreateWanted:
     """
     operation = request.query.get("operation", _CREATE)
     if operation != _CREATE:
-        raise _unknown_operation(operation, [_CREATE])
+        raise _unknown_operation(operation, [_CREATE, _IMPORT])
     document = _members(request, ("volumeId", "name", "rapid"))
     volume_id = document.get("volumeId")
     if not isinstance(volume_id, str):
@@ -126,6 +142,44 @@ def create_wanted(request: Request) -> CreateWanted:
     if not isinstance(rapid, bool):
         raise InvalidRequest("the member 'rapid' must be true or false")
     return CreateWanted(parse_volume_id(volume_id), _name(document), rapid)
+
+
+def asks_for_import(request: Request) -> bool:
+    """Whether a request to the list of snapshots is about an image that is uploaded."""
+    return request.query.get("operation") == _IMPORT
+
+
+def import_wanted(request: Request) -> ImportWanted:
+    """The image that is to be imported. Raises InvalidRequest naming what is wrong."""
+    document = _members(request, ("sizeBytes", "volumeId", "name", "volume", "volumeType"))
+    size_bytes, volume_id = document.get("sizeBytes"), document.get("volumeId")
+    if not isinstance(size_bytes, int) or isinstance(size_bytes, bool):
+        raise InvalidRequest("the member 'sizeBytes' must be the size of the image in bytes, a whole number")
+    if volume_id is not None and not isinstance(volume_id, str):
+        raise InvalidRequest("the member 'volumeId' must be the id of a volume, or be left out for a new one")
+    if volume_id is not None and ("volume" in document or "volumeType" in document):
+        raise InvalidRequest("with the member 'volumeId', 'volume' and 'volumeType' are those of that volume")
+    kinds = {word: kind for kind, word in SNAPSHOT_VOLUME_TYPES.items()}
+    given = document.get("volumeType")
+    if given is not None and given not in kinds:
+        raise InvalidRequest(f"the member 'volumeType' must be {' or '.join(kinds)}; it is {str(given)[:40]!r}")
+    return ImportWanted(
+        size_bytes,
+        None if volume_id is None else parse_volume_id(volume_id),
+        _name(document),
+        _name(document, "volume"),
+        None if given is None else kinds[given],
+    )
+
+
+def complete_wanted(request: Request) -> str | None:
+    """The digest that the uploaded image must have; None where none is told. Raises InvalidRequest."""
+    if request.query.get("operation") != _COMPLETE:
+        raise _unknown_operation(request.query.get("operation"), [_COMPLETE])
+    digest = _members(request, ("digest",)).get("digest")
+    if digest is not None and (not isinstance(digest, str) or _DIGEST.fullmatch(digest) is None):
+        raise InvalidRequest("the member 'digest' must be 64 small hexadecimal digits")
+    return digest
 
 
 def operation_wanted(request: Request) -> RestoreWanted | TemplateWanted:
@@ -151,12 +205,12 @@ def _unknown_operation(given: str | None, known: Collection[str]) -> InvalidRequ
     return InvalidRequest(f"the parameter operation must be {' or '.join(known)}; {told}")
 
 
-def _name(document: dict[str, Any]) -> str | None:
-    name = document.get("name")
+def _name(document: dict[str, Any], member: str = "name") -> str | None:
+    name = document.get(member)
     if name is None:
         return None
     if not isinstance(name, str):
-        raise InvalidRequest("the member 'name' must be a string")
+        raise InvalidRequest(f"the member {member!r} must be a string")
     return check_name(name)
 
 

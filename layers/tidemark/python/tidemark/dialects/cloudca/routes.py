@@ -13,6 +13,8 @@ BASE: Final = "/v1"
 _ENVIRONMENT: Final = f"{BASE}/services/{{serviceCode}}/{{environmentName}}"
 SNAPSHOTS: Final = f"{_ENVIRONMENT}/snapshots"
 SNAPSHOT: Final = f"{SNAPSHOTS}/{{snapshotId}}"
+IMAGE: Final = f"{SNAPSHOT}/image"
+UPLOADS: Final = f"{SNAPSHOT}/uploads"
 VOLUMES: Final = f"{_ENVIRONMENT}/volumes"
 VOLUME: Final = f"{VOLUMES}/{{volumeId}}"
 SCHEDULES: Final = f"{_ENVIRONMENT}/schedules"
@@ -22,6 +24,8 @@ TASK: Final = f"{BASE}/tasks/{{taskId}}"
 METHODS: Final[dict[str, tuple[str, ...]]] = {
     SNAPSHOTS: ("GET", "POST"),
     SNAPSHOT: ("GET", "POST", "DELETE"),
+    IMAGE: ("GET",),
+    UPLOADS: ("GET", "POST"),
     VOLUMES: ("GET",),
     VOLUME: ("GET",),
     SCHEDULES: ("GET", "POST"),
@@ -56,8 +60,9 @@ def refusal(method: str, route: str) -> TidemarkError:
 
 def action(method: str, route: str) -> Action:
     """What a key must be made for to call a route. A path that does not exist needs what reading needs."""
-    if method not in METHODS.get(route, ()) or method == "GET":
+    if method not in METHODS.get(route, ()) or (method == "GET" and route != UPLOADS):
         return Action.READ
+    # Addresses of uploads open what whoever stores snapshots may do.
     # What can be asked of a snapshot makes volumes and templates of it, and the tasks that do so can be cancelled.
     return Action.RESTORE if (method, route) in {("POST", SNAPSHOT), ("DELETE", TASK)} else Action.SNAPSHOT
 

@@ -3,6 +3,7 @@ is that of `engine.collect`.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from itertools import batched
 from typing import Final
 
@@ -44,13 +45,15 @@ def read_records(ports: Ports, environment: EnvironmentId) -> tuple[VolumeSnapsh
 
 
 def read_manifests(ports: Ports, snapshots: Sequence[VolumeSnapshot]) -> Named:
-    """What is needed: all that the images of snapshots name which are not going, and the manifests of those that are
-    being made. `snapshots` are all of an environment, as they were at one moment.
+    """What is needed: all that the images of snapshots name which are not going, or of which somebody has addresses
+    that are still good, and the manifests of those that are being made. `snapshots` are all of an environment, as they
+    were at one moment.
 
     What a snapshot is stored upon needs no rule of its own: it can't be deleted while that uses it. That is why it has
     to be one moment: else a snapshot may be met while it is being made, and what it is made upon when that was deleted.
     """
-    images = [one.image.manifest for one in snapshots if one.image is not None and one.state not in _GONE]
+    now = ports.clock.now()
+    images = [one.image.manifest for one in snapshots if one.image is not None and not _gone(one, now)]
     keys = {manifests.manifest_key(image_owner(one.environment), SnapshotId(one.id)) for one in _running(snapshots)}
     problems: list[str] = []
     for some in batched(images, _AT_ONCE, strict=False):
@@ -83,6 +86,11 @@ def forgettable(
         and manifests.manifest_key(image_owner(one.environment), SnapshotId(one.id)) not in keys
         and blamed_by(one) not in stored
     ]
+
+
+def _gone(snapshot: VolumeSnapshot, now: datetime) -> bool:
+    shared = snapshot.shared_until is not None and now < snapshot.shared_until
+    return snapshot.state in _GONE and not shared
 
 
 def _running(snapshots: Sequence[VolumeSnapshot]) -> list[VolumeSnapshot]:

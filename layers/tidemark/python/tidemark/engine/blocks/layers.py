@@ -3,17 +3,31 @@ map costs some hundred bytes for each block of the shard, whatever the blocks ho
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from tidemark.domain.blocks import Block, BlockRange, digest_of
 from tidemark.domain.manifest import Layer, PackRef, ShardManifest
 from tidemark.engine.blocks.packs import BlockEntry, BlockRecord, Unpacking, read_blocks_of
 from tidemark.engine.framing import read_range
 from tidemark.errors import ManifestCorrupt
-from tidemark.ports import PayloadStore, Ports
+from tidemark.ports import ObjectReads, Parallel
 
 # What one ranged read gets of frames that lie next to each other.
 _READ_BYTES: Final = 8 * 1024 * 1024
+
+
+class Reading(Protocol):
+    """What stored images are read with. `Ports` has it, and so has whoever has addresses of objects alone."""
+
+    @property
+    def payloads(self) -> ObjectReads:
+        """Where packs are read."""
+        ...
+
+    @property
+    def parallel(self) -> Parallel:
+        """How several are read at once."""
+        ...
 
 
 class Located(NamedTuple):
@@ -33,7 +47,7 @@ type BlockMap = Mapping[int, Located]
 """By index, in order."""
 
 
-def fold(ports: Ports, layers: Sequence[Layer]) -> BlockMap:
+def fold(ports: Reading, layers: Sequence[Layer]) -> BlockMap:
     """What some layers, one upon the other, add to what is below them. A block that they leave as it was is not in it.
 
     Raises PackCorrupt, and ManifestCorrupt, naming the block, where a layer was made from something else than lies
@@ -57,7 +71,7 @@ def fold(ports: Ports, layers: Sequence[Layer]) -> BlockMap:
     return {index: found[index] for index in sorted(found) if found[index].entry.sha256 != found[index].was}
 
 
-def map_of(ports: Ports, shard: ShardManifest) -> BlockMap:
+def map_of(ports: Reading, shard: ShardManifest) -> BlockMap:
     """Where each block of a shard that is not zeros lies, held against what the shard's line says of them.
 
     Raises PackCorrupt, ManifestCorrupt.
@@ -72,7 +86,7 @@ def map_of(ports: Ports, shard: ShardManifest) -> BlockMap:
     return found
 
 
-def records_of(payloads: PayloadStore, blocks: Iterable[Located], *, base: bool) -> Iterator[BlockRecord]:
+def records_of(payloads: ObjectReads, blocks: Iterable[Located], *, base: bool) -> Iterator[BlockRecord]:
     """The blocks as records of one layer, their frames as they are stored, each verified.
 
     `base`: the layer has nothing below it. Raises PackCorrupt, naming the block.
@@ -82,7 +96,7 @@ def records_of(payloads: PayloadStore, blocks: Iterable[Located], *, base: bool)
         yield BlockRecord(block.index, frame if block.body is not None else None, block.sha256, was)
 
 
-def read_blocks(payloads: PayloadStore, blocks: Iterable[Located]) -> Iterator[Block]:
+def read_blocks(payloads: ObjectReads, blocks: Iterable[Located]) -> Iterator[Block]:
     """The blocks, each verified. Raises PackCorrupt, naming the block."""
     return (block for _, _, block in _read(payloads, blocks))
 
@@ -92,7 +106,7 @@ def within(found: BlockMap, blocks: BlockRange) -> list[Located]:
     return [located for index, located in found.items() if blocks.start <= index < blocks.stop]
 
 
-def _read(payloads: PayloadStore, blocks: Iterable[Located]) -> Iterator[tuple[Located, bytes, Block]]:
+def _read(payloads: ObjectReads, blocks: Iterable[Located]) -> Iterator[tuple[Located, bytes, Block]]:
     unpacking = Unpacking()
     for some in _runs(blocks):
         pack, start = some[0].pack, some[0].entry.offset

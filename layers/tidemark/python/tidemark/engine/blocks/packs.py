@@ -19,7 +19,7 @@ from tidemark.domain.manifest import PackRef
 from tidemark.engine.framing import encode_table, find_table, read_table, text_of_table
 from tidemark.engine.storing import PackForm
 from tidemark.errors import PackCorrupt
-from tidemark.ports import PayloadStore
+from tidemark.ports import ObjectReads
 
 # Larger than a pack of entities: a manifest lists all packs, and a volume of 16 TiB has enough of these.
 PACK_BYTES: Final = 32 * 1024 * 1024
@@ -179,7 +179,7 @@ def check_blocks(key: str, body: bytes) -> BlockTable:
     return table
 
 
-def read_blocks_of(payloads: PayloadStore, pack: PackRef) -> tuple[BlockEntry, ...]:
+def read_blocks_of(payloads: ObjectReads, pack: PackRef) -> tuple[BlockEntry, ...]:
     """The entries of a pack by one ranged read, checked against the reference. Raises PackCorrupt."""
     table = _decode(pack.key, read_table(payloads, pack), pack.toc_offset)
     stated = (pack.frames, pack.records, pack.net, pack.first_key, pack.last_key)

@@ -24,6 +24,7 @@ from tidemark.errors import (
     DiskSnapshotNotFound,
     DiskSnapshotsUnrelated,
     DisksRefused,
+    ImportIncomplete,
     StageIncomplete,
     VolumeSnapshotNotFound,
 )
@@ -31,6 +32,7 @@ from tidemark.ports import Ports
 from tidemark.ports.volumes import DiskSnapshot, DiskState
 from tidemark.usecases.read_volumes import get_volume
 from tidemark.usecases.records import amend_volume_snapshot
+from tidemark.usecases.volume_phases import uploads
 from tidemark.usecases.volume_phases.lifecycle import end, give_up, region_of, tags_of
 from tidemark.usecases.volume_phases.parents import below, check_parent, store_upon_newest
 from tidemark.usecases.volume_phases.ranges import store_work_list
@@ -68,7 +70,9 @@ class Copied(NamedTuple):
 
 
 def begin(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapshot:
-    """Let EC2 take its snapshot of the volume as it is at this moment. Raises VolumeNotFound, WrongState."""
+    """Let EC2 take its snapshot of the volume as it is at this moment. Raises VolumeNotFound, WrongState; of an import
+    ImportIncomplete, ImportRefused.
+    """
     snapshot = amend_volume_snapshot(
         ports.volumes,
         environment_id,
@@ -77,6 +81,8 @@ def begin(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapshot
     )
     if snapshot.state is not _S.CREATING:
         return snapshot
+    if snapshot.uploaded is not None:
+        return uploads.begin(ports, snapshot, snapshot.uploaded)
     volume = get_volume(ports, environment_id, snapshot.volume_id)
     volume.check_ready()
     disks = region_of(ports, environment_id).disks
@@ -107,7 +113,9 @@ def await_source(ports: Ports, environment_id: str, snapshot_id: str) -> Awaited
     snapshot = ports.volumes.volume_snapshot(environment_id, snapshot_id)
     if not snapshot.running:
         return Awaited(ready=True, shards=(), over=True)
-    if snapshot.state is not _S.STORING:
+    if snapshot.state is _S.CUT and snapshot.uploaded is not None:
+        snapshot = store_upon_newest(ports, snapshot, snapshot.size_bytes)
+    elif snapshot.state is not _S.STORING:
         source_id = _source_of(snapshot)
         told = region_of(ports, environment_id).disks.snapshot(source_id)
         if told.state is DiskState.FAILED:
@@ -134,7 +142,7 @@ def copy_range(
     """Store one shard of the image, from `place` on, for as long as `budget_s`: then call again with the place that is
     returned. Goes on after the last pack of an earlier run.
 
-    Raises BackupEnded, BlockDamaged, Corrupt ones.
+    Raises BackupEnded, BlockDamaged, Corrupt ones; of an import ImportIncomplete, ImportRefused.
     """
     until_s = ports.clock.monotonic_s() + budget_s
 
@@ -142,8 +150,6 @@ def copy_range(
         _storing(ports, environment_id, snapshot_id)
 
     snapshot = _storing(ports, environment_id, snapshot_id)
-    source_id = _source_of(snapshot)
-    access = region_of(ports, environment_id).blocks
     lower = below(ports, snapshot, shard)
     blocks = Image(snapshot.size_bytes).range_of(shard)
     job = ShardCut(
@@ -161,6 +167,15 @@ def copy_range(
             return Copied(done=False, place=copied.place, records=0)
         return Copied(done=True, place=blocks.stop, records=copied.records)
 
+    if snapshot.uploaded is not None:
+        parts = uploads.blocks_of(ports, snapshot, snapshot.uploaded)
+        try:
+            return store(parts)
+        except ImportIncomplete:
+            # Another run may have stored the range and removed its parts meanwhile: then it is noted, or all is over.
+            return store(parts)
+    source_id = _source_of(snapshot)
+    access = region_of(ports, environment_id).blocks
     whole = DiskSnapshotBlocks(access, ports.parallel, source_id)
     if lower is not None and lower.source_id is not None:
         try:
@@ -180,6 +195,8 @@ def seal(ports: Ports, environment_id: str, snapshot_id: str) -> Sequence[int]:
     image = Image(snapshot.size_bytes)
     owner, identity = image_owner(snapshot.environment), SnapshotId(snapshot.id)
     sealed = images.seal(ports, owner, identity, CaptureId(snapshot.id), snapshot.created_at, image)
+    if snapshot.uploaded is not None:
+        uploads.check_digest(snapshot.uploaded, sealed.digest)
     amend_volume_snapshot(
         ports.volumes, environment_id, snapshot_id, lambda record: _still(record).sealed_as(sealed.manifest)
     )
@@ -202,6 +219,8 @@ def read_back(ports: Ports, environment_id: str, snapshot_id: str, *, shard: int
     )
     until = ports.clock.now() + _NOTES_KEPT
     ports.catalog.note_done(image_owner(snapshot.environment), _notes_of(snapshot), shard, 1, until=until)
+    if snapshot.uploaded is not None:
+        uploads.let_go(ports, snapshot, snapshot.uploaded, shard)
     return checked.size_bytes
 
 

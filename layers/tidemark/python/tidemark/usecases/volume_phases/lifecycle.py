@@ -10,6 +10,7 @@ from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import TaskStatus
 from tidemark.domain.volume import VolumeSnapshot
+from tidemark.engine.blocks import uploads
 from tidemark.errors import TaskNotFound, VolumeSnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Region
@@ -49,13 +50,14 @@ def region_of(ports: Ports, environment_id: str) -> Region:
 
 def see_through(ports: Ports, environment_id: EnvironmentId, snapshot_id: str) -> None:
     """Make sure that an execution ends the snapshot: nothing is done while one runs or where it is over, otherwise the
-    next attempt is started.
+    next attempt is started. An import whose parts are waited for needs none yet.
     """
     attempt = FIRST_EXECUTION
     while (running := ports.workflows.volume_backup_running(snapshot_id, attempt=attempt)) is False:
         attempt += 1
     # It may have come to its end while its executions were looked at.
-    if not running and ports.volumes.volume_snapshot(environment_id, snapshot_id).running:
+    snapshot = ports.volumes.volume_snapshot(environment_id, snapshot_id)
+    if not running and snapshot.running and not snapshot.awaits_upload:
         ports.workflows.start_volume_backup(environment_id, snapshot_id, attempt=attempt)
 
 
@@ -86,8 +88,12 @@ def end(ports: Ports, snapshot: VolumeSnapshot) -> VolumeSnapshot:
 def remove_source(ports: Ports, snapshot: VolumeSnapshot) -> VolumeSnapshot:
     """Remove every snapshot of EC2's that was made for this one, which is over, and is not to be kept. Can be repeated.
 
-    They are looked for by their tags too: whoever dies right after EC2 has made one has not told of it.
+    They are looked for by their tags too: whoever dies right after EC2 has made one has not told of it. Of an import,
+    what was uploaded is removed.
     """
+    if snapshot.uploaded is not None:
+        uploads.remove_all(ports, snapshot)
+        return snapshot
     disks = region_of(ports, snapshot.environment).disks
     kept_id = None if snapshot.leaves_source else snapshot.source_id
     found = {one.id for one in disks.snapshots(tags_of(snapshot))}

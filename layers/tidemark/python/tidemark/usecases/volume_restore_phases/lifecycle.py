@@ -17,6 +17,8 @@ from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, region_of
 
 TASK_TAG: Final = "tidemark:task"
 RESTORED_TAG: Final = "tidemark:restored-from"
+# With a name, what a volume bears beside the tags of its environment.
+OWN_TAGS: Final = 4
 # EBS itself gives a snapshot up to which nothing is written for three days.
 _PATIENCE: Final = timedelta(days=7)
 _SHORTEST_WAIT_S: Final = 2

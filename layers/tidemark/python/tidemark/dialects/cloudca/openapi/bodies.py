@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from tidemark.dialects.cloudca.answers import Uuid
 from tidemark.dialects.cloudca.requests import MAX_DESCRIPTION_CHARS
 from tidemark.domain.retention import MAX_COUNT
+from tidemark.domain.upload import MAX_IMAGE_BYTES
 from tidemark.domain.volume_names import MAX_NAME_CHARS
 
 Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS, examples=["before-upgrade"])]
@@ -55,3 +56,21 @@ class CreateVolumeSchedule(_Request, frozen=True):
     timezone: (
         Annotated[str, Meta(examples=["America/Toronto"], extra_json_schema={"format": "timezone"})] | UnsetType
     ) = UNSET
+
+
+class ImportVolumeImage(_Request, frozen=True):
+    """The image that is to be imported: its size, and of which volume it is, which may be gone. Without one there
+    is a new volume, of that name and type.
+    """
+
+    size_bytes: Annotated[int, Meta(ge=1, le=MAX_IMAGE_BYTES, examples=[10485760])]
+    volume_id: Uuid | UnsetType = UNSET
+    name: Name | UnsetType = UNSET
+    volume: Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS, examples=["disk.raw"])] | UnsetType = UNSET
+    volume_type: Literal["ROOT", "DATADISK"] | UnsetType = UNSET
+
+
+class CompleteUpload(_Request, frozen=True):
+    """The digest that the image must have, as an export tells it."""
+
+    digest: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | UnsetType = UNSET

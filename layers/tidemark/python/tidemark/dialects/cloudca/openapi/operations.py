@@ -6,6 +6,7 @@ from tidemark.dialects.cloudca.answers import Listed, One, SnapshotBody, TaskAns
 from tidemark.dialects.cloudca.openapi import bodies
 from tidemark.dialects.cloudca.openapi.parameters import OF_INSTANCE, OF_VOLUME, TO_CREATE, TO_MAKE, VOLUME_TYPE
 from tidemark.dialects.cloudca.routes import SNAPSHOT, SNAPSHOTS, TASK, VOLUME, VOLUMES
+from tidemark.dialects.ngsi.openapi.forms import ref
 from tidemark.dialects.ngsi.openapi.operation import Answer, Body, Operation, Schema
 from tidemark.dialects.ngsi.openapi.parameters import IDEMPOTENCY
 
@@ -13,9 +14,7 @@ _SNAPSHOTS: Final = "Snapshots of volumes"
 _VOLUMES: Final = "Volumes"
 _TASKS: Final = "Tasks"
 _BEGUN: Final = Answer("The task that was begun. Ask for it until it is over.", TaskAnswer)
-_TO_MAKE: Final[Schema] = {
-    "anyOf": [{"$ref": f"#/components/schemas/Cloudca{one}"} for one in ("RestoreVolumeSnapshot", "CreateTemplate")]
-}
+_TO_MAKE: Final[Schema] = {"anyOf": [ref(f"Cloudca{one}") for one in ("RestoreVolumeSnapshot", "CreateTemplate")]}
 
 OPERATIONS: Final[dict[str, Operation]] = {
     f"GET {SNAPSHOTS}": Operation(
@@ -29,11 +28,22 @@ OPERATIONS: Final[dict[str, Operation]] = {
     f"POST {SNAPSHOTS}": Operation(
         id="createVolumeSnapshot",
         tag=_SNAPSHOTS,
-        summary="Take a snapshot of a volume",
-        description="It is of the moment at which it is begun. Of a volume one is made at a time.",
+        summary="Take a snapshot of a volume, or begin one of an image",
+        description=(
+            "One of a volume is of the moment at which it is begun, and is made of it one at a time. One of an image "
+            "(`operation=import`) waits for its parts."
+        ),
         parameters=(TO_CREATE, IDEMPOTENCY),
-        body=Body(bodies.CreateVolumeSnapshot, {"volume": {"volumeId": "c779ca42-6966-41af-a7dc-23db4e41d4ee"}}),
-        answers={202: _BEGUN},
+        body=Body(
+            {"anyOf": [ref("CloudcaCreateVolumeSnapshot"), ref("CloudcaImportVolumeImage")]},
+            {
+                "volume": {"volumeId": "c779ca42-6966-41af-a7dc-23db4e41d4ee"},
+                "image": {"sizeBytes": 10485760, "volume": "disk.raw"},
+            },
+        ),
+        answers={
+            202: Answer(_BEGUN.description, {"anyOf": [ref("CloudcaTaskAnswer"), ref("CloudcaImportAnswer")]}),
+        },
     ),
     f"GET {SNAPSHOT}": Operation(
         id="getVolumeSnapshot",

@@ -33,7 +33,7 @@ TO_CREATE: Final = Parameter(
     "OperationCreate",
     "operation",
     "query",
-    {"type": "string", "enum": ["create"], "default": "create"},
+    {"type": "string", "enum": ["create", "import"], "default": "create"},
     "What is to be done.",
     "create",
 )

@@ -11,6 +11,7 @@ import msgspec
 
 from tidemark import VERSION
 from tidemark.dialects.cloudca.errors import ErrorBody as CloudcaErrorBody
+from tidemark.dialects.cloudca.openapi import image_operations
 from tidemark.dialects.cloudca.openapi import operations as volume_operations
 from tidemark.dialects.cloudca.openapi import schedule_operations as volume_schedule_operations
 from tidemark.dialects.cloudca.openapi.parameters import IN_PATH as IN_PATH_OF_VOLUMES
@@ -38,6 +39,7 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
     **other_operations.OPERATIONS,
     **volume_operations.OPERATIONS,
     **volume_schedule_operations.OPERATIONS,
+    **image_operations.OPERATIONS,
 }
 """By method and path, as in the functions' own tables of routes."""
 
@@ -111,7 +113,7 @@ _CLOUDCA: Final = _Dialect(
 def build() -> dict[str, Any]:
     """The whole document."""
     schemas = {name: {**schema, **RULES.get(name, {})} for name, schema in _schemas(_NGSI, _REFERRED).items()}
-    schemas |= FORMS | _schemas(_CLOUDCA, volume_operations.MODELS)
+    schemas |= FORMS | _schemas(_CLOUDCA, (*volume_operations.MODELS, *image_operations.MODELS))
     paths: dict[str, dict[str, Any]] = {}
     for route, operation in OPERATIONS.items():
         method, path = route.split(" ")

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from tidemark.dialects.ngsi import exports
+from tidemark.dialects import addresses
 from tidemark.dialects.ngsi.exports import ExportBody, ExportPreparing
 from tidemark.dialects.ngsi.imports import OpenedImport
 from tidemark.dialects.ngsi.openapi import bodies
@@ -18,9 +18,9 @@ _LIFETIME: Final = Parameter(
     "query",
     {
         "type": "integer",
-        "minimum": exports.MIN_EXPIRY_S,
-        "maximum": exports.MAX_EXPIRY_S,
-        "default": exports.DEFAULT_EXPIRY_S,
+        "minimum": addresses.MIN_EXPIRY_S,
+        "maximum": addresses.MAX_EXPIRY_S,
+        "default": addresses.DEFAULT_EXPIRY_S,
     },
     "For how many seconds the addresses are to be good.",
 )
@@ -29,14 +29,14 @@ _PARTS: Final = (
         "PartLimit",
         "limit",
         "query",
-        {"type": "integer", "minimum": 1, "maximum": exports.MAX_PARTS, "default": exports.MAX_PARTS},
+        {"type": "integer", "minimum": 1, "maximum": addresses.MAX_PARTS, "default": addresses.MAX_PARTS},
         "How many parts at most.",
     ),
     Parameter(
         "PartOffset",
         "offset",
         "query",
-        {"type": "integer", "minimum": 0, "maximum": exports.MAX_OFFSET, "default": 0},
+        {"type": "integer", "minimum": 0, "maximum": addresses.MAX_OFFSET, "default": 0},
         "How many of the first parts to leave out.",
     ),
 )
