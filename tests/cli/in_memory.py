@@ -41,6 +41,10 @@ class InMemory:
         event = proxy_event(request, match, api_id="api", stage="v1", request_id="1", is_binary=lambda _: False)
         tenant = request.headers.get("fiware-service", "default")
         granted = {"keyId": "operator", "principalId": "operator", "tenants": "*", "actions": "admin", "tenant": tenant}
+        granted["environments"] = "*"
+        named = event["pathParameters"] or {}
+        if "environmentName" in named:
+            granted["environment"] = f"{named['serviceCode']}/{named['environmentName']}"
         event["requestContext"]["authorizer"] = granted
         # What a function prints is its log.
         with _environment(), bootstrap.use(self._ports), contextlib.redirect_stdout(io.StringIO()):

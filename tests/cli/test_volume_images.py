@@ -170,7 +170,8 @@ def test_image_that_was_imported_is_exported_with_the_same_bytes_and_the_same_di
     }
     assert {one.name for one in tmp_path.iterdir()} == {"disk.raw", "again.raw"}
     assert target.stat().st_size == 3 * GIB
-    assert target.stat().st_blocks * 512 <= len(FILE.content) * BLOCK_BYTES + 64 * 1024
+    # Of the last block, most is zeros.
+    assert target.stat().st_blocks * 512 <= (len(FILE.content) - 1) * BLOCK_BYTES + 128 * 1024
     assert held(target) == held(disk) == FILE.content
     again = imported(tidemark, target)
     record = service.world.record(again)

@@ -1,11 +1,14 @@
 """Disks of a stack that can be reached into: the demo's story, twice as large, and the commands of README.md."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -91,20 +94,24 @@ class Reader:
 
     def asks(self, heading: str, number: int) -> Any:
         """What is answered to one of the requests by curl below a heading."""
-        requests = [f"curl {one.strip()}" for one in self._shell(heading).split("curl ")[1:]]
+        requests = [f"curl {one.strip()}" for one in "".join(self._shells(heading)).split("curl ")[1:]]
         answer = run(requests[number].replace("\\\n", " "))
         assert answer.status in {200, 202}, answer.text
         return answer.json()
 
-    def types(self, heading: str, folder: Path) -> str:
-        """What the commands below a heading print, in a folder."""
+    def types(self, heading: str, number: int, folder: Path) -> str:
+        """What one of the blocks of commands below a heading prints, in a folder."""
         shim = folder / "bin" / "tidemark"
         shim.parent.mkdir()
         shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tidemark_cli "$@"\n', encoding="utf-8")
         shim.chmod(0o755)
-        surroundings = {"PATH": f"{shim.parent}:{os.environ['PATH']}", "PYTHONPATH": os.pathsep.join(sys.path)}
+        surroundings = {
+            "PATH": f"{shim.parent}:{os.environ['PATH']}",
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "TIDEMARK_ENVIRONMENT": ENVIRONMENT,
+        }
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", self._shell(heading)],
+            ["bash", "-euo", "pipefail", "-c", self._shells(heading)[number]],
             cwd=folder,
             env={**self._environment, **surroundings},
             stdin=subprocess.DEVNULL,
@@ -126,16 +133,13 @@ class Reader:
         assert task["taskStatus"] == "SUCCESS", task
         return task["data"]["result"]
 
-    def _shell(self, heading: str) -> str:
-        """All commands below a heading, with what differs put in."""
+    def _shells(self, heading: str) -> list[str]:
+        """The blocks of commands below a heading, with what differs put in."""
         section = README.read_text(encoding="utf-8").partition(f"\n### {heading}\n")[2].partition("\n#")[0]
-        told = "".join(re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL))
-        assert told, f"README.md has no commands below {heading!r}"
-        for name, value in self._environment.items():
-            told = told.replace(f"${name}", value)
-        for documented, found in self._ids.items():
-            told = told.replace(documented, found)
-        return told
+        found = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+        assert found, f"README.md has no commands below {heading!r}"
+        meant = {f"${name}": value for name, value in self._environment.items()} | self._ids
+        return [reduce(lambda told, one: told.replace(one, meant[one]), meant, block) for block in found]
 
 
 def test_commands_of_the_readme_take_a_disk_out_and_back_in(stack: LocalStack, key: str, tmp_path: Path) -> None:
@@ -158,14 +162,28 @@ def test_commands_of_the_readme_take_a_disk_out_and_back_in(stack: LocalStack, k
     restored = reader.waits(reader.asks("Restores and templates", 0))
     assert (restored["name"], restored["sizeInGb"]) == ("restored", 1)
 
-    printed = reader.types("Images of volumes", tmp_path)
+    printed = reader.types("Images of volumes", 0, tmp_path)
     [imported] = {one["id"] for one in _get(stack, key, "snapshots")["data"]} & set(printed.split())
     assert imported != made["id"]
     volumes.save(seeded.volume_id, tmp_path / "volume.raw")
-    require_same({"volume": tmp_path / "volume.raw", "exported file": tmp_path / "foo.raw"})
-    assert (tmp_path / "foo.raw").stat().st_blocks * 512 < GIB_BYTES // 100
+    require_same({"volume": tmp_path / "volume.raw", "exported file": tmp_path / "disk.raw"})
+    assert (tmp_path / "disk.raw").stat().st_blocks * 512 < GIB_BYTES // 100
     images = [_get(stack, key, f"snapshots/{one}/image")["data"] for one in (made["id"], imported)]
     assert images[0]["digest"] == images[1]["digest"]
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="the commands need jq: apt-get install jq")
+def test_commands_of_the_readme_send_an_image_by_hand(stack: LocalStack, key: str, tmp_path: Path) -> None:
+    with (tmp_path / "disk.raw").open("xb") as image:
+        image.write(b"the first part".ljust(32 * BLOCK_BYTES, b"\1"))
+        image.write(b"the second, and last")
+
+    begun = json.loads(Reader(stack, key).types("Images of volumes", 1, tmp_path))
+
+    made = Reader(stack, key).waits(begun)
+    assert (made["state"], made["volume"]) == ("BackedUp", "imported")
+    told = _get(stack, key, f"snapshots/{made['id']}/image")["data"]
+    assert (told["sizeBytes"], told["blocks"]) == (GIB_BYTES, 33)
 
 
 def _get(stack: LocalStack, key: str, path: str) -> Any:

@@ -22,6 +22,7 @@ from tests.cli.in_memory import InMemory
 from tests.driving import run_restore
 from tests.fakes import ManualClock, MemoryWorkflows, memory_ports
 from tidemark.domain.tenant import Tenant
+from tidemark.ports import Ports
 from tidemark.usecases.backup_phases import SlotState, conclude_slot, run_slot
 from tidemark_cli.app import app
 from tidemark_cli.session import Surroundings
@@ -30,6 +31,7 @@ _COLUMNS: Final = 100
 _PHASE_S: Final = 2.0
 _URL: Final = "https://tidemark.example"
 _TENANT: Final = Tenant("smartcity")
+ENVIRONMENT: Final = "compute-on/test_area"
 _BLOCK: Final = re.compile(
     r"(?P<head><!-- screen: (?P<name>\S+) -->\s*```console\n)(?P<screen>.*?)(?P<tail>^```$)",
     re.DOTALL | re.MULTILINE,
@@ -39,8 +41,8 @@ _BLOCK: Final = re.compile(
 class Terminal:
     """A city in memory, and somebody who looks after it from a terminal."""
 
-    def __init__(self) -> None:
-        self.ports = memory_ports()
+    def __init__(self, ports: Ports | None = None) -> None:
+        self.ports = ports or memory_ports()
         assert isinstance(self.ports.clock, ManualClock)
         assert isinstance(self.ports.workflows, MemoryWorkflows)
         self.clock, self._workflows = self.ports.clock, self.ports.workflows
@@ -51,7 +53,7 @@ class Terminal:
         self.clock.advance(1)
         around = Surroundings(
             sender=InMemory(self.ports),
-            sleep=self._sleep,
+            sleep=self.sleep,
             monotonic_s=self.clock.monotonic_s,
             interactive=lambda: True,
         )
@@ -63,6 +65,7 @@ class Terminal:
                 "TIDEMARK_URL": _URL,
                 "TIDEMARK_API_KEY": "tm_key",
                 "TIDEMARK_TENANT": _TENANT,
+                "TIDEMARK_ENVIRONMENT": ENVIRONMENT,
                 "COLUMNS": str(_COLUMNS),
                 "TERM": "dumb",
             },
@@ -83,7 +86,7 @@ class Terminal:
         if answer.status != HTTPStatus.NO_CONTENT:
             raise RuntimeError(f"{method} {path} was answered {answer.status}: {answer.text}")
 
-    def _sleep(self, seconds: float) -> None:
+    def sleep(self, seconds: float) -> None:
         """While the command waits, the restores that were begun are carried out."""
         self.clock.advance(seconds)
         for started in self._workflows.started[self._restored :]:
@@ -158,7 +161,10 @@ def _backups() -> dict[str, str]:
 @cache
 def screens() -> dict[str, str]:
     """Each screen by its name, ending in a line break."""
-    return _migration() | _backups()
+    # Imported here, since those screens are played on a terminal of this module.
+    from tests.repo.volume_screens import disk  # noqa: PLC0415
+
+    return _migration() | _backups() | disk()
 
 
 def screens_in(document: str) -> dict[str, str]:

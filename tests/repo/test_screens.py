@@ -34,6 +34,15 @@ def test_screens_show_what_they_are_there_for() -> None:
     assert "pinned" in shown["preview"]
 
 
+def test_screens_show_a_disk_its_snapshots_and_what_is_made_of_one() -> None:
+    shown = screens.screens()
+    assert re.search(r"^state +BackedUp$", shown["volume-create"], re.MULTILINE)
+    names = re.findall(r"^[0-9a-f-]{36} +(\S+) +BackedUp ", shown["volume-snapshots"], re.MULTILINE)
+    assert names == ["after-upgrade", "before-upgrade"]
+    assert re.search(r"^name +foo-restored$", shown["volume-restore"], re.MULTILINE)
+    assert re.search(r"^state +Ready$", shown["volume-restore"], re.MULTILINE)
+
+
 def test_screens_fit_on_a_page() -> None:
     lines = [line for screen in screens.screens().values() for line in screen.splitlines()]
     assert [line for line in lines if len(line) > MAX_WIDTH or line != line.rstrip()] == []

@@ -98,7 +98,7 @@ def test_collection_ends_well_when_there_is_no_tenant(machines: Machines, script
     assert script.calls["collect_garbage"] == []
 
 
-def test_only_the_collector_may_delete_objects_and_only_packs_and_manifests() -> None:
+def test_only_the_collector_may_delete_packs_and_manifests_and_others_no_more_than_parts_of_uploaded_images() -> None:
     deleting = {
         (name, json.dumps(statement["Resource"]))
         for name, function in resources("AWS::Serverless::Function").items()
@@ -108,7 +108,9 @@ def test_only_the_collector_may_delete_objects_and_only_packs_and_manifests() ->
         if "s3:DeleteObject" in json.dumps(statement.get("Action"))
     }
     wanted = json.dumps([{"Fn::Sub": "${Bucket.Arn}/*/packs/*"}, {"Fn::Sub": "${Bucket.Arn}/*/manifests/*"}])
-    assert deleting == {("CollectGarbageFunction", wanted)}
+    uploaded = json.dumps({"Fn::Sub": "${Bucket.Arn}/transfer-imports/volume-images/*"})
+    assert {one for one in deleting if one[1] != uploaded} == {("CollectGarbageFunction", wanted)}
+    assert ("CollectGarbageFunction", uploaded) in deleting
 
 
 def test_schedule_starts_the_machine_with_what_it_takes() -> None:

@@ -19,7 +19,7 @@ EXPRESS_LIMIT_S = 300
 ITEM_MEMBERS = {
     *("tenant", "snapshotId", "restoreId", "token", "shard", "part", "fromKey", "toKey", "run", "dryRun"),
     *("transferId", "attempt", "file", "place", "planId", "scheduleId", "slotAt"),
-    *("environment", "error", "cause"),
+    *("environment", "taskId", "error", "cause"),
 }
 
 
@@ -80,7 +80,7 @@ def test_payloads_hold_what_the_state_was_told_by_name(path: Path) -> None:
                 assert whole is None or (whole, nearest["ItemProcessor"]["StartAt"]) == ("$", state.name)
             else:
                 result = state.body.get("ResultPath")
-                own = {f"{result}.{name.removesuffix('.$')}" for name in state.body["ResultSelector"]}
+                own = {f"{result}.{name.removesuffix('.$')}" for name in state.body.get("ResultSelector", {})}
                 assert whole is None or whole in own, state.name
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -37,6 +38,7 @@ from tidemark.ports.volumes import Region
 from tidemark.usecases.collect_images import collect_images
 from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
 from tidemark.usecases.read_volume_snapshots import get_task
+from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases import backup
 from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, SNAPSHOT_TAG
 
@@ -261,6 +263,23 @@ def test_snapshot_that_can_not_be_closed_is_named_and_stops_none_of_the_others(w
     collect(world)
     nothing_but_what_is_needed(world)
     assert world.disks.held == {}
+
+
+def test_deleted_snapshot_of_which_somebody_has_addresses_stays_with_its_record_until_they_are_over(
+    world: World,
+) -> None:
+    snapshot = world.take()
+    until = world.ports.clock.now() + timedelta(hours=1)
+    amend_volume_snapshot(world.ports.volumes, TEST_AREA, snapshot.id, lambda one: replace(one, shared_until=until))
+    before = {key for key in keys_of(world) if not key.endswith(".shard.json")}
+    delete(world, snapshot)
+    assert collect(world).purged == 0
+    assert keys_of(world) == before
+    assert world.record(snapshot.id).state is State.DELETED
+    assert isinstance(world.ports.clock, ManualClock)
+    world.ports.clock.advance(3600)
+    assert collect(world).purged == 1
+    assert (keys_of(world), snapshots_of(world)) == (set(), [])
 
 
 def test_deletion_that_died_half_way_is_finished_and_its_bytes_go_in_the_same_run(world: World) -> None:

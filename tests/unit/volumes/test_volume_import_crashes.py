@@ -13,7 +13,7 @@ from tests.unit.volumes.examples import FAILURE, TEST_AREA
 from tests.unit.volumes.test_volume_backup_crashes import Interrupted
 from tests.unit.volumes.uploading import RawFile, begun, left_of, opened, send
 from tidemark.domain.volume import VolumeSnapshotState as State
-from tidemark.errors import BackupEnded
+from tidemark.errors import BackupEnded, TidemarkError, WrongState
 from tidemark.usecases.close_volume_backups import close_volume_backups
 from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
 from tidemark.usecases.import_volume_image import ImageWanted, complete_upload, import_volume_image
@@ -187,3 +187,31 @@ def test_import_is_stored_or_given_up_and_never_both_when_the_two_are_asked_for_
             holds_the_file(world, snapshot.id)
         assert left_of(world) == [], at
         world.nothing_is_left()
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_import_whose_parts_were_said_to_be_there_goes_on_though_it_is_being_given_up(late: bool) -> None:
+    at, calls = 0, 1
+    while at < calls:
+        at += 1
+        world = World()
+        snapshot = opened(world)
+        send(world.ports, snapshot, FILE.parts)
+        begun_at: list[int] = []
+
+        def happens(
+            world: World = world, identity: str = snapshot.id, at: int = at, done: list[int] = begun_at
+        ) -> None:
+            with suppress(TidemarkError):
+                complete_upload(world.ports, TEST_AREA, identity)
+                done.append(at)
+
+        counter = Interrupted(at, happens, late=late)
+        with suppress(WrongState):
+            delete_volume_snapshot(world.numbered(counter), TEST_AREA, snapshot.id)
+        calls = max(calls, counter.calls)
+        if begun_at:
+            run(world.ports, snapshot.id)
+            holds_the_file(world, snapshot.id)
+        else:
+            assert world.record(snapshot.id).state is State.DELETED
