@@ -51,14 +51,20 @@ class VolumeSchedules(Volume):
         return found
 
     def listed(self) -> list[dict[str, Any]]:
-        """The snapshots, newest first."""
-        found: list[dict[str, Any]] = self.http("GET", "/snapshots", 200)["data"]
+        """The volume's snapshots, newest first."""
+        found: list[dict[str, Any]] = self.http("GET", f"/snapshots?volume_id={self.volume_id}", 200)["data"]
         return found
 
     def deleted(self) -> list[VolumeSnapshot]:
-        """The records of those that are gone."""
+        """The records of those of the volume that are gone."""
         found = self.ports.volumes.volume_snapshots(self.environment)
-        return [one for one in found if isinstance(one, VolumeSnapshot) and one.state is VolumeSnapshotState.DELETED]
+        records = [one for one in found if isinstance(one, VolumeSnapshot) and one.volume_id == self.volume_id]
+        return [one for one in records if one.state is VolumeSnapshotState.DELETED]
+
+    def at_ec2(self) -> set[str]:
+        """EC2's snapshots of the volume."""
+        found = self.stack.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"]
+        return {one["SnapshotId"] for one in found if one.get("VolumeId") == self.seeded.volume_id}
 
     # --- a story in which each right is needed
 
