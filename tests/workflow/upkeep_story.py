@@ -8,7 +8,7 @@ from tests.local.stack import LocalStack
 from tests.unit.blocks.imaging import body
 from tests.workflow.volume import Volume
 from tidemark.domain.snapshot import Failure
-from tidemark.domain.task import Operation, Task, TaskId, TaskStatus
+from tidemark.domain.task import Operation, Task, TaskId
 from tidemark.domain.uuids import random_uuid
 from tidemark.domain.volume import VolumeSnapshotState
 from tidemark.errors import VolumeSnapshotNotFound
@@ -17,6 +17,7 @@ from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
 from tidemark.usecases.restore_volume_snapshot import RestoreWish, restore_volume_snapshot
 from tidemark.usecases.volume_phases.lifecycle import tags_of
 from tidemark.usecases.volume_restore_phases.lifecycle import tags_of as tags_of_task
+from tidemark.usecases.volume_restore_phases.lifecycle import target_tags_of
 
 
 class UpkeepStory:
@@ -57,16 +58,16 @@ class UpkeepStory:
 
     def _died(self, task: Task) -> None:
         """A task that failed, whose process died before it removed what it had made."""
-        failed = replace(
-            task, status=TaskStatus.FAILED, failure=Failure("TaskCancelled", ""), finished_at=task.created_at
+        target_id = self._snapshot_of_ec2s(target_tags_of(task))
+        self._ports.volumes.add_task(
+            replace(task, target_id=target_id).failed(Failure("TaskCancelled", ""), task.created_at)
         )
-        self._ports.volumes.add_task(failed)
         tags = _written(tags_of_task(task))
         if task.operation is Operation.RESTORE:
             specified = [{"ResourceType": "volume", "Tags": tags}]
-            self._ec2.create_volume(AvailabilityZone="eu-west-1a", Size=1, TagSpecifications=specified)
+            self._ec2.create_volume(AvailabilityZone="eu-west-1a", SnapshotId=target_id, TagSpecifications=specified)
             return
-        made = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": self._snapshot_of_ec2s(tags_of_task(task))}}
+        made = {"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": target_id}}
         self._ec2.register_image(
             Name="left",
             RootDeviceName="/dev/sda1",

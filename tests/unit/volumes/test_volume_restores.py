@@ -41,6 +41,7 @@ from tidemark.usecases.restore_volume_snapshot import (
     restore_volume_snapshot,
 )
 from tidemark.usecases.volume_restore_phases import making, writing
+from tidemark.usecases.volume_restore_phases.lifecycle import end, tags_of, target_tags_of
 
 operations = pytest.mark.parametrize("operation", [Operation.RESTORE, Operation.CREATE_TEMPLATE])
 
@@ -489,12 +490,33 @@ def test_task_whose_execution_was_stopped_is_driven_on(world: Restoring, operati
 
 def test_what_a_task_left_that_is_over_is_removed_and_what_it_made_stays(world: Restoring) -> None:
     done, image = run(world.ports, restored(world).id), run(world.ports, templated(world).id)
-    tags = {"tidemark:environment": str(TEST_AREA), "tidemark:task": done.id}
-    left_id = world.disks.start(1, token="left", description="", tags=tags)
+    left_id = world.disks.start(1, token="left", description="", tags=target_tags_of(done))
     assert close_volume_restores(world.ports, TEST_AREA) == (1, 0)
     assert left_id not in world.disks.held
     assert {done.made_id, world.source_id} == set(world.disks.disks)
     assert image.target_id in world.disks.held
+
+
+@operations
+@pytest.mark.parametrize("ended", ["done", "cancelled"])
+def test_what_somebody_has_made_of_what_a_task_made_stays_though_it_bears_copies_of_its_tags(
+    world: Restoring, operation: Operation, ended: str
+) -> None:
+    task = run(world.ports, world.begin(operation).id)
+    if ended == "cancelled":
+        cancelled = world.begin(operation)
+        writing.begin(world.ports, TEST_AREA, cancelled.id)
+        task = cancel_task(world.ports, TEST_AREA, cancelled.id)
+    tags = tags_of(task)
+    backup = world.disks.create_snapshot(world.source_id, description="a backup with the tags of its volume", tags=tags)
+    copy = world.disks.create_snapshot(world.source_id, description="a copy of the image's", tags={})
+    volume = world.disks.create_volume(backup.id, zone="eu-west-1a", kind="gp3", token="theirs", tags=tags)
+    image_id = world.disks.register_image(copy.id, name="theirs", description="", tags=tags)
+    assert close_volume_restores(world.ports, TEST_AREA) == (0, 0)
+    end(world.ports, task)
+    assert {backup.id, copy.id} <= set(world.disks.held)
+    assert volume.id in world.disks.disks
+    assert image_id in world.disks.registered
 
 
 def test_what_ec2_has_of_unknown_tasks_and_other_environments_stays(world: Restoring) -> None:

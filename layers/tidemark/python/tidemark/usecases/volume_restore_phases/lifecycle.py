@@ -10,13 +10,16 @@ from typing import Final, NamedTuple
 from tidemark.domain.task import MAKING, Operation, Task, TaskStatus
 from tidemark.errors import TaskEnded, TaskNotFound, VolumeNotMade, VolumeSnapshotNotFound
 from tidemark.ports import Ports
-from tidemark.ports.volumes import Disks
+from tidemark.ports.volumes import Disk, Disks, DiskSnapshot, MachineImage
 from tidemark.usecases.contention import FIRST_EXECUTION
 from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, region_of, user_of_task
 
 TASK_TAG: Final = "tidemark:task"
 RESTORED_TAG: Final = "tidemark:restored-from"
+# Of the snapshot that is written to, and of no volume: whoever copies the tags of a volume to a backup of it does not
+# make that one of the task's.
+_TARGET_TAG: Final = "tidemark:target-of"
 # With a name, what a volume bears beside the tags of its environment.
 OWN_TAGS: Final = 4
 # EBS itself gives a snapshot up to which nothing is written for three days.
@@ -37,6 +40,24 @@ def tags_of(task: Task) -> Mapping[str, str]:
     task too.
     """
     return {ENVIRONMENT_TAG: task.environment, TASK_TAG: task.id}
+
+
+def target_tags_of(task: Task) -> Mapping[str, str]:
+    """What the snapshot of EC2's bears that the task writes to."""
+    return {**tags_of(task), _TARGET_TAG: task.snapshot_id}
+
+
+def made_by(task: Task, one: DiskSnapshot | Disk | MachineImage) -> bool:
+    """Whether something that bears the task's tags is of the task's own making. Tags are copied too: to snapshots of a
+    restored volume, to copies of an image, to what those are restored to. These are somebody's, and stay.
+    """
+    match one:
+        case DiskSnapshot():
+            return _TARGET_TAG in one.tags
+        case Disk():
+            return task.target_id is not None and one.snapshot_id == task.target_id
+        case MachineImage():
+            return task.target_id in one.snapshot_ids
 
 
 def pending(ports: Ports, environment_id: str, task_id: str) -> Task:
@@ -110,18 +131,19 @@ def _remove(disks: Disks, task: Task) -> int:
     whoever dies right after EC2 has made something has not told of it.
     """
     tags, succeeded = tags_of(task), task.status is TaskStatus.SUCCESS
-    images = {one.id: one for one in disks.images(tags)}
-    unwanted = set(images) - ({task.made_id} if succeeded else set())
+    images = {one.id for one in disks.images(tags) if made_by(task, one)}
+    unwanted = images - ({task.made_id} if succeeded else set())
     for image_id in sorted(unwanted):
         # First: while there is the image, its snapshot can't be deleted.
         disks.deregister_image(image_id)
-    volumes = {one.id for one in disks.volumes(tags)}
+    volumes = {one.id for one in disks.volumes(tags) if made_by(task, one)}
     if task.made_id is not None and task.operation is Operation.RESTORE:
         volumes.add(task.made_id)
     volumes -= {task.made_id} if succeeded else set()
     # One that somebody has attached by now is theirs, and stays.
     gone = [volume_id for volume_id in sorted(volumes) if disks.delete_volume(volume_id)]
-    snapshots = {one.id for one in disks.snapshots(tags)} | ({task.target_id} if task.target_id else set())
+    snapshots = {one.id for one in disks.snapshots(tags) if made_by(task, one)}
+    snapshots |= {task.target_id} if task.target_id else set()
     if succeeded and task.operation is Operation.CREATE_TEMPLATE:
         # The image is made of it.
         snapshots.discard(task.target_id)

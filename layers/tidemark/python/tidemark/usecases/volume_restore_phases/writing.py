@@ -22,7 +22,7 @@ from tidemark.ports import Ports
 from tidemark.ports.volumes import DiskState
 from tidemark.usecases.records import amend_task
 from tidemark.usecases.volume_phases.lifecycle import region_of
-from tidemark.usecases.volume_restore_phases.lifecycle import Looked, is_pending, not_ready, pending, tags_of
+from tidemark.usecases.volume_restore_phases.lifecycle import Looked, is_pending, not_ready, pending, target_tags_of
 
 _GIB: Final = 1024**3
 # Longer than an execution takes, by far.
@@ -52,7 +52,7 @@ def begin(ports: Ports, environment_id: str, task_id: str) -> Begun:
             -(-size_bytes // _GIB),
             token=task.id,
             description=f"Tidemark {task.environment} {task.snapshot_id}",
-            tags=tags_of(task),
+            tags=target_tags_of(task),
         )
         task = amend_task(
             ports.volumes, task_id, lambda record: record.writing_to(target_id) if is_pending(record) else record
