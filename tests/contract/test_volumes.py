@@ -462,6 +462,20 @@ def test_disk_snapshot_that_is_gone_counts_as_deleted_though_its_tags_no_longer_
         Ec2Disks(ec2).delete_snapshot(there)
 
 
+def test_volume_and_image_that_are_gone_count_as_removed_though_their_tags_no_longer_allow_it(ec2: "EC2Client") -> None:
+    volume_id = ec2.create_volume(AvailabilityZone="eu-west-1a", Size=1)["VolumeId"]
+    snapshot_id = ec2.create_snapshot(VolumeId=volume_id)["SnapshotId"]
+    image_id = Ec2Disks(ec2).register_image(snapshot_id, name="there", description="", tags={})
+    disturb(ec2, "DeleteVolume", *[_failing("UnauthorizedOperation")] * 2)
+    disturb(ec2, "DeregisterImage", *[_failing("UnauthorizedOperation")] * 2)
+    assert Ec2Disks(ec2).delete_volume("vol-00000000000000000")
+    Ec2Disks(ec2).deregister_image("ami-00000000000000000")
+    with pytest.raises(DisksRefused, match=volume_id):
+        Ec2Disks(ec2).delete_volume(volume_id)
+    with pytest.raises(DisksRefused, match=image_id):
+        Ec2Disks(ec2).deregister_image(image_id)
+
+
 @pytest.mark.parametrize(
     ("code", "kind", "said"),
     [

@@ -106,9 +106,7 @@ class Ec2Disks:
             try:
                 self._client.delete_snapshot(SnapshotId=snapshot_id)
             except ClientError as error:
-                # Where the right hangs on tags, one that is gone may be refused instead: it has none.
-                refused = code_of(error) == _UNAUTHORIZED
-                if code_of(error) not in _NO_SNAPSHOT and not (refused and self._is_gone(snapshot_id)):
+                if code_of(error) not in _NO_SNAPSHOT and not self._refused_as_gone(error, snapshot_id):
                     raise
 
     def create_volume(self, snapshot_id: str, *, zone: str, kind: str, token: str, tags: Mapping[str, str]) -> Disk:
@@ -133,7 +131,7 @@ class Ec2Disks:
                     return False
                 if code_of(error) in _NOT_READY:
                     raise Throttled(f"deleting volume {volume_id}: EC2 is still making it; try again later") from error
-                if code_of(error) not in _NO_VOLUME:
+                if code_of(error) not in _NO_VOLUME and not self._refused_as_gone(error, volume_id):
                     raise
         return True
 
@@ -155,7 +153,7 @@ class Ec2Disks:
             try:
                 self._client.deregister_image(ImageId=image_id)
             except ClientError as error:
-                if code_of(error) not in _NO_IMAGE:
+                if code_of(error) not in _NO_IMAGE and not self._refused_as_gone(error, image_id):
                     raise
 
     def register_image(self, snapshot_id: str, *, name: str, description: str, tags: Mapping[str, str]) -> str:
@@ -187,10 +185,16 @@ class Ec2Disks:
                 return found
         return answer["ImageId"]
 
-    def _is_gone(self, snapshot_id: str) -> bool:
+    def _refused_as_gone(self, error: ClientError, one_id: str) -> bool:
+        """Where the right hangs on tags, EC2 may refuse to delete what is gone, and so has none, as not allowed."""
+        if code_of(error) != _UNAUTHORIZED:
+            return False
+        if one_id.startswith("ami-"):
+            wanted: Any = [{"Name": "image-id", "Values": [one_id]}]
+            return not self._client.describe_images(Owners=["self"], Filters=wanted)["Images"]
         try:
-            self.snapshot(snapshot_id)
-        except DiskSnapshotNotFound:
+            self.volume(one_id) if one_id.startswith("vol-") else self.snapshot(one_id)
+        except (VolumeNotFound, DiskSnapshotNotFound):
             return True
         return False
 
