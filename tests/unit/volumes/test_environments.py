@@ -74,6 +74,13 @@ def test_environment_is_given_other_tags_and_another_region(world: World) -> Non
         update_environment(world.ports, OTHER, region="ca-central-1")
 
 
+def test_environment_with_schedules_keeps_its_region(world: World) -> None:
+    world.ports.catalog.add_schedule(schedule(TEST_AREA))
+    with pytest.raises(EnvironmentInUse, match="has schedules of volumes of eu-west-1"):
+        update_environment(world.ports, TEST_AREA, region="ca-central-1")
+    assert shown(world.ports)[TEST_AREA][0] == "eu-west-1"
+
+
 def test_environment_with_snapshots_keeps_its_region_and_may_have_other_tags(world: World) -> None:
     world.take()
     with pytest.raises(EnvironmentInUse, match="eu-west-1"):

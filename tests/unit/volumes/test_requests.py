@@ -191,6 +191,8 @@ def test_operation_that_a_snapshot_does_not_have_is_refused_naming_those_that_it
         ("createTemplate", b'{"name": ""}'),
         ("createTemplate", b'{"description": 1}'),
         ("createTemplate", json.dumps({"description": "x" * 256}).encode()),
+        ("createTemplate", json.dumps({"description": "caf\u00e9"}).encode()),
+        ("createTemplate", json.dumps({"description": "two\nlines"}).encode()),
         ("createTemplate", b"[]"),
     ],
 )

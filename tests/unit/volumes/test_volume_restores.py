@@ -88,6 +88,13 @@ def test_volume_is_made_where_and_as_it_is_asked_for(world: Restoring) -> None:
     assert (disk.tags["Name"], disk.zone) == ("copy of foo", "eu-west-1b")
 
 
+def test_volume_that_nobody_names_is_called_as_the_old_one_whatever_that_was_called(world: Restoring) -> None:
+    called = "x" * 255 + " "
+    world.ports.volumes.replace_volume_snapshot(replace(world.record(world.snapshot.id), volume_name=called))
+    task = run(world.ports, restored(world).id)
+    assert world.disks.disks[task.made_id or ""].tags["Name"] == called
+
+
 def test_volume_is_made_where_the_old_one_was_though_that_is_gone(world: Restoring) -> None:
     world.disks.disks[world.source_id] = replace(world.disks.disks[world.source_id], zone="eu-west-1c", kind="st1")
     later = world.take()

@@ -53,7 +53,7 @@ def update_environment(
     """The environment with another region, or other tags in place of all that it had; None leaves them.
 
     Raises EnvironmentNotFound, InvalidRequest; and EnvironmentInUse for one that a parameter declares, or another
-    region for one that has snapshots.
+    region for one that has snapshots or schedules.
     """
 
     def changed(before: Environment) -> Environment:
@@ -151,11 +151,17 @@ def _check_not_declared(environment: Environment, doing: str) -> None:
 
 
 def _check_may_move(ports: Ports, before: Environment, after: Environment) -> None:
-    if before.region != after.region and any(True for _ in ports.volumes.volume_snapshots(before.id)):
-        raise EnvironmentInUse(
-            f"the environment {before.id} has snapshots of volumes of {before.region}, so it can't become one of "
-            f"{after.region}; add another environment for that region"
-        )
+    if before.region == after.region:
+        return
+    snapshots = ports.volumes.volume_snapshots(before.id)
+    # A schedule names a volume by what its region makes of it.
+    schedules = ports.catalog.found_schedules(image_owner(before.id))
+    for what, found in (("snapshots", snapshots), ("schedules", schedules)):
+        if any(True for _ in found):
+            raise EnvironmentInUse(
+                f"the environment {before.id} has {what} of volumes of {before.region}, so it can't become one of "
+                f"{after.region}; add another environment for that region"
+            )
 
 
 def _check_unused(ports: Ports, environment: Environment) -> None:

@@ -82,7 +82,9 @@ def restore_volume_snapshot(
             )
         kind = snapshot.source_kind if snapshot.source_kind in _PLAIN_KINDS else _DEFAULT_KIND
         zone = _zone(ports, environment, snapshot, wish.zone)
-        return Making(check_name(wish.name or snapshot.volume_name), zone=zone, kind=kind)
+        # What a volume was called can be what the new one is called, whatever that is.
+        name = snapshot.volume_name if wish.name is None else check_name(wish.name)
+        return Making(name, zone=zone, kind=kind)
 
     return _ask(ports, environment_id, snapshot_id, Operation.RESTORE, making, asked)
 

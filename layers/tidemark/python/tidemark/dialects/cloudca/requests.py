@@ -225,4 +225,7 @@ def _description(document: dict[str, Any]) -> str:
     description = document.get("description", "")
     if not isinstance(description, str) or len(description) > MAX_DESCRIPTION_CHARS:
         raise InvalidRequest(f"the member 'description' must be a string of {MAX_DESCRIPTION_CHARS} characters at most")
+    if not (description.isascii() and description.isprintable()):
+        # EC2 would say so of the image, once all of it is written.
+        raise InvalidRequest("the member 'description' must be of printable ASCII characters, as EC2 takes no others")
     return description

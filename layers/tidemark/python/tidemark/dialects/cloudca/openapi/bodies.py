@@ -39,7 +39,7 @@ class CreateTemplate(_Request, frozen=True):
     """What the template that is made is to be called: as the snapshot unless given."""
 
     name: Name | UnsetType = UNSET
-    description: Annotated[str, Meta(max_length=MAX_DESCRIPTION_CHARS)] | UnsetType = UNSET
+    description: Annotated[str, Meta(max_length=MAX_DESCRIPTION_CHARS, pattern="^[ -~]*$")] | UnsetType = UNSET
 
 
 class CreateVolumeSchedule(_Request, frozen=True):
