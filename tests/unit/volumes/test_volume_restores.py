@@ -12,7 +12,7 @@ from tests.unit.volumes.backing import OTHER_SHARD, REGION, SIZE_GIB, body
 from tests.unit.volumes.examples import FAILURE, TEST_AREA, environment
 from tests.unit.volumes.restoring import Restoring, run
 from tidemark.domain.asked import Asked
-from tidemark.domain.environment import EnvironmentId
+from tidemark.domain.environment import EnvironmentId, image_owner
 from tidemark.domain.task import Operation, Task, TaskStatus
 from tidemark.domain.volume import Volume, VolumeId, volume_id
 from tidemark.engine import manifests
@@ -298,6 +298,20 @@ def test_worker_whose_time_is_over_hands_over_and_the_next_one_goes_on_from_ther
     assert writing.write_shard(ports, TEST_AREA, task.id, shard=0, budget_s=0)
     assert written == [0, 7, *range(100, 150)]
     run(world.ports, task.id)
+    world.all_is_well(task.id)
+
+
+def test_late_note_of_a_worker_that_was_overtaken_fails_no_task(world: Restoring) -> None:
+    task = restored(world)
+    shards = writing.begin(world.ports, TEST_AREA, task.id).shards
+    for shard in shards:
+        writing.write_shard(world.ports, TEST_AREA, task.id, shard=shard)
+    writing.complete(world.ports, TEST_AREA, task.id)
+    target_id = world.task(task.id).target_id
+    for shard in shards:
+        name, until = f"write-{target_id}-{shard}", world.ports.clock.now()
+        world.ports.catalog.note_done(image_owner(TEST_AREA), name, 0, 0, until=until)
+    assert run(world.ports, task.id).status is TaskStatus.SUCCESS
     world.all_is_well(task.id)
 
 

@@ -71,7 +71,7 @@ def update(
     session: Session,
     environment: EnvironmentArgument,
     *,
-    region: Annotated[str | None, typer.Option(help="Another region; only while it has no snapshots.")] = None,
+    region: Annotated[str | None, typer.Option(help="Another region; while it has no snapshots or schedules.")] = None,
     tag: TagOption = None,
     stack: StackOption = "tidemark",
 ) -> None:

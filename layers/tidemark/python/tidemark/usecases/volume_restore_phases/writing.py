@@ -82,6 +82,9 @@ def write_shard(ports: Ports, environment_id: str, task_id: str, *, shard: int, 
         images.write_range(ports, access, target_id, manifest.shards[shard], rest, progress.proceed)
     except BudgetSpent:
         return False
+    except DiskSnapshotNotReady:
+        # Another run has completed it, so all of it was written, or EBS has given it up: who waits for it is told.
+        return True
     progress.note(blocks.stop)
     return True
 
