@@ -9,8 +9,11 @@ from tests.fakes import ManualClock
 from tests.unit.volumes.backing import FIRST, OTHER_SHARD, World, body, copy_whole, run
 from tests.unit.volumes.examples import TEST_AREA
 from tidemark.domain.blocks import ZEROS
+from tidemark.domain.manifest import Manifest
+from tidemark.domain.volume import VolumeSnapshot
 from tidemark.domain.volume import VolumeSnapshotState as State
-from tidemark.errors import DisksRefused
+from tidemark.engine import manifests
+from tidemark.errors import DisksRefused, ManifestCorrupt
 from tidemark.ports.volumes import BlockToken
 from tidemark.usecases.volume_phases import backup
 
@@ -58,6 +61,44 @@ def test_call_that_has_no_time_left_copies_one_block_and_says_where_to_go_on(wor
     copy_whole(world.ports, snapshot_id, 1)
     assert run(world.ports, snapshot_id).state is State.STORED
     assert world.content(world.record(snapshot_id)) == FIRST
+
+
+@pytest.mark.parametrize("readable_again", [False, True])
+def test_range_loses_nothing_when_its_parent_can_not_be_read_any_more_where_a_call_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, readable_again: bool
+) -> None:
+    world.take()
+    world.change(b3=body(3), b7=body("7 later"))
+    snapshot_id = world.ask()
+    backup.begin(world.ports, TEST_AREA, snapshot_id)
+    backup.await_source(world.ports, TEST_AREA, snapshot_id)
+    place = 0
+    for _ in range(2):
+        place = copy_once(world, snapshot_id, place)
+    assert place == 4
+    with monkeypatch.context() as damaged:
+        damaged.setattr(manifests, "read", refuse_manifest)
+        place = copy_once(world, snapshot_id, place)
+        if not readable_again:
+            backup.copy_range(world.ports, TEST_AREA, snapshot_id, shard=0, place=place)
+    assert world.content(run_from(world, snapshot_id, place)) == world.held
+
+
+def copy_once(world: World, snapshot_id: str, place: int) -> int:
+    """Where a call is to go on that begins at a place and has no time left."""
+    copied = backup.copy_range(world.ports, TEST_AREA, snapshot_id, shard=0, place=place, budget_s=0)
+    assert not copied.done
+    return copied.place
+
+
+def run_from(world: World, snapshot_id: str, place: int) -> VolumeSnapshot:
+    """The snapshot, whose first range was copied up to a place."""
+    backup.copy_range(world.ports, TEST_AREA, snapshot_id, shard=0, place=place)
+    return run(world.ports, snapshot_id)
+
+
+def refuse_manifest(*_: object) -> Manifest:
+    raise ManifestCorrupt("it is damaged")
 
 
 def test_zeros_that_ebs_lists_are_handed_over_too(world: World) -> None:

@@ -159,12 +159,16 @@ def copy_range(
         blocks,
         None if lower is None else lower.shard,
     )
-    stint = Stint(blocks.start if place is None else place, lambda: ports.clock.monotonic_s() >= until_s)
+    # A full copy instead of what differs from the parent has packs of its own, in which what was looked at before is
+    # not: where the parent can't be read at this moment, each call begins at the beginning, behind these packs.
+    alone = lower is None and snapshot.parent_id is not None
+    begins = blocks.start if place is None or alone else place
+    stint = Stint(begins, lambda: ports.clock.monotonic_s() >= until_s)
 
     def store(source: BlockSource) -> Copied:
         copied = copy_in_time(ports, job, source, proceed, stint)
         if isinstance(copied, Unfinished):
-            return Copied(done=False, place=copied.place, records=0)
+            return Copied(done=False, place=blocks.start if alone else copied.place, records=0)
         return Copied(done=True, place=blocks.stop, records=copied.records)
 
     if snapshot.uploaded is not None:
