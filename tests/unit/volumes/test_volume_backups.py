@@ -13,7 +13,7 @@ from tidemark.domain.manifest import Manifest
 from tidemark.domain.volume import VolumeSnapshot
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.engine import manifests
-from tidemark.errors import DisksRefused, ManifestCorrupt
+from tidemark.errors import DiskSnapshotNotReady, DisksRefused, ManifestCorrupt, Throttled, TidemarkError
 from tidemark.ports.volumes import BlockToken
 from tidemark.usecases.volume_phases import backup
 
@@ -111,14 +111,26 @@ def test_zeros_that_ebs_lists_are_handed_over_too(world: World) -> None:
     assert set(world.content(run(world.ports, snapshot_id))) == {OTHER_SHARD}
 
 
-def test_blocks_are_compared_when_the_earlier_snapshot_of_ec2s_may_not_be_read(
-    world: World, monkeypatch: pytest.MonkeyPatch
+def test_source_that_ec2_does_not_know_yet_is_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot_id = world.ask()
+    source_id = backup.begin(world.ports, TEST_AREA, snapshot_id).source_id
+    assert source_id is not None
+    with monkeypatch.context() as unknown:
+        unknown.delitem(world.disks.held, source_id)
+        with pytest.raises(Throttled, match=f"EC2 does not know {source_id} yet"):
+            backup.await_source(world.ports, TEST_AREA, snapshot_id)
+    assert run(world.ports, snapshot_id).state is State.STORED
+
+
+@pytest.mark.parametrize("error", [DisksRefused("its tags are gone"), DiskSnapshotNotReady("it is archived")])
+def test_blocks_are_compared_when_the_earlier_snapshot_of_ec2s_can_not_be_read(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: TidemarkError
 ) -> None:
     world.take(keeps_source=True)
     world.change(b7=body("7 later"))
 
     def refuse(*_: object) -> Iterator[BlockToken]:
-        raise DisksRefused("its tags are gone")
+        raise error
 
     monkeypatch.setattr(world.disks, "changed", refuse)
     assert world.content(world.take()) == world.held
