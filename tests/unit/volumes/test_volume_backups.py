@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -84,9 +85,9 @@ def test_range_loses_nothing_when_its_parent_can_not_be_read_any_more_where_a_ca
     assert world.content(run_from(world, snapshot_id, place)) == world.held
 
 
-def copy_once(world: World, snapshot_id: str, place: int) -> int:
+def copy_once(world: World, snapshot_id: str, place: int, shard: int = 0) -> int:
     """Where a call is to go on that begins at a place and has no time left."""
-    copied = backup.copy_range(world.ports, TEST_AREA, snapshot_id, shard=0, place=place, budget_s=0)
+    copied = backup.copy_range(world.ports, TEST_AREA, snapshot_id, shard=shard, place=place, budget_s=0)
     assert not copied.done
     return copied.place
 
@@ -109,6 +110,19 @@ def test_zeros_that_ebs_lists_are_handed_over_too(world: World) -> None:
     assert copy_whole(world.ports, snapshot_id, 0, budget_s=0) == [0, 1, 8, 10]
     copy_whole(world.ports, snapshot_id, 1)
     assert set(world.content(run(world.ports, snapshot_id))) == {OTHER_SHARD}
+
+
+def test_zeros_are_looked_at_once_where_a_volume_has_grown(world: World) -> None:
+    world.take(keeps_source=True)
+    world.disks.disks[world.source_id] = replace(world.disks.disks[world.source_id], size_gib=5)
+    world.change(b8192=ZEROS, b8193=ZEROS, b8200=body("new"))
+    snapshot_id = world.ask()
+    backup.begin(world.ports, TEST_AREA, snapshot_id)
+    backup.await_source(world.ports, TEST_AREA, snapshot_id)
+    assert copy_once(world, snapshot_id, 8192, shard=2) == 8193
+    assert copy_once(world, snapshot_id, 8193, shard=2) == 8194
+    copy_whole(world.ports, snapshot_id, 2)
+    assert set(world.content(run(world.ports, snapshot_id))) == {*FIRST, 8200}
 
 
 def test_source_that_ec2_does_not_know_yet_is_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
