@@ -497,26 +497,6 @@ def test_what_a_task_left_that_is_over_is_removed_and_what_it_made_stays(world: 
     assert image.target_id in world.disks.held
 
 
-def test_what_others_made_of_a_restored_volume_stays_though_it_bears_its_tags(world: Restoring) -> None:
-    done, image = run(world.ports, restored(world).id), run(world.ports, templated(world).id)
-    tags = {"tidemark:environment": str(TEST_AREA), "tidemark:task": done.id}
-    assert done.made_id is not None
-    backup = world.disks.create_snapshot(done.made_id, description="", tags=tags)
-    copy_id = world.disks.create_volume(backup.id, zone="eu-west-1a", kind="gp3", token="theirs", tags=tags).id
-    theirs = world.disks.create_snapshot(world.source_id, description="", tags={})
-    image_id = world.disks.register_image(
-        theirs.id, name="theirs", description="", tags={**tags, "tidemark:task": image.id}
-    )
-    assert close_volume_restores(world.ports, TEST_AREA) == (0, 0)
-    for task in (done, image):
-        using = world.record(world.snapshot.id).using(f"task {task.id}")
-        world.ports.volumes.replace_volume_snapshot(using)
-    assert close_volume_restores(world.ports, TEST_AREA) == (2, 0)
-    assert set(world.disks.disks) == {world.source_id, done.made_id, copy_id}
-    assert set(world.disks.held) == {image.target_id, backup.id, theirs.id}
-    assert set(world.disks.registered) == {image.made_id, image_id}
-
-
 def test_what_ec2_has_of_unknown_tasks_and_other_environments_stays(world: Restoring) -> None:
     for owner, task_id in ((str(TEST_AREA), "unknown"), ("a/b", "unknown")):
         tags = {"tidemark:environment": owner, "tidemark:task": task_id}

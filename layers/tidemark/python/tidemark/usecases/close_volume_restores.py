@@ -2,7 +2,7 @@
 needs, uses of snapshots, tasks that no execution drives.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from tidemark.domain.environment import EnvironmentId
@@ -12,9 +12,7 @@ from tidemark.errors import TaskNotFound
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Disk, DiskSnapshot, MachineImage
 from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, drop_dead_users, region_of, tasks_using
-from tidemark.usecases.volume_restore_phases.lifecycle import TASK_TAG, end, is_pending, made_for, see_through
-
-type _Found = DiskSnapshot | Disk | MachineImage
+from tidemark.usecases.volume_restore_phases.lifecycle import TASK_TAG, end, is_pending, see_through
 
 
 class Closed(NamedTuple):
@@ -43,30 +41,25 @@ def close_volume_restores(ports: Ports, environment_id: EnvironmentId) -> Closed
         elif is_pending(task):
             see_through(ports, task)
             driven += 1
-        elif identity in used or _left(task, found[identity]):
+        elif identity in used or found[identity] - _kept(task):
             end(ports, task)
             ended += 1
     return Closed(ended, driven)
 
 
-def _found(ports: Ports, environment_id: EnvironmentId) -> Mapping[str, list[_Found]]:
-    """What EC2 has that bears the tags of tasks of the environment, by the ids of these."""
+def _found(ports: Ports, environment_id: EnvironmentId) -> Mapping[str, set[str]]:
+    """What EC2 has that tasks of the environment have made, by the ids of these."""
     disks, tags = region_of(ports, environment_id).disks, {ENVIRONMENT_TAG: environment_id}
-    bearing: list[_Found] = [
+    bearing: list[DiskSnapshot | Disk | MachineImage] = [
         *disks.snapshots(tags),
         *disks.volumes(tags),
         *disks.images(tags),
     ]
-    found: dict[str, list[_Found]] = {}
+    found: dict[str, set[str]] = {}
     for one in bearing:
         if TASK_TAG in one.tags:
-            found.setdefault(one.tags[TASK_TAG], []).append(one)
+            found.setdefault(one.tags[TASK_TAG], set()).add(one.id)
     return found
-
-
-def _left(task: Task, found: Iterable[_Found]) -> set[str]:
-    """What a task that is over has made and should have removed."""
-    return {one.id for one in found if made_for(task, one)} - _kept(task)
 
 
 def _kept(task: Task) -> set[str | None]:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from tidemark.domain.task import MAKING, Operation, Task, TaskStatus
 from tidemark.errors import TaskEnded, TaskNotFound, VolumeNotMade, VolumeSnapshotNotFound
 from tidemark.ports import Ports
-from tidemark.ports.volumes import Disk, Disks, DiskSnapshot, MachineImage
+from tidemark.ports.volumes import Disks
 from tidemark.usecases.contention import FIRST_EXECUTION
 from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, region_of, user_of_task
@@ -105,35 +105,23 @@ def release(ports: Ports, task: Task) -> None:
         )
 
 
-def made_for(task: Task, one: DiskSnapshot | Disk | MachineImage) -> bool:
-    """Whether something that bears the task's tags was made for it: EC2 and others copy tags from what it has made to
-    what people make of that, such as the backups of a restored volume.
-    """
-    if isinstance(one, DiskSnapshot):
-        return task.made_id is None or one.volume_id != task.made_id
-    if isinstance(one, Disk):
-        return one.snapshot_id == task.target_id
-    return task.target_id in one.snapshot_ids
-
-
 def _remove(disks: Disks, task: Task) -> int:
     """Remove what the task made at EC2 and nothing needs; how many things. They are looked for by their tags too:
     whoever dies right after EC2 has made something has not told of it.
     """
     tags, succeeded = tags_of(task), task.status is TaskStatus.SUCCESS
-    images = {one.id for one in disks.images(tags) if made_for(task, one)}
-    unwanted = images - ({task.made_id} if succeeded else set())
+    images = {one.id: one for one in disks.images(tags)}
+    unwanted = set(images) - ({task.made_id} if succeeded else set())
     for image_id in sorted(unwanted):
         # First: while there is the image, its snapshot can't be deleted.
         disks.deregister_image(image_id)
-    volumes = {one.id for one in disks.volumes(tags) if made_for(task, one)}
+    volumes = {one.id for one in disks.volumes(tags)}
     if task.made_id is not None and task.operation is Operation.RESTORE:
         volumes.add(task.made_id)
     volumes -= {task.made_id} if succeeded else set()
     # One that somebody has attached by now is theirs, and stays.
     gone = [volume_id for volume_id in sorted(volumes) if disks.delete_volume(volume_id)]
-    snapshots = {one.id for one in disks.snapshots(tags) if made_for(task, one)}
-    snapshots |= {task.target_id} if task.target_id else set()
+    snapshots = {one.id for one in disks.snapshots(tags)} | ({task.target_id} if task.target_id else set())
     if succeeded and task.operation is Operation.CREATE_TEMPLATE:
         # The image is made of it.
         snapshots.discard(task.target_id)
