@@ -22,10 +22,12 @@ from tidemark.errors import (
     BackupEnded,
     DiskSnapshotFailed,
     DiskSnapshotNotFound,
+    DiskSnapshotNotReady,
     DiskSnapshotsUnrelated,
     DisksRefused,
     ImportIncomplete,
     StageIncomplete,
+    Throttled,
     VolumeSnapshotNotFound,
 )
 from tidemark.ports import Ports
@@ -107,8 +109,8 @@ def begin(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapshot
 
 def await_source(ports: Ports, environment_id: str, snapshot_id: str) -> Awaited:
     """Look whether EC2's snapshot is completed; once it is, choose what to build upon, and list the work. Raises
-    DiskSnapshotFailed, also where it is not completed for `GIVEN_UP_AFTER`; DiskSnapshotNotFound; BackupEnded where its
-    moment is not taken yet.
+    DiskSnapshotFailed, also where it is not completed for `GIVEN_UP_AFTER`; Throttled where EC2 does not know it yet,
+    which it may not for some time after it was made; BackupEnded where its moment is not taken yet.
     """
     snapshot = ports.volumes.volume_snapshot(environment_id, snapshot_id)
     if not snapshot.running:
@@ -117,7 +119,10 @@ def await_source(ports: Ports, environment_id: str, snapshot_id: str) -> Awaited
         snapshot = store_upon_newest(ports, snapshot, snapshot.size_bytes)
     elif snapshot.state is not _S.STORING:
         source_id = _source_of(snapshot)
-        told = region_of(ports, environment_id).disks.snapshot(source_id)
+        try:
+            told = region_of(ports, environment_id).disks.snapshot(source_id)
+        except DiskSnapshotNotFound:
+            raise Throttled(f"EC2 does not know {source_id} yet, or no more; try again") from None
         if told.state is DiskState.FAILED:
             raise DiskSnapshotFailed(f"EC2 could not make {source_id} of volume {snapshot.volume_id}: {told.reason}")
         if told.state is DiskState.PENDING:
@@ -159,12 +164,16 @@ def copy_range(
         blocks,
         None if lower is None else lower.shard,
     )
-    stint = Stint(blocks.start if place is None else place, lambda: ports.clock.monotonic_s() >= until_s)
+    # A full copy instead of what differs from the parent has packs of its own, in which what was looked at before is
+    # not: where the parent can't be read at this moment, each call begins at the beginning, behind these packs.
+    alone = lower is None and snapshot.parent_id is not None
+    begins = blocks.start if place is None or alone else place
+    stint = Stint(begins, lambda: ports.clock.monotonic_s() >= until_s)
 
     def store(source: BlockSource) -> Copied:
         copied = copy_in_time(ports, job, source, proceed, stint)
         if isinstance(copied, Unfinished):
-            return Copied(done=False, place=copied.place, records=0)
+            return Copied(done=False, place=blocks.start if alone else copied.place, records=0)
         return Copied(done=True, place=blocks.stop, records=copied.records)
 
     if snapshot.uploaded is not None:
@@ -180,9 +189,9 @@ def copy_range(
     if lower is not None and lower.source_id is not None:
         try:
             return store(ChangedBlocks(access, ports.parallel, lower.source_id, source_id))
-        except (DiskSnapshotNotFound, DiskSnapshotsUnrelated, DisksRefused):
-            # Somebody removed the earlier one, or its tags, on which the right to read it hangs. All blocks, compared,
-            # give the same packs as those stored so far.
+        except (DiskSnapshotNotFound, DiskSnapshotNotReady, DiskSnapshotsUnrelated, DisksRefused):
+            # Somebody removed the earlier one, archived it, or took its tags, on which the right to read it hangs. All
+            # blocks, compared, give the same packs as those stored so far.
             return store(whole)
     return store(whole)
 

@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NamedTuple
 
+from tidemark.domain.blocks import digest_of
 from tidemark.domain.manifest import ShardManifest
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotId, VolumeSnapshotState
 from tidemark.domain.volume_parents import sound_parents
@@ -41,16 +42,22 @@ def store_upon_newest(ports: Ports, snapshot: VolumeSnapshot, size_bytes: int) -
 
 
 def below(ports: Ports, snapshot: VolumeSnapshot, shard: int) -> Below | None:
-    """What a shard is stored incrementally from; None for a full copy. A parent that can't be read costs just that."""
+    """What a shard is stored incrementally from, which is nothing where the volume has grown since; None for a full
+    copy. A parent that can't be read costs just that.
+    """
     if snapshot.parent_id is None:
         return None
     try:
         parent = ports.volumes.volume_snapshot(snapshot.environment, snapshot.parent_id)
-        shards = manifests.read(ports.payloads, parent.image.manifest).shards if parent.image else ()
+        if parent.image is None:
+            return None
+        shards = manifests.read(ports.payloads, parent.image.manifest).shards
     except (VolumeSnapshotNotFound, CatalogCorrupt, ManifestCorrupt):
         return None
-    # The volume may have grown since.
-    return Below(shards[shard], parent.source_id) if shard < len(shards) else None
+    if shard < len(shards):
+        return Below(shards[shard], parent.source_id)
+    # The volume has grown since.
+    return Below(ShardManifest(shard, 0, digest_of([]).hex, ()), None)
 
 
 def check_parent(ports: Ports, snapshot: VolumeSnapshot) -> None:
