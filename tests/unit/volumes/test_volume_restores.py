@@ -538,9 +538,10 @@ def test_task_that_can_not_be_closed_is_named_and_stops_none_of_the_others(
         making.abort(world.ports, stuck.id, FAILURE)
     world.stop(other)
     found = close_volume_restores(world.ports, TEST_AREA)
-    assert found == (0, 1, (f"task {stuck.id} of {TEST_AREA} was not closed: {target_id} is refused",))
+    problem = f"task {stuck.id} of {TEST_AREA} was not closed: {target_id} is refused"
+    assert found == (0, 1, (problem,))
     assert (world.workflows.started[-1].subject, world.workflows.started[-1].attempt) == (other.id, 2)
-    assert found.problems[0] in collect_images(world.ports, TEST_AREA).problems
+    assert problem in collect_images(world.ports, TEST_AREA).problems
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, world: Restoring, snapshot_id: str) -> None:

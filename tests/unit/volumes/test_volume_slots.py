@@ -19,7 +19,16 @@ from tidemark.domain.task import Operation
 from tidemark.domain.tenant import Tenant
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.domain.volume_schedule import Timing
-from tidemark.errors import AwsFailure, BackupOverdue, EnvironmentNotFound, SnapshotInUse, VolumeNotFound
+from tidemark.errors import (
+    AwsFailure,
+    BackupOverdue,
+    CatalogCorrupt,
+    DisksRefused,
+    EnvironmentNotFound,
+    SnapshotInUse,
+    TidemarkError,
+    VolumeNotFound,
+)
 from tidemark.ports import Ports
 from tidemark.usecases.backup_phases import GIVEN_UP_AFTER, SlotState, conclude_slot, run_slot
 from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
@@ -328,6 +337,41 @@ def test_snapshot_that_a_restore_began_to_read_stays_and_others_go(
     monkeypatch.setattr("tidemark.usecases.volume_retention.delete_volume_snapshot", racing)
     assert len(apply_volume_retention(world.ports, scheduled(world, keep=1), budget_s=60)) == 1
     assert used.id in [one.id for one in made(world, schedule)]
+
+
+@pytest.mark.parametrize("error", [DisksRefused, CatalogCorrupt])
+def test_backup_is_good_though_an_older_snapshot_can_not_be_deleted_and_others_go(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: type[TidemarkError]
+) -> None:
+    schedule = _three(world, keep=3)
+    stuck = made(world, schedule)[1]
+
+    def refusing(ports: Ports, environment_id: str, snapshot_id: str) -> object:
+        if snapshot_id == stuck.id:
+            raise error("it is refused")
+        return delete_volume_snapshot(ports, TEST_AREA, snapshot_id)
+
+    monkeypatch.setattr("tidemark.usecases.volume_retention.delete_volume_snapshot", refusing)
+    scheduled(world, keep=1)
+    deliver(world, schedule, schedule.starts_at + 3 * HOUR, "four")
+    assert last(world, schedule).status is RunStatus.COMPLETED
+    assert [one.slot_at for one in made(world, schedule)] == [stuck.slot_at, schedule.starts_at + 3 * HOUR]
+
+
+def test_backup_is_good_though_somebody_was_faster_to_delete_an_older_snapshot(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = scheduled(world, keep=1)
+    deliver(world, schedule, schedule.starts_at, "one")
+    [first] = made(world, schedule)
+
+    def deleted_meanwhile(ports: Ports, _snapshot: object) -> None:
+        going = ports.volumes.replace_volume_snapshot(world.record(first.id).deleting())
+        ports.volumes.replace_volume_snapshot(going.deleted())
+
+    monkeypatch.setattr("tidemark.usecases.delete_volume_snapshot.drop_dead_users", deleted_meanwhile)
+    deliver(world, schedule, schedule.starts_at + HOUR, "two")
+    assert last(world, schedule).status is RunStatus.COMPLETED
 
 
 # --- what the watch says
