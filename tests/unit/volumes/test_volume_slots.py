@@ -111,6 +111,19 @@ def test_execution_of_a_dead_backup_is_started_again_by_the_slot(world: World) -
     ]
 
 
+def test_slot_that_is_skipped_drives_on_what_nobody_makes_any_more(world: World) -> None:
+    schedule = scheduled(world)
+    advance(world, schedule.starts_at)
+    snapshot_id = ask(world.ports, schedule, schedule.starts_at).snapshot_id or ""
+    assert isinstance(world.ports.workflows, MemoryWorkflows)
+    world.ports.workflows.end(OWNER, snapshot_id)
+    advance(world, schedule.starts_at + HOUR)
+    assert ask(world.ports, schedule, schedule.starts_at + HOUR, "two").state is SlotState.SKIPPED
+    assert (world.ports.workflows.started[-1].subject, world.ports.workflows.started[-1].attempt) == (snapshot_id, 2)
+    machines_run(world)
+    assert deliver(world, schedule, schedule.starts_at + 2 * HOUR, "three") is SlotState.MADE
+
+
 def test_slot_waits_while_somebody_elses_snapshot_of_the_volume_is_being_made(world: World) -> None:
     schedule = scheduled(world)
     other = world.ask()
