@@ -2,81 +2,63 @@
 needs, uses of snapshots, tasks that no execution drives.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.task import Operation, Task, TaskStatus
 from tidemark.domain.volume import VolumeSnapshot
-from tidemark.errors import TaskNotFound, TidemarkError
+from tidemark.errors import TaskNotFound
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Disk, DiskSnapshot, MachineImage
 from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, drop_dead_users, region_of, tasks_using
-from tidemark.usecases.volume_restore_phases.lifecycle import TASK_TAG, end, is_own, is_pending, see_through
-
-type _Found = DiskSnapshot | Disk | MachineImage
+from tidemark.usecases.volume_restore_phases.lifecycle import TASK_TAG, end, is_pending, see_through
 
 
 class Closed(NamedTuple):
-    """How many tasks were over and had left something, and how many were seen to be driven on; and a sentence for each
-    task of which that failed.
-    """
+    """How many tasks were over and had left something, and how many were seen to be driven on."""
 
     ended: int
     driven: int
-    problems: tuple[str, ...] = ()
 
 
 def close_volume_restores(ports: Ports, environment_id: EnvironmentId) -> Closed:
-    """Close what was left in an environment. Can be repeated. Raises EnvironmentNotFound, and where EC2 does not say
-    what it has; a task that fails for itself, as EC2 still makes what is to be removed, is a problem, and stops none of
-    the others.
+    """Close what was left in an environment. Can be repeated. Raises EnvironmentNotFound, DisksRefused, and Throttled
+    while EC2 still makes what is to be removed.
     """
     # First what EC2 has: what a task makes that is registered later can't be taken for what one left that is over.
     found = _found(ports, environment_id)
     records = [one for one in ports.volumes.volume_snapshots(environment_id) if isinstance(one, VolumeSnapshot)]
     used = {identity: one for one in records for identity in tasks_using(one)}
     ended = driven = 0
-    problems: list[str] = []
     for identity in sorted({*found, *used}):
-        try:
-            done = _close(ports, identity, found.get(identity, ()), used.get(identity))
-        except TidemarkError as error:
-            problems.append(f"task {identity} of {environment_id} was not closed: {error.message}")
-        else:
-            ended, driven = ended + done.ended, driven + done.driven
-    return Closed(ended, driven, tuple(problems))
+        task = _task(ports, identity)
+        if task is None:
+            # What EC2 has of no task that can be read may be another stack's, or somebody's by now: it stays.
+            if identity in used:
+                drop_dead_users(ports, used[identity])
+                ended += 1
+        elif is_pending(task):
+            see_through(ports, task)
+            driven += 1
+        elif identity in used or found[identity] - _kept(task):
+            end(ports, task)
+            ended += 1
+    return Closed(ended, driven)
 
 
-def _close(ports: Ports, task_id: str, found: Iterable[_Found], used: VolumeSnapshot | None) -> Closed:
-    task = _task(ports, task_id)
-    if task is None:
-        # What EC2 has of no task that can be read may be another stack's, or somebody's by now: it stays.
-        if used is not None:
-            drop_dead_users(ports, used)
-        return Closed(int(used is not None), 0)
-    if is_pending(task):
-        see_through(ports, task)
-        return Closed(0, 1)
-    left = {one.id for one in found if is_own(task, one)} - _kept(task)
-    if used is not None or left:
-        end(ports, task)
-        return Closed(1, 0)
-    return Closed(0, 0)
-
-
-def _found(ports: Ports, environment_id: EnvironmentId) -> Mapping[str, list[_Found]]:
-    """What EC2 has that bears the tags of tasks of the environment, by the ids of these."""
+def _found(ports: Ports, environment_id: EnvironmentId) -> Mapping[str, set[str]]:
+    """What EC2 has that tasks of the environment have made, by the ids of these."""
     disks, tags = region_of(ports, environment_id).disks, {ENVIRONMENT_TAG: environment_id}
-    bearing: list[_Found] = [
+    bearing: list[DiskSnapshot | Disk | MachineImage] = [
         *disks.snapshots(tags),
         *disks.volumes(tags),
         *disks.images(tags),
     ]
-    found: dict[str, list[_Found]] = {}
+    found: dict[str, set[str]] = {}
     for one in bearing:
         if TASK_TAG in one.tags:
-            found.setdefault(one.tags[TASK_TAG], []).append(one)
+            found.setdefault(one.tags[TASK_TAG], set()).add(one.id)
     return found
 
 

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from tidemark.domain.task import MAKING, Operation, Task, TaskStatus
 from tidemark.errors import TaskEnded, TaskNotFound, VolumeNotMade, VolumeSnapshotNotFound
 from tidemark.ports import Ports
-from tidemark.ports.volumes import Disk, Disks, DiskSnapshot, MachineImage
+from tidemark.ports.volumes import Disks
 from tidemark.usecases.contention import FIRST_EXECUTION
 from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, region_of, user_of_task
@@ -37,19 +37,6 @@ def tags_of(task: Task) -> Mapping[str, str]:
     task too.
     """
     return {ENVIRONMENT_TAG: task.environment, TASK_TAG: task.id}
-
-
-def is_own(task: Task, found: Disk | DiskSnapshot | MachineImage) -> bool:
-    """Whether the task has made what bears its tags. Backups of a volume, and copies of an image, may bear those of
-    their original: they are whoever made them.
-    """
-    match found:
-        case DiskSnapshot():
-            return found.volume_id is None or found.volume_id != task.made_id
-        case MachineImage():
-            return task.target_id in found.snapshot_ids
-        case _:
-            return True
 
 
 def pending(ports: Ports, environment_id: str, task_id: str) -> Task:
@@ -123,8 +110,8 @@ def _remove(disks: Disks, task: Task) -> int:
     whoever dies right after EC2 has made something has not told of it.
     """
     tags, succeeded = tags_of(task), task.status is TaskStatus.SUCCESS
-    images = {one.id for one in disks.images(tags) if is_own(task, one)}
-    unwanted = images - ({task.made_id} if succeeded else set())
+    images = {one.id: one for one in disks.images(tags)}
+    unwanted = set(images) - ({task.made_id} if succeeded else set())
     for image_id in sorted(unwanted):
         # First: while there is the image, its snapshot can't be deleted.
         disks.deregister_image(image_id)
@@ -134,8 +121,7 @@ def _remove(disks: Disks, task: Task) -> int:
     volumes -= {task.made_id} if succeeded else set()
     # One that somebody has attached by now is theirs, and stays.
     gone = [volume_id for volume_id in sorted(volumes) if disks.delete_volume(volume_id)]
-    snapshots = {one.id for one in disks.snapshots(tags) if is_own(task, one)}
-    snapshots |= {task.target_id} if task.target_id else set()
+    snapshots = {one.id for one in disks.snapshots(tags)} | ({task.target_id} if task.target_id else set())
     if succeeded and task.operation is Operation.CREATE_TEMPLATE:
         # The image is made of it.
         snapshots.discard(task.target_id)
