@@ -19,7 +19,16 @@ from tidemark.domain.task import Operation
 from tidemark.domain.tenant import Tenant
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.domain.volume_schedule import Timing
-from tidemark.errors import AwsFailure, BackupOverdue, EnvironmentNotFound, SnapshotInUse, VolumeNotFound
+from tidemark.errors import (
+    AwsFailure,
+    BackupOverdue,
+    CatalogCorrupt,
+    DisksRefused,
+    EnvironmentNotFound,
+    SnapshotInUse,
+    TidemarkError,
+    VolumeNotFound,
+)
 from tidemark.ports import Ports
 from tidemark.usecases.backup_phases import GIVEN_UP_AFTER, SlotState, conclude_slot, run_slot
 from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
@@ -100,6 +109,19 @@ def test_execution_of_a_dead_backup_is_started_again_by_the_slot(world: World) -
         (begun.snapshot_id, 1),
         (begun.snapshot_id, 2),
     ]
+
+
+def test_slot_that_is_skipped_drives_on_what_nobody_makes_any_more(world: World) -> None:
+    schedule = scheduled(world)
+    advance(world, schedule.starts_at)
+    snapshot_id = ask(world.ports, schedule, schedule.starts_at).snapshot_id or ""
+    assert isinstance(world.ports.workflows, MemoryWorkflows)
+    world.ports.workflows.end(OWNER, snapshot_id)
+    advance(world, schedule.starts_at + HOUR)
+    assert ask(world.ports, schedule, schedule.starts_at + HOUR, "two").state is SlotState.SKIPPED
+    assert (world.ports.workflows.started[-1].subject, world.ports.workflows.started[-1].attempt) == (snapshot_id, 2)
+    machines_run(world)
+    assert deliver(world, schedule, schedule.starts_at + 2 * HOUR, "three") is SlotState.MADE
 
 
 def test_slot_waits_while_somebody_elses_snapshot_of_the_volume_is_being_made(world: World) -> None:
@@ -328,6 +350,41 @@ def test_snapshot_that_a_restore_began_to_read_stays_and_others_go(
     monkeypatch.setattr("tidemark.usecases.volume_retention.delete_volume_snapshot", racing)
     assert len(apply_volume_retention(world.ports, scheduled(world, keep=1), budget_s=60)) == 1
     assert used.id in [one.id for one in made(world, schedule)]
+
+
+@pytest.mark.parametrize("error", [DisksRefused, CatalogCorrupt])
+def test_backup_is_good_though_an_older_snapshot_can_not_be_deleted_and_others_go(
+    world: World, monkeypatch: pytest.MonkeyPatch, error: type[TidemarkError]
+) -> None:
+    schedule = _three(world, keep=3)
+    stuck = made(world, schedule)[1]
+
+    def refusing(ports: Ports, environment_id: str, snapshot_id: str) -> object:
+        if snapshot_id == stuck.id:
+            raise error("it is refused")
+        return delete_volume_snapshot(ports, TEST_AREA, snapshot_id)
+
+    monkeypatch.setattr("tidemark.usecases.volume_retention.delete_volume_snapshot", refusing)
+    scheduled(world, keep=1)
+    deliver(world, schedule, schedule.starts_at + 3 * HOUR, "four")
+    assert last(world, schedule).status is RunStatus.COMPLETED
+    assert [one.slot_at for one in made(world, schedule)] == [stuck.slot_at, schedule.starts_at + 3 * HOUR]
+
+
+def test_backup_is_good_though_somebody_was_faster_to_delete_an_older_snapshot(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = scheduled(world, keep=1)
+    deliver(world, schedule, schedule.starts_at, "one")
+    [first] = made(world, schedule)
+
+    def deleted_meanwhile(ports: Ports, _snapshot: object) -> None:
+        going = ports.volumes.replace_volume_snapshot(world.record(first.id).deleting())
+        ports.volumes.replace_volume_snapshot(going.deleted())
+
+    monkeypatch.setattr("tidemark.usecases.delete_volume_snapshot.drop_dead_users", deleted_meanwhile)
+    deliver(world, schedule, schedule.starts_at + HOUR, "two")
+    assert last(world, schedule).status is RunStatus.COMPLETED
 
 
 # --- what the watch says

@@ -13,6 +13,7 @@ from tidemark.errors import (
     SnapshotInUse,
     SnapshotNotFound,
     SnapshotPinned,
+    TidemarkError,
     VolumeSnapshotNotFound,
 )
 from tidemark.ports import Ports
@@ -46,15 +47,20 @@ def forget_by(
     forget: Callable[[SnapshotId], object],
     *,
     budget_s: float,
+    left_for: tuple[type[TidemarkError], ...] = (),
 ) -> list[SnapshotId]:
-    """Forget what was decided on so, unless something keeps it by now; their ids."""
+    """Forget what was decided on so, unless something keeps it by now; their ids. One that fails for a reason of
+    `left_for` is left, too.
+    """
     until_s = ports.clock.monotonic_s() + budget_s
+    stays: tuple[type[TidemarkError], ...] = (SnapshotInUse, SnapshotPinned, SnapshotHeld)
+    stays += (SnapshotNotFound, VolumeSnapshotNotFound, *left_for)
     forgotten: list[SnapshotId] = []
     for decision in decisions:
         if decision.verdict is Verdict.FORGET:
             if ports.clock.monotonic_s() >= until_s or not _still_wanted(ports, schedule):
                 return forgotten
-            with suppress(SnapshotInUse, SnapshotPinned, SnapshotHeld, SnapshotNotFound, VolumeSnapshotNotFound):
+            with suppress(*stays):
                 forget(decision.candidate.id)
                 forgotten.append(decision.candidate.id)
     return forgotten

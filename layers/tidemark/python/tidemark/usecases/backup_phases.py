@@ -190,6 +190,9 @@ def _refusal(ports: Ports, schedule: Schedule, slot_at: datetime, owner: str) ->
         if first is None:
             return None
         return _wait(ports, schedule, slot_at, f"the slot {first.isoformat()} waits, too, and comes first")
+    if schedule.volume_id is not None and last.snapshot_id is not None:
+        # While nobody makes it, each slot would find it under way, until the next collection.
+        volume_slots.drive_on(ports, schedule, last.snapshot_id)
     if schedule.overlap is Overlap.SKIP:
         reason = "the schedule's last run went on, and its overlap policy is to skip"
         with suppress(ScheduleNotFound):

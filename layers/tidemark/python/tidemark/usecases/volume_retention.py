@@ -7,6 +7,7 @@ from tidemark.domain.schedule import Schedule
 from tidemark.domain.snapshot import SnapshotId, SnapshotStatus
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState
 from tidemark.domain.zones import parse_zone
+from tidemark.errors import CatalogCorrupt, DisksRefused, WrongState
 from tidemark.ports import Ports
 from tidemark.usecases.apply_retention import forget_by
 from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
@@ -19,12 +20,16 @@ _STATUS: Final = {
     VolumeSnapshotState.DELETING: SnapshotStatus.DELETED,
     VolumeSnapshotState.DELETED: SnapshotStatus.DELETED,
 }
+# The backup is good for all that. Somebody else was faster to delete it; EC2 refuses, or a record that tells who reads
+# it is damaged, which the collection tells, and what was begun is finished by that.
+_LEFT_FOR: Final = (WrongState, DisksRefused, CatalogCorrupt)
 
 
 def apply_volume_retention(ports: Ports, schedule: Schedule, *, budget_s: float) -> list[SnapshotId]:
     """Delete what the schedule's policy does not keep; their ids. It can be repeated.
 
-    What is in use stays until the next slot, and so does what does not fit `budget_s`; see `apply_retention`.
+    What is in use stays until the next slot, and so does what does not fit `budget_s`; see `apply_retention`. What
+    can't be deleted for a reason of its own keeps no other one, and is no failure of the backup.
     """
     if schedule.retention is None:
         return []
@@ -43,6 +48,7 @@ def apply_volume_retention(ports: Ports, schedule: Schedule, *, budget_s: float)
         decisions,
         lambda snapshot_id: delete_volume_snapshot(ports, environment_id, snapshot_id),
         budget_s=budget_s,
+        left_for=_LEFT_FOR,
     )
 
 

@@ -1,5 +1,6 @@
 """The snapshot that a slot of a volume's schedule makes: the volume's, by its own state machine."""
 
+from contextlib import suppress
 from typing import Final
 
 from tidemark.domain.schedule import LastRun, Schedule
@@ -54,6 +55,14 @@ def make(ports: Ports, schedule: Schedule, claimed: LastRun, _budget_s: float) -
             f"or its schedule {schedule.id} can be deleted"
         ) from None
     return SlotSnapshot(SnapshotId(task.snapshot_id), being_made=True)
+
+
+def drive_on(ports: Ports, schedule: Schedule, snapshot_id: SnapshotId) -> None:
+    """See that the snapshot of an earlier slot comes to its end, whose executions may have been stopped. Can be
+    repeated.
+    """
+    with suppress(VolumeSnapshotNotFound):
+        see_through(ports, environment_in(schedule), snapshot_id)
 
 
 def check(ports: Ports, schedule: Schedule, snapshot_id: SnapshotId) -> Failure | None:
