@@ -363,6 +363,29 @@ def test_import_that_was_cut_off_goes_on_and_sends_only_what_is_missing(
     assert service.world.content(service.world.record(snapshot)) == FILE.content
 
 
+def test_import_whose_part_is_missing_in_the_end_says_how_to_go_on(
+    tidemark: CommandLine, service: Service, disk: Path
+) -> None:
+    payloads = service.world.ports.payloads
+    assert isinstance(payloads, MemoryPayloads)
+    spaced = disk.rename(disk.with_name("a disk.raw"))
+
+    def loses(_method: str, key: str) -> None:
+        if key.endswith("index"):
+            del payloads.objects[next(one for one in payloads.objects if one.endswith("parts/00000000"))]
+
+    service.breaks = loses
+    said = tidemark("volumes", "import", str(spaced), "--raw")
+    assert said.code != 0
+    told = said.err.splitlines()[-1]
+    assert "part 00000000 of the image (blocks 0 to 31) is missing" in told
+    assert f"tidemark volumes import '{spaced}' --resume" in told
+    assert told.endswith("--environment compute-on/test_area --raw")
+    snapshot = told.partition("--resume ")[2].split()[0]
+    service.breaks = lambda _method, _key: None
+    assert imported(tidemark, spaced, "--resume", snapshot) == snapshot
+
+
 def test_import_does_not_go_on_with_another_file(tidemark: CommandLine, service: Service, disk: Path) -> None:
     document = {"sizeBytes": 1}
     _, begun = VolumeApi(service.world).call(

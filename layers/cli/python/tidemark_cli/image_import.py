@@ -6,6 +6,7 @@ zeros are not sent, and holes of the file not even read.
 
 import hashlib
 import os
+import shlex
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -73,17 +74,17 @@ def import_(
     place = areas.place(environment, "snapshots", resume, "uploads")
     try:
         sent = _sent(session, _Addresses(session, place), file, size_bytes)
+        session.note(
+            shown.clean(
+                f"Sent {shown.size(sent.size_bytes)} of {shown.size(size_bytes)}; the rest is zeros. The volume has "
+                f"{-(-size_bytes // _GIB)} GiB."
+            )
+        )
+        begun = session.api.post(place, {"digest": sent.digest}, {"operation": "complete"}, safe=True)
     except Failed as failed:
-        raise Failed(failed.code, f"{failed.message}; to go on: {_again(file, resume, environment)}") from failed
+        raise Failed(failed.code, f"{failed.message}; to go on: {_again(file, resume, environment, raw)}") from failed
     except OSError as error:
         raise Failed(ExitCode.FAILED, f"{file}: {error.strerror}") from error
-    session.note(
-        shown.clean(
-            f"Sent {shown.size(sent.size_bytes)} of {shown.size(size_bytes)}; the rest is zeros. The volume has "
-            f"{-(-size_bytes // _GIB)} GiB."
-        )
-    )
-    begun = session.api.post(place, {"digest": sent.digest}, {"operation": "complete"}, safe=True)
     follow(session, begun, "Storing the image", wait=wait, timeout_s=timeout, quiet=quiet)
 
 
@@ -281,5 +282,6 @@ def _all_hole(file: BinaryIO, seek_hole: int) -> bool:
         return False
 
 
-def _again(file: Path, snapshot: str, environment: str | None) -> str:
-    return f"tidemark volumes import {file} --resume {snapshot} --environment {environment}"
+def _again(file: Path, snapshot: str, environment: str | None, raw: bool) -> str:  # noqa: FBT001 - a flag of the command
+    command = ["tidemark", "volumes", "import", str(file), "--resume", snapshot, "--environment", environment or ""]
+    return shlex.join([*command, *(["--raw"] if raw else [])])
