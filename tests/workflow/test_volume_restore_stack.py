@@ -153,12 +153,12 @@ def test_restore_whose_execution_died_is_driven_on_by_the_next_collection(world:
     writing.begin(world.ports, world.environment, task.id)
     writing.write_shard(world.ports, world.environment, task.id, shard=0)
     target_id = world.task(task).target_id
-    assert close_volume_restores(world.ports, world.environment) == (0, 1)
+    assert close_volume_restores(world.ports, world.environment) == (0, 1, ())
     assert world.over(task).status == "SUCCEEDED"
     done = world.task(task)
     assert (done.target_id, done.status) == (target_id, TaskStatus.SUCCESS)
     assert world.holds(done.made_id or "")
-    assert close_volume_restores(world.ports, world.environment) == (0, 0)
+    assert close_volume_restores(world.ports, world.environment) == (0, 0, ())
 
 
 def test_zone_that_ec2_does_not_have_fails_the_restore_with_a_reason(world: Restores) -> None:

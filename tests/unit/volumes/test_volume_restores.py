@@ -31,6 +31,7 @@ from tidemark.errors import (
 from tidemark.ports.volumes import DiskState, MachineImage
 from tidemark.usecases.cancel_task import cancel_task
 from tidemark.usecases.close_volume_restores import close_volume_restores
+from tidemark.usecases.collect_images import collect_images
 from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
 from tidemark.usecases.read_volume_snapshots import get_task
 from tidemark.usecases.read_volumes import list_volumes
@@ -59,6 +60,10 @@ def restored(world: Restoring, wish: RestoreWish | None = None) -> Task:
 
 def templated(world: Restoring, wish: TemplateWish | None = None) -> Task:
     return create_volume_template(world.ports, TEST_AREA, world.snapshot.id, wish or TemplateWish())
+
+
+def _id(task: Task) -> str:
+    return task.id
 
 
 def clock_of(world: Restoring) -> ManualClock:
@@ -499,20 +504,20 @@ def test_cancelling_can_be_repeated_while_ec2_still_makes_the_volume(world: Rest
 def test_task_whose_execution_was_stopped_is_driven_on(world: Restoring, operation: Operation) -> None:
     task = world.begin(operation)
     writing.begin(world.ports, TEST_AREA, task.id)
-    assert close_volume_restores(world.ports, TEST_AREA) == (0, 1)
+    assert close_volume_restores(world.ports, TEST_AREA) == (0, 1, ())
     assert world.workflows.started[-1].attempt == 1
     world.stop(task)
-    assert close_volume_restores(world.ports, TEST_AREA) == (0, 1)
+    assert close_volume_restores(world.ports, TEST_AREA) == (0, 1, ())
     assert (world.workflows.started[-1].subject, world.workflows.started[-1].attempt) == (task.id, 2)
     run(world.ports, task.id)
     world.all_is_well(task.id)
-    assert close_volume_restores(world.ports, TEST_AREA) == (0, 0)
+    assert close_volume_restores(world.ports, TEST_AREA) == (0, 0, ())
 
 
 def test_what_a_task_left_that_is_over_is_removed_and_what_it_made_stays(world: Restoring) -> None:
     done, image = run(world.ports, restored(world).id), run(world.ports, templated(world).id)
     left_id = world.disks.start(1, token="left", description="", tags=target_tags_of(done))
-    assert close_volume_restores(world.ports, TEST_AREA) == (1, 0)
+    assert close_volume_restores(world.ports, TEST_AREA) == (1, 0, ())
     assert left_id not in world.disks.held
     assert {done.made_id, world.source_id} == set(world.disks.disks)
     assert image.target_id in world.disks.held
@@ -533,7 +538,7 @@ def test_what_somebody_has_made_of_what_a_task_made_stays_though_it_bears_copies
     copy = world.disks.create_snapshot(world.source_id, description="a copy of the image's", tags={})
     volume = world.disks.create_volume(backup.id, zone="eu-west-1a", kind="gp3", token="theirs", tags=tags)
     image_id = world.disks.register_image(copy.id, name="theirs", description="", tags=tags)
-    assert close_volume_restores(world.ports, TEST_AREA) == (0, 0)
+    assert close_volume_restores(world.ports, TEST_AREA) == (0, 0, ())
     end(world.ports, task)
     assert {backup.id, copy.id} <= set(world.disks.held)
     assert volume.id in world.disks.disks
@@ -545,14 +550,31 @@ def test_what_ec2_has_of_unknown_tasks_and_other_environments_stays(world: Resto
         tags = {"tidemark:environment": owner, "tidemark:task": task_id}
         world.disks.start(1, token=owner, description="", tags=tags)
         world.disks.add_volume(1, {}, tags)
-    assert close_volume_restores(world.ports, TEST_AREA) == (0, 0)
+    assert close_volume_restores(world.ports, TEST_AREA) == (0, 0, ())
     assert (len(world.disks.held), len(world.disks.disks)) == (2, 3)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_task_that_can_not_be_closed_is_named_and_hides_no_other(world: Restoring, first: bool) -> None:
+    done, other = sorted((run(world.ports, restored(world).id), run(world.ports, restored(world).id)), key=_id)
+    stuck = done if first else other
+    left_ids = [
+        world.disks.start(1, token=one.id + ".", description="", tags=target_tags_of(one)) for one in (done, other)
+    ]
+    stuck_id = left_ids[0 if first else 1]
+    world.disks.registered["ami-1"] = MachineImage("ami-1", "theirs", "available", (stuck_id,))
+    ended, driven, problems = close_volume_restores(world.ports, TEST_AREA)
+    assert (ended, driven, len(problems)) == (1, 0, 1)
+    assert stuck.id in problems[0]
+    assert set(left_ids) & set(world.disks.held) == {stuck_id}
+    report = collect_images(world.ports, TEST_AREA)
+    assert [one for one in report.problems if stuck.id in one]
 
 
 def test_use_of_a_task_that_is_no_more_is_taken_off(world: Restoring) -> None:
     using = world.record(world.snapshot.id).using("task 33a27b8d-5a27-42a5-aec4-37606e372bda")
     world.ports.volumes.replace_volume_snapshot(using)
-    assert close_volume_restores(world.ports, TEST_AREA) == (1, 0)
+    assert close_volume_restores(world.ports, TEST_AREA) == (1, 0, ())
     assert world.record(world.snapshot.id).used_by == frozenset()
 
 

@@ -56,9 +56,12 @@ def _close(ports: Ports, environment: EnvironmentId) -> tuple[int, tuple[str, ..
     """How much was closed, and a sentence for each thing that could not be."""
     closed, problems = 0, []
     try:
-        closed += close_volume_restores(ports, environment).ended
+        restores = close_volume_restores(ports, environment)
     except TidemarkError as error:
         problems.append(f"restores that died in environment {environment} were not closed: {error.message}")
+    else:
+        closed += restores.ended
+        problems += restores.problems
     try:
         backups = close_volume_backups(ports, environment)
     except TidemarkError as error:
