@@ -18,6 +18,7 @@ from tidemark import bootstrap, resources
 from tidemark.adapters import cloudformation_answers
 from tidemark.errors import AwsFailure
 from tidemark.ports import Ports
+from tidemark.usecases.environments import remove_environment
 
 LINE = "compute-on/production@eu-west-1?Environment=production"
 
@@ -54,6 +55,7 @@ def ids(ports: Ports) -> list[str]:
 
 
 def test_records_follow_the_parameter(ports: Ports, answers: Answers) -> None:
+    remove_environment(ports, TEST_AREA)
     told = deployed(ports, answers, kind="Create")
     event = sample("declare_environments", "declare_environments")
     assert told == {
@@ -78,6 +80,7 @@ def test_environments_stay_when_the_stack_goes(ports: Ports, answers: Answers) -
 
 def test_deployment_that_would_lose_snapshots_fails_and_says_why(answers: Answers) -> None:
     world = World()
+    remove_environment(world.ports, TEST_AREA)
     deployed(world.ports, answers, f"{TEST_AREA}@eu-west-1?Environment=test_area")
     world.take()
     told = deployed(world.ports, answers, LINE)

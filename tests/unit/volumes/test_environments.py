@@ -151,7 +151,16 @@ def test_declaration_takes_over_what_it_names(world: World) -> None:
             refused()
 
 
+def test_what_a_declaration_has_taken_over_is_given_back_and_not_removed(world: World) -> None:
+    world.take()
+    declare_environments(world.ports, declared(f"{TEST_AREA}@eu-west-1?Environment=test_area"))
+    assert declare_environments(world.ports, []) == ([], [TEST_AREA], [])
+    assert shown(world.ports) == {TEST_AREA: ("eu-west-1", {"Environment": "test_area"}, False)}
+    assert declare_environments(world.ports, []) == ([], [], [])
+
+
 def test_declaration_that_would_lose_snapshots_changes_nothing(world: World) -> None:
+    remove_environment(world.ports, TEST_AREA)
     declare_environments(world.ports, declared(LINE, f"{TEST_AREA}@eu-west-1?Environment=test_area"))
     world.take()
     before = shown(world.ports)

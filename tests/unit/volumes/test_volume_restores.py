@@ -17,7 +17,6 @@ from tidemark.domain.task import Operation, Task, TaskStatus
 from tidemark.domain.volume import Volume, VolumeId, volume_id
 from tidemark.engine import manifests
 from tidemark.errors import (
-    DisksRefused,
     EnvironmentNotFound,
     InvalidRequest,
     KeyReused,
@@ -61,6 +60,10 @@ def restored(world: Restoring, wish: RestoreWish | None = None) -> Task:
 
 def templated(world: Restoring, wish: TemplateWish | None = None) -> Task:
     return create_volume_template(world.ports, TEST_AREA, world.snapshot.id, wish or TemplateWish())
+
+
+def _id(task: Task) -> str:
+    return task.id
 
 
 def clock_of(world: Restoring) -> ManualClock:
@@ -551,35 +554,21 @@ def test_what_ec2_has_of_unknown_tasks_and_other_environments_stays(world: Resto
     assert (len(world.disks.held), len(world.disks.disks)) == (2, 3)
 
 
-def test_task_that_can_not_be_closed_is_named_and_stops_none_of_the_others(
-    world: Restoring, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tasks = [restored(world), restored(world)]
-    stuck, other = sorted(tasks, key=lambda one: one.id)
-    for one in tasks:
-        writing.begin(world.ports, TEST_AREA, one.id)
-    target_id = world.task(stuck.id).target_id or ""
-    refuse(monkeypatch, world, target_id)
-    with pytest.raises(DisksRefused):
-        making.abort(world.ports, stuck.id, FAILURE)
-    world.stop(other)
-    found = close_volume_restores(world.ports, TEST_AREA)
-    problem = f"task {stuck.id} of {TEST_AREA} was not closed: {target_id} is refused"
-    assert found == (0, 1, (problem,))
-    assert (world.workflows.started[-1].subject, world.workflows.started[-1].attempt) == (other.id, 2)
-    assert problem in collect_images(world.ports, TEST_AREA).problems
-
-
-def refuse(monkeypatch: pytest.MonkeyPatch, world: Restoring, snapshot_id: str) -> None:
-    """Let EC2 not delete one of its snapshots."""
-    delete = world.disks.delete_snapshot
-
-    def deleting(asked_id: str) -> None:
-        if asked_id == snapshot_id:
-            raise DisksRefused(f"{asked_id} is refused")
-        delete(asked_id)
-
-    monkeypatch.setattr(world.disks, "delete_snapshot", deleting)
+@pytest.mark.parametrize("first", [True, False])
+def test_task_that_can_not_be_closed_is_named_and_hides_no_other(world: Restoring, first: bool) -> None:
+    done, other = sorted((run(world.ports, restored(world).id), run(world.ports, restored(world).id)), key=_id)
+    stuck = done if first else other
+    left_ids = [
+        world.disks.start(1, token=one.id + ".", description="", tags=target_tags_of(one)) for one in (done, other)
+    ]
+    stuck_id = left_ids[0 if first else 1]
+    world.disks.registered["ami-1"] = MachineImage("ami-1", "theirs", "available", (stuck_id,))
+    ended, driven, problems = close_volume_restores(world.ports, TEST_AREA)
+    assert (ended, driven, len(problems)) == (1, 0, 1)
+    assert stuck.id in problems[0]
+    assert set(left_ids) & set(world.disks.held) == {stuck_id}
+    report = collect_images(world.ports, TEST_AREA)
+    assert [one for one in report.problems if stuck.id in one]
 
 
 def test_use_of_a_task_that_is_no_more_is_taken_off(world: Restoring) -> None:

@@ -33,7 +33,7 @@ class Environment:
 
     A volume of the region belongs to it if it has all of `tags`, with these very values. There is at least one, since
     without any the environment would be everything that the account has in the region. `declared` says that a parameter
-    of the stack declares it, which alone changes and removes it then.
+    of the stack declares it, which alone changes and removes it then; `taken_over`, that it was there before.
     """
 
     service_code: str
@@ -42,6 +42,7 @@ class Environment:
     created_at: datetime
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     declared: bool = False
+    taken_over: bool = False
     version: int = 0
 
     @property

@@ -2,7 +2,7 @@
 needs, uses of snapshots, tasks that no execution drives.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tidemark.domain.environment import EnvironmentId
@@ -19,7 +19,7 @@ type _Bearing = DiskSnapshot | Disk | MachineImage
 
 class Closed(NamedTuple):
     """How many tasks were over and had left something, and how many were seen to be driven on; and a sentence for each
-    task of which that failed.
+    that EC2 or the catalog did not let be closed.
     """
 
     ended: int
@@ -29,8 +29,7 @@ class Closed(NamedTuple):
 
 def close_volume_restores(ports: Ports, environment_id: EnvironmentId) -> Closed:
     """Close what was left in an environment. Can be repeated. Raises EnvironmentNotFound, and where EC2 does not say
-    what it has; a task that fails for itself, as EC2 still makes what is to be removed, is a problem, and stops none of
-    the others.
+    what it has; a task that fails for itself is a problem, and stops none of the others.
     """
     # First what EC2 has: what a task makes that is registered later can't be taken for what one left that is over.
     found = _found(ports, environment_id)
@@ -40,28 +39,21 @@ def close_volume_restores(ports: Ports, environment_id: EnvironmentId) -> Closed
     problems: list[str] = []
     for identity in sorted({*found, *used}):
         try:
-            done = _close(ports, identity, found.get(identity, ()), used.get(identity))
+            task = _task(ports, identity)
+            if task is None:
+                # What EC2 has of no task that is known may be another stack's, or somebody's by now: it stays.
+                if identity in used:
+                    drop_dead_users(ports, used[identity])
+                    ended += 1
+            elif is_pending(task):
+                see_through(ports, task)
+                driven += 1
+            elif identity in used or {one.id for one in found[identity] if made_by(task, one)} - _kept(task):
+                end(ports, task)
+                ended += 1
         except TidemarkError as error:
             problems.append(f"task {identity} of {environment_id} was not closed: {error.message}")
-        else:
-            ended, driven = ended + done.ended, driven + done.driven
     return Closed(ended, driven, tuple(problems))
-
-
-def _close(ports: Ports, task_id: str, found: Iterable[_Bearing], used: VolumeSnapshot | None) -> Closed:
-    task = _task(ports, task_id)
-    if task is None:
-        # What EC2 has of no task that can be read may be another stack's, or somebody's by now: it stays.
-        if used is not None:
-            drop_dead_users(ports, used)
-        return Closed(int(used is not None), 0)
-    if is_pending(task):
-        see_through(ports, task)
-        return Closed(0, 1)
-    if used is not None or {one.id for one in found if made_by(task, one)} - _kept(task):
-        end(ports, task)
-        return Closed(1, 0)
-    return Closed(0, 0)
 
 
 def _found(ports: Ports, environment_id: EnvironmentId) -> Mapping[str, Sequence[_Bearing]]:

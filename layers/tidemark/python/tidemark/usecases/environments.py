@@ -83,12 +83,14 @@ def remove_environment(ports: Ports, environment_id: EnvironmentId) -> None:
 def declare_environments(ports: Ports, wanted: Iterable[Environment]) -> Declared:
     """Make the environments that are declared be as they are declared, and remove those that were and are no longer.
 
-    Others are left alone; one of them that is declared now is taken over. Nothing is changed where something of it is
-    refused. Can be repeated. Raises InvalidRequest, EnvironmentInUse.
+    Others are left alone; one of them that is declared now is taken over, until it is no longer: a deployment that is
+    rolled back must not remove what it has not made. Nothing is changed where something of it is refused. Can be
+    repeated. Raises InvalidRequest, EnvironmentInUse.
     """
     present = {one.id: one for one in ports.volumes.environments()}
     declared = {one.id: one.checked() for one in wanted}
-    gone = [one for one in present.values() if one.declared and one.id not in declared]
+    gone = [one for one in present.values() if one.declared and one.id not in declared and not one.taken_over]
+    given_back = [one for one in present.values() if one.declared and one.id not in declared and one.taken_over]
     for one in gone:
         _check_unused(ports, one)
     for one in declared.values():
@@ -105,6 +107,9 @@ def declare_environments(ports: Ports, wanted: Iterable[Environment]) -> Declare
         after = _amend(ports, one.id, _as_declared(one))
         if after != before:
             done.changed.append(one.id)
+    for one in given_back:
+        _amend(ports, one.id, lambda record: replace(record, declared=False, taken_over=False))
+        done.changed.append(one.id)
     for one in gone:
         # Who has changed it meanwhile is another run of this, which has seen it be gone from the declaration too.
         with suppress(StaleRecord, EnvironmentNotFound):
@@ -114,7 +119,11 @@ def declare_environments(ports: Ports, wanted: Iterable[Environment]) -> Declare
 
 
 def _as_declared(one: Environment) -> Callable[[Environment], Environment]:
-    return lambda record: replace(record, region=one.region, tags=dict(one.tags), declared=True)
+    def changed(record: Environment) -> Environment:
+        taken_over = record.taken_over or not record.declared
+        return replace(record, region=one.region, tags=dict(one.tags), declared=True, taken_over=taken_over)
+
+    return changed
 
 
 def _amend(ports: Ports, environment_id: EnvironmentId, change: Callable[[Environment], Environment]) -> Environment:
