@@ -17,6 +17,7 @@ from tidemark.domain.schedule import Missed, RunStatus, Schedule
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Operation
 from tidemark.domain.tenant import Tenant
+from tidemark.domain.upload import Upload
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.domain.volume_schedule import Timing
 from tidemark.errors import (
@@ -435,6 +436,13 @@ def test_age_is_that_of_the_volume_whose_newest_snapshot_is_the_oldest(world: Wo
     assert (_watch(world).age_s or 0) >= HOUR.total_seconds(), "of the other volume"
     delete_volume_schedule(world.ports, TEST_AREA, other.id)
     assert _watch(world).age_s == 0, "a snapshot by hand is one, too"
+    advance(world, other.starts_at + 2 * HOUR)
+    sent = world.take()
+    assert _watch(world).age_s == 0
+    uploaded = Upload(until=sent.created_at, size_bytes=sent.size_bytes)
+    sent = world.ports.volumes.volume_snapshot(TEST_AREA, sent.id)
+    world.ports.volumes.replace_volume_snapshot(replace(sent, uploaded=uploaded))
+    assert (_watch(world).age_s or 0) >= HOUR.total_seconds(), "an image that was sent is of nobody knows when"
     delete_volume_schedule(world.ports, TEST_AREA, schedule.id)
     assert _watch(world).age_s is None
 

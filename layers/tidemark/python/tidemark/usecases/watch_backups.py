@@ -155,12 +155,15 @@ def _last_completed(ports: Ports, tenant: Tenant) -> datetime | None:
 
 
 def _last_stored(ports: Ports, environment_id: EnvironmentId, active: Sequence[Schedule]) -> datetime:
-    """When the newest good snapshot was made of the volume for which that is the longest ago."""
+    """When the newest good snapshot was made of the volume for which that is the longest ago. An image that was sent is
+    of nobody knows when.
+    """
     newest: dict[str | None, datetime] = {}
     for one in ports.volumes.volume_snapshots(environment_id):
         if (
             isinstance(one, VolumeSnapshot)
             and one.state is VolumeSnapshotState.STORED
+            and one.uploaded is None
             and (one.verification is None or one.verification.ok)
         ):
             newest[one.volume_id] = max(one.created_at, newest.get(one.volume_id, one.created_at))
