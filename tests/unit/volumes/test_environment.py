@@ -87,6 +87,7 @@ def test_declared_environment_has_what_the_line_says() -> None:
         ("compute on/test_area@ca-central-1?A=1", "service code"),
         ("compute-on/Test@ca-central-1?A=1", "the name of an environment"),
         ("compute-on/test_area@ca-central-1?=1", "can be no volume's"),
+        ("compute-on/test_area@ca-central-1?tidemark:task=1", "of Tidemark's own"),
         (f"compute-on/test_area@ca-central-1?A={'x' * 257}", "can be no volume's"),
         ("compute-on/test_area@ca-central-1?" + "&".join(f"k{n}=v" for n in range(51)), "1 to 50 tags"),
         ("compute-on/test_area@ca-central-1?A=%ff", "must be written as Key=value"),

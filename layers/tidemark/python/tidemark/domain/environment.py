@@ -22,6 +22,8 @@ MAX_NAME_CHARS: Final = 50
 MAX_TAGS: Final = 50
 MAX_TAG_KEY_CHARS: Final = 128
 MAX_TAG_VALUE_CHARS: Final = 256
+# What is made at EC2 for a snapshot or task is found by tags that begin with this.
+OWN_TAG_PREFIX: Final = "tidemark:"
 _NAME: Final = re.compile(rf"[a-z0-9][a-z0-9_-]{{0,{MAX_NAME_CHARS - 1}}}")
 _REGION: Final = re.compile(r"[a-z]{2}(?:-[a-z]{1,20}){1,3}-[1-9]\d?")
 _DECLARED: Final = re.compile(r"(?P<service_code>[^/@?]*)/(?P<name>[^/@?]*)@(?P<region>[^/@?]*)\?(?P<tags>.*)")
@@ -69,6 +71,11 @@ class Environment:
                 raise InvalidRequest(
                     f"the tag {key[:60]!r} of {self.id} can be no volume's: a key has 1 to {MAX_TAG_KEY_CHARS} "
                     f"characters, a value at most {MAX_TAG_VALUE_CHARS}"
+                )
+            if key.startswith(OWN_TAG_PREFIX):
+                raise InvalidRequest(
+                    f"the tag {key[:60]!r} of {self.id} is of Tidemark's own, which it puts on what it makes at EC2; "
+                    f"choose one that does not begin with {OWN_TAG_PREFIX}"
                 )
         return self
 
