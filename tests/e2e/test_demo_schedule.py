@@ -7,7 +7,7 @@ import pytest
 from tests.local import demo_schedule
 from tests.local.demo_client import DemoFailed
 from tests.local.demo_story import Story
-from tidemark.usecases import backup_phases
+from tidemark.usecases import backup_phases, entity_slots
 
 DAYS = 2
 
@@ -28,7 +28,7 @@ def test_days_of_hourly_backups_leave_what_the_policy_says(capsys: pytest.Captur
 
 
 def test_days_of_hourly_backups_fail_when_nothing_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup_phases, "apply_retention", lambda *_, **__: [])
+    monkeypatch.setattr(entity_slots, "apply_retention", lambda *_, **__: [])
 
     with pytest.raises(DemoFailed, match=r"48 snapshots that are left must be 2[56] others"):
         demo_schedule.play(Story(), days=DAYS)

@@ -21,10 +21,12 @@ from tests.fakes import (
     MemoryEntityTable,
     MemoryLinks,
     MemoryPayloads,
+    MemoryVolumeCatalog,
     memory_ports,
 )
 from tests.repo.units import index_keys, index_units, item_bytes, read_units, size_of, write_units
 from tidemark.adapters import dynamo_rows as rows
+from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import ChangedKey, Cut, Gate, Generation, Item, ItemKey, ItemWrite, Layout, TenantState
 from tidemark.domain.restore import Restore, StagedPart
@@ -321,6 +323,20 @@ def _record_bytes(record: object) -> int:
     return len(msgspec.json.encode(record)) + _OVERHEAD_BYTES
 
 
+class MeteredVolumeCatalog(MemoryVolumeCatalog):
+    """The records of volumes, of which those that have none are asked for environments alone."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        self._meter = meter
+
+    def environment_ids(self) -> Iterator[EnvironmentId]:
+        found = list(super().environment_ids())
+        self._meter["Query"] += 1
+        self._meter[READ_UNITS] += read_units(sum(map(_record_bytes, found)))
+        yield from found
+
+
 def metered_ports(meter: Meter, *, shards: int) -> Ports:
     """Fresh ports whose calls `meter` counts."""
     payloads, clock = MeteredPayloads(meter), ManualClock()
@@ -330,6 +346,7 @@ def metered_ports(meter: Meter, *, shards: int) -> Ports:
         catalog=MeteredCatalog(meter),
         payloads=payloads,
         links=MeteredLinks(meter, payloads, clock),
+        volumes=MeteredVolumeCatalog(meter),
         clock=clock,
         layout=Layout(shards=shards),
     )

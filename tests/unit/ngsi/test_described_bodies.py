@@ -253,7 +253,8 @@ def test_parser_takes_what_fits_the_description_and_nothing_else(name: str) -> N
 
 
 def test_every_model_of_a_body_is_held_against_its_parser() -> None:
-    models = {body.model.__name__ for body in _bodies().values() if isinstance(body.model, type)}
+    described = (body.model for body in _bodies().values() if isinstance(body.model, type))
+    models = {model.__name__ for model in described if model.__module__.startswith("tidemark.dialects.ngsi")}
     assert models - CASES.keys() == set(), "give each of these a parser and documents in CASES"
 
 
