@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from tests.unit.blocks.imaging import Imaging, small
-from tests.unit.blocks.recording import ENVIRONMENT, OWNER, of_volume
+from tests.unit.blocks.recording import OWNER, of_volume
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotId, VolumeSnapshotState
-from tidemark.engine.blocks.collection import garbage, list_images, read_manifests
+from tidemark.engine.blocks.collection import garbage, read_manifests
+from tidemark.engine.collect import list_objects
 from tidemark.engine.manifests import manifest_key
 
 _S = VolumeSnapshotState
@@ -27,7 +28,7 @@ def world(count: int = 3) -> tuple[Imaging, list[VolumeSnapshot], list[Manifest]
 
 def collect(made: Imaging, *snapshots: VolumeSnapshot) -> set[str]:
     """Delete what these snapshots do not need; what there is still."""
-    listed = list_images(made.ports, ENVIRONMENT)
+    listed = list_objects(made.ports, OWNER)
     named = read_manifests(made.ports, snapshots)
     assert not named.problems
     for one in garbage(listed, snapshots, named):
@@ -81,10 +82,10 @@ def test_manifest_that_cannot_be_read_is_a_problem_and_is_named() -> None:
 
 def test_objects_of_another_environment_are_not_listed() -> None:
     made, _, _ = world(1)
-    before = len(list_images(made.ports, ENVIRONMENT))
+    before = len(list_objects(made.ports, OWNER))
     for key in list(made.payloads.objects):
         made.payloads.objects[key.replace("/test_area/", "/test_area2/")] = b""
-    assert len(list_images(made.ports, ENVIRONMENT)) == before
+    assert len(list_objects(made.ports, OWNER)) == before
 
 
 def test_snapshot_of_no_image_needs_nothing() -> None:

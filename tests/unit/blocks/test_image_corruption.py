@@ -25,6 +25,7 @@ from tidemark.domain.volume import StoredImage, VolumeSnapshot, VolumeSnapshotId
 from tidemark.engine.blocks import images
 from tidemark.engine.blocks.capture import ShardCut, copy_shard
 from tidemark.engine.blocks.images import Sealed
+from tidemark.engine.blocks.manifests import check_manifest
 from tidemark.engine.blocks.packs import BlockEntry, read_blocks_of
 from tidemark.engine.blocks.sources import DiskSnapshotBlocks
 from tidemark.engine.copying import note_key
@@ -137,13 +138,13 @@ def unpacked(body: bytes, entry: BlockEntry) -> bytes | None:
 
 
 def verify(at: World, record: VolumeSnapshot) -> None:
-    manifest = images.check_manifest(at.made.payloads, record)
+    manifest = check_manifest(at.made.payloads, record)
     for shard in manifest.shards:
         images.check_shard(at.made.ports, manifest, shard, nothing)
 
 
 def restore(at: World, record: VolumeSnapshot, target_id: str) -> None:
-    made, manifest = at.made, images.check_manifest(at.made.payloads, record)
+    made, manifest = at.made, check_manifest(at.made.payloads, record)
     for shard in manifest.shards:
         images.write_range(made.ports, made.disks, target_id, shard, IMAGE.range_of(shard.shard), lambda _index: None)
     images.complete(made.ports, made.disks, target_id, manifest)

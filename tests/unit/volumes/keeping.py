@@ -11,6 +11,7 @@ from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotId
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.engine import manifests
 from tidemark.engine.blocks import images
+from tidemark.engine.blocks.manifests import check_manifest
 from tidemark.usecases.collect_images import collect_images
 from tidemark.usecases.volume_phases import backup
 
@@ -41,7 +42,7 @@ def all_whole(world: World, *moments: Content) -> None:
     """Every stored snapshot verifies byte by byte, and holds what the volume held at one of the moments."""
     for snapshot in snapshots_of(world):
         if snapshot.state is State.STORED:
-            manifest = images.check_manifest(world.ports.payloads, snapshot)
+            manifest = check_manifest(world.ports.payloads, snapshot)
             for shard in manifest.shards:
                 images.check_shard(world.ports, manifest, shard, lambda: None)
             assert world.content(snapshot) in moments, snapshot

@@ -8,8 +8,11 @@ from tests.fakes import ManualClock
 from tests.unit.engine.disturbed import Counter, Death
 from tests.unit.volumes.backing import FIRST, World, body
 from tests.unit.volumes.examples import TEST_AREA
+from tidemark.domain.environment import image_owner
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState
 from tidemark.engine.blocks import collection, images
+from tidemark.engine.blocks.manifests import check_manifest
+from tidemark.engine.collect import list_objects
 from tidemark.errors import ManifestCorrupt, VolumeSnapshotNotFound, WrongState
 from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
 from tidemark.usecases.export_volume_image import ImageExport, export_volume_image
@@ -24,7 +27,7 @@ def exported(world: World, snapshot_id: str, good_for: timedelta = HOUR) -> Imag
 
 def collected(world: World) -> None:
     """What the collector removes."""
-    listed = collection.list_images(world.ports, TEST_AREA)
+    listed = list_objects(world.ports, image_owner(TEST_AREA))
     snapshots = [one for one in world.ports.volumes.volume_snapshots(TEST_AREA) if isinstance(one, VolumeSnapshot)]
     named = collection.read_manifests(world.ports, snapshots)
     for one in collection.garbage(listed, snapshots, named):
@@ -130,6 +133,6 @@ def test_export_is_refused_when_the_manifest_is_damaged() -> None:
 def test_image_can_be_put_together_of_what_an_export_names() -> None:
     world = World()
     export = exported(world, world.take().id)
-    manifest = images.check_manifest(world.ports.payloads, export.snapshot)
+    manifest = check_manifest(world.ports.payloads, export.snapshot)
     held = {one.index: one.body for one in images.read_image(world.ports, manifest)}
     assert held == FIRST

@@ -113,3 +113,14 @@ class Manifest:
     def packs(self) -> tuple[PackRef, ...]:
         """Every pack that the snapshot needs."""
         return tuple(pack for shard in self.shards for layer in shard.layers for pack in layer.packs)
+
+    @property
+    def stored_bytes(self) -> int:
+        """What all its packs hold."""
+        return sum(pack.size_bytes for pack in self.packs)
+
+    @property
+    def new_bytes(self) -> int:
+        """What its own capture stored of them."""
+        layers = (layer for shard in self.shards for layer in shard.layers)
+        return sum(layer.stored_bytes for layer in layers if layer.capture_id == self.capture_id)

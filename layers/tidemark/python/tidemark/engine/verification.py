@@ -40,10 +40,9 @@ def check_manifest(payloads: PayloadStore, snapshot: Snapshot) -> Manifest:
     named = (manifest.tenant, manifest.snapshot_id, manifest.capture_id, manifest.generation, manifest.cut)
     if named != stated:
         raise ManifestCorrupt(f"manifest {snapshot.manifest.key} is of another snapshot than {snapshot.id}")
-    stored_bytes = sum(pack.size_bytes for pack in manifest.packs)
-    if (manifest.records, stored_bytes) != (snapshot.entity_count, snapshot.stored_bytes):
+    if (manifest.records, manifest.stored_bytes) != (snapshot.entity_count, snapshot.stored_bytes):
         raise ManifestCorrupt(
-            f"manifest {snapshot.manifest.key} has {manifest.records} entities in {stored_bytes} bytes, "
+            f"manifest {snapshot.manifest.key} has {manifest.records} entities in {manifest.stored_bytes} bytes, "
             f"the record of {snapshot.id} says {snapshot.entity_count} in {snapshot.stored_bytes}"
         )
     return manifest

@@ -220,10 +220,6 @@ def _complete(ports: Ports, snapshot: Snapshot, shards: int) -> Snapshot:
     )
     ports.parallel.map(lambda pack: check_pack(ports.payloads, pack), manifest.packs)
     reference = manifests.store(ports.payloads, manifest)
-    stored_bytes = sum(pack.size_bytes for pack in manifest.packs)
-    new_bytes = sum(
-        layer.stored_bytes for shard in copied for layer in shard.layers if layer.capture_id == snapshot.capture_id
-    )
 
     def complete(record: Snapshot) -> Snapshot:
         if record.was_completed:
@@ -235,8 +231,8 @@ def _complete(ports: Ports, snapshot: Snapshot, shards: int) -> Snapshot:
             status=SnapshotStatus.COMPLETED,
             entity_count=manifest.records,
             raw_bytes=sum(layer.raw_bytes for shard in copied for layer in shard.layers),
-            stored_bytes=stored_bytes,
-            new_bytes=new_bytes,
+            stored_bytes=manifest.stored_bytes,
+            new_bytes=manifest.new_bytes,
             manifest=reference,
             digest=manifest.digest,
             completed_at=ports.clock.now(),

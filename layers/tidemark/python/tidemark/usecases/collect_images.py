@@ -32,7 +32,7 @@ def collect_images(
     until_s = ports.clock.monotonic_s() + budget_s
     owner = image_owner(environment)
     closed, not_closed = (0, ()) if dry_run else _close(ports, environment)
-    listed = collection.list_images(ports, environment)
+    listed = collect.list_objects(ports, owner)
     try:
         snapshots = collection.read_records(ports, environment)
         problems = (f"the snapshots of {environment} changed each time they were read: nothing was collected",)

@@ -9,7 +9,7 @@ from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.manifest import PackRef
 from tidemark.domain.snapshot import ManifestRef
 from tidemark.domain.volume import VolumeSnapshot
-from tidemark.engine.blocks import images
+from tidemark.engine.blocks.manifests import check_manifest
 from tidemark.errors import ManifestCorrupt
 from tidemark.ports import Ports
 from tidemark.usecases.read_volume_snapshots import get_volume_snapshot
@@ -39,7 +39,7 @@ def export_volume_image(
     """
     snapshot = get_volume_snapshot(ports, environment_id, snapshot_id)
     snapshot.check_stored()
-    manifest = images.check_manifest(ports.payloads, snapshot)
+    manifest = check_manifest(ports.payloads, snapshot)
 
     def shared(record: VolumeSnapshot) -> VolumeSnapshot:
         record.check_stored()

@@ -12,7 +12,7 @@ from tidemark.domain.snapshot import DamagedSnapshot, Failure, Scope, SnapshotSt
 from tidemark.domain.tenant import Tenant
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeSnapshotState
 from tidemark.engine import verification
-from tidemark.engine.blocks import images
+from tidemark.engine.blocks.manifests import check_manifest
 from tidemark.engine.verification import Checked
 from tidemark.ports import Ports
 from tidemark.usecases import verify_snapshot, verify_volume_snapshot
@@ -86,7 +86,7 @@ class _Environment:
             if isinstance(one, DamagedVolumeSnapshot):
                 yield one.failure
             elif one.state is VolumeSnapshotState.STORED:
-                yield Kept(one.id, lambda one=one: images.check_manifest(payloads, one))  # type: ignore[misc]
+                yield Kept(one.id, lambda one=one: check_manifest(payloads, one))  # type: ignore[misc]
 
     def list_packs(self, snapshot_id: str) -> list[int]:
         return verify_volume_snapshot.list_packs(self.ports, self.environment, snapshot_id)

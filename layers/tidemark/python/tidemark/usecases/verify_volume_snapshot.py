@@ -11,7 +11,7 @@ from tidemark.domain.manifest import Manifest
 from tidemark.domain.snapshot import Failure, Scope
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState
 from tidemark.engine import readback
-from tidemark.engine.blocks import images
+from tidemark.engine.blocks.manifests import check_manifest
 from tidemark.engine.verification import Checked
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_volume_snapshot
@@ -56,4 +56,4 @@ def record(
 def _manifest(ports: Ports, environment_id: str, snapshot_id: str) -> Manifest:
     snapshot = ports.volumes.volume_snapshot(environment_id, snapshot_id)
     snapshot.check_stored()
-    return images.check_manifest(ports.payloads, snapshot)
+    return check_manifest(ports.payloads, snapshot)

@@ -6,7 +6,7 @@ from typing import Final
 from tidemark.domain.schedule import LastRun, Schedule
 from tidemark.domain.snapshot import Failure, SnapshotId
 from tidemark.domain.volume import VolumeId, VolumeSnapshotState
-from tidemark.engine.blocks import images
+from tidemark.engine.blocks.manifests import check_manifest
 from tidemark.errors import (
     CatalogCorrupt,
     EnvironmentNotFound,
@@ -77,7 +77,7 @@ def check(ports: Ports, schedule: Schedule, snapshot_id: SnapshotId) -> Failure 
     if snapshot.state is not VolumeSnapshotState.STORED:
         return snapshot.failure or Failure("BackupFailed", f"snapshot {snapshot.id} is {snapshot.state}")
     try:
-        images.check_manifest(ports.payloads, snapshot)
+        check_manifest(ports.payloads, snapshot)
     except ManifestCorrupt as error:
         failure = Failure(error.code, error.message)
         verify_volume_snapshot.record(ports, environment_id, snapshot_id, failure=failure)

@@ -25,11 +25,11 @@ from tidemark.dialects.wire import Request, Response, json_response
 from tidemark.domain.upload import PART_BYTES
 from tidemark.engine.blocks import uploads
 from tidemark.ports import Ports
-from tidemark.usecases.import_volume_image import Begun, Opened
 
 if TYPE_CHECKING:
-    # It reads tables of contents, which those that take images in have no use for.
+    # What sends images and what takes them in have no use for each other.
     from tidemark.usecases.export_volume_image import ImageExport
+    from tidemark.usecases.import_volume_image import Begun, Opened
 
 FORMAT: Final = "tidemark-image"
 FORMAT_VERSION: Final = 1
@@ -119,7 +119,7 @@ def one_image(ports: Ports, request: Request, export: "ImageExport") -> Response
     return json_response(HTTPStatus.OK, One(body))
 
 
-def one_upload(ports: Ports, request: Request, opened: Opened) -> Response:
+def one_upload(ports: Ports, request: Request, opened: "Opened") -> Response:
     """The answer that says where the parts of an import go, in pages of `limit` after the first `offset`."""
     expires_s, wanted, (snapshot, upload) = expiry_s(request), page(request), opened
     parts = range(min(wanted.start, upload.parts), min(wanted.stop, upload.parts))
@@ -145,7 +145,7 @@ def one_upload(ports: Ports, request: Request, opened: Opened) -> Response:
     return json_response(HTTPStatus.OK, One(body))
 
 
-def accepted_import(begun: Begun) -> Response:
+def accepted_import(begun: "Begun") -> Response:
     """The answer to a request that has begun an import. As every task that is begun, it says `PENDING`."""
     task = msgspec.structs.asdict(pending(begun.task))
     parts = begun.snapshot.uploaded.parts if begun.snapshot.uploaded is not None else 0

@@ -21,13 +21,6 @@ _AT_ONCE: Final = 4
 _GONE: Final = frozenset({VolumeSnapshotState.DELETING, VolumeSnapshotState.DELETED})
 
 
-def list_images(ports: Ports, environment: EnvironmentId) -> tuple[StoredObject, ...]:
-    """The candidates: listed before the records are read."""
-    owner = image_owner(environment)
-    packs = ports.payloads.list(f"{owner}/packs/")
-    return (*packs, *ports.payloads.list(f"{owner}/manifests/"))
-
-
 def read_records(ports: Ports, environment: EnvironmentId) -> tuple[VolumeSnapshot, ...] | None:
     """All snapshots of the environment as they were at one moment, between two readings that agree; None when they
     never did. Raises CatalogCorrupt where one can't be read: nobody knows what that needs.

@@ -3,20 +3,19 @@ snapshot.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import batched
 from typing import Final, NamedTuple
 
 from tidemark.domain.blocks import Block, BlockRange, Image
-from tidemark.domain.environment import image_owner
 from tidemark.domain.live import Cut, Generation
 from tidemark.domain.manifest import Manifest, PackRef, ShardManifest
 from tidemark.domain.snapshot import CaptureId, ManifestRef, SnapshotId
 from tidemark.domain.tenant import Tenant
-from tidemark.domain.volume import VolumeSnapshot
 from tidemark.engine import manifests
 from tidemark.engine.blocks.layers import Located, map_of, read_blocks, within
+from tidemark.engine.blocks.manifests import image_of
 from tidemark.engine.blocks.packs import check_blocks, describe, read_blocks_of
 from tidemark.engine.copying import check_pack as check_stored
 from tidemark.engine.copying import read_note
@@ -62,14 +61,7 @@ def seal(
     ports.parallel.map(lambda pack: check_stored(ports.payloads, pack), manifest.packs)
     digest = _digest_of(manifest)
     reference = manifests.store(ports.payloads, manifest)
-    own = [
-        pack
-        for shard in manifest.shards
-        for layer in shard.layers
-        if layer.capture_id == capture_id
-        for pack in layer.packs
-    ]
-    return Sealed(reference, digest, manifest.records, _size_of(manifest.packs), _size_of(own))
+    return Sealed(reference, digest, manifest.records, manifest.stored_bytes, manifest.new_bytes)
 
 
 def read_range(ports: Ports, shard: ShardManifest, blocks: BlockRange) -> Iterator[Block]:
@@ -82,30 +74,9 @@ def read_range(ports: Ports, shard: ShardManifest, blocks: BlockRange) -> Iterat
 
 def read_image(ports: Ports, manifest: Manifest) -> Iterator[Block]:
     """The blocks of a whole image that are not zeros, by index, each verified, a shard at a time."""
-    image = _image_of(manifest)
+    image = image_of(manifest)
     for shard in manifest.shards:
         yield from read_range(ports, shard, image.range_of(shard.shard))
-
-
-def check_manifest(payloads: PayloadStore, snapshot: VolumeSnapshot) -> Manifest:
-    """The manifest of a stored snapshot of a volume, checked byte for byte and against the snapshot's record.
-
-    Raises ManifestCorrupt.
-    """
-    if snapshot.image is None:
-        raise ManifestCorrupt(f"the record of snapshot {snapshot.id} names no manifest")
-    manifest = manifests.read(payloads, snapshot.image.manifest)
-    stated = (image_owner(snapshot.environment), SnapshotId(snapshot.id), snapshot.size_bytes)
-    if (manifest.tenant, manifest.snapshot_id, _image_of(manifest).size_bytes) != stated:
-        raise ManifestCorrupt(f"manifest {snapshot.image.manifest.key} is of another snapshot than {snapshot.id}")
-    stored_bytes = _size_of(manifest.packs)
-    if (manifest.digest, stored_bytes) != (snapshot.image.digest, snapshot.image.stored_bytes):
-        raise ManifestCorrupt(
-            f"manifest {snapshot.image.manifest.key} has {stored_bytes} bytes of an image with the digest "
-            f"{manifest.digest}, the record of {snapshot.id} says {snapshot.image.stored_bytes} and "
-            f"{snapshot.image.digest}"
-        )
-    return manifest
 
 
 def check_pack(payloads: PayloadStore, pack: PackRef) -> None:
@@ -144,7 +115,7 @@ def check_shard(
     """
     where = f"the manifest of {manifest.snapshot_id}, shard {shard.shard},"
     check_sums(where, shard)
-    blocks = _image_of(manifest).range_of(shard.shard)
+    blocks = image_of(manifest).range_of(shard.shard)
     layers = [layer for layer in shard.layers if capture_id in {None, layer.capture_id}]
     packs = [pack for layer in layers for pack in layer.packs]
     for pack in packs:
@@ -153,7 +124,7 @@ def check_shard(
     outside = [index for index in map_of(ports, shard) if not blocks.start <= index < blocks.stop]
     if outside:
         raise ManifestCorrupt(f"{where} has block {outside[0]}, which is not in its range")
-    return Checked(len(packs), _size_of(packs))
+    return Checked(len(packs), sum(pack.size_bytes for pack in packs))
 
 
 def write_range(
@@ -204,14 +175,3 @@ def _digest_of(manifest: Manifest) -> str:
     if digest is None:
         raise ManifestCorrupt(f"the manifest of {manifest.snapshot_id} has a shard of blocks without a digest")
     return digest
-
-
-def _image_of(manifest: Manifest) -> Image:
-    image = manifest.image
-    if image is None or image.shards != len(manifest.shards):
-        raise ManifestCorrupt(f"the manifest of {manifest.snapshot_id} is not that of an image, or lacks shards of it")
-    return image
-
-
-def _size_of(packs: Sequence[PackRef]) -> int:
-    return sum(pack.size_bytes for pack in packs)

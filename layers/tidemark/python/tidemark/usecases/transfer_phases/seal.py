@@ -48,7 +48,6 @@ def _complete(ports: Ports, snapshot: Snapshot, transfer_id: str, attempt: int) 
         check_import(ports, snapshot, manifest)
     ports.parallel.map(lambda pack: check_pack(ports.payloads, pack), manifest.packs)
     reference = manifests.store(ports.payloads, manifest)
-    stored_bytes = sum(pack.size_bytes for pack in manifest.packs)
 
     def complete(record: Snapshot) -> Snapshot:
         if record.was_completed:
@@ -59,8 +58,8 @@ def _complete(ports: Ports, snapshot: Snapshot, transfer_id: str, attempt: int) 
             status=SnapshotStatus.COMPLETED,
             entity_count=manifest.records,
             raw_bytes=sum(layer.raw_bytes for shard in shards for layer in shard.layers),
-            stored_bytes=stored_bytes,
-            new_bytes=stored_bytes,
+            stored_bytes=manifest.stored_bytes,
+            new_bytes=manifest.stored_bytes,
             manifest=reference,
             # Where shards have deltas, only the source's record may know it, from an export.
             digest=manifest.digest or record.digest,

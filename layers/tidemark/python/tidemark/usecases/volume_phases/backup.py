@@ -11,7 +11,6 @@ from typing import Final, NamedTuple
 
 from tidemark.domain.blocks import Image
 from tidemark.domain.environment import image_owner
-from tidemark.domain.manifest import Manifest
 from tidemark.domain.snapshot import CaptureId, Failure, ManifestRef, SnapshotId
 from tidemark.domain.volume import StoredImage, VolumeSnapshot, VolumeSnapshotState
 from tidemark.engine import manifests
@@ -278,15 +277,10 @@ def _stored_image(ports: Ports, snapshot: VolumeSnapshot) -> StoredImage:
     return StoredImage(
         manifest=reference,
         digest=manifest.digest or "",
-        stored_bytes=sum(pack.size_bytes for pack in manifest.packs),
-        new_bytes=_new_bytes(manifest),
+        stored_bytes=manifest.stored_bytes,
+        new_bytes=manifest.new_bytes,
         verified_at=ports.clock.now(),
     )
-
-
-def _new_bytes(manifest: Manifest) -> int:
-    own = [layer for shard in manifest.shards for layer in shard.layers if layer.capture_id == manifest.capture_id]
-    return sum(pack.size_bytes for layer in own for pack in layer.packs)
 
 
 def _storing(ports: Ports, environment_id: str, snapshot_id: str) -> VolumeSnapshot:

@@ -17,6 +17,7 @@ from tidemark.domain.manifest import Manifest
 from tidemark.domain.task import Operation, Task
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.blocks import images
+from tidemark.engine.blocks.manifests import check_manifest
 from tidemark.errors import BudgetSpent, DiskSnapshotFailed, DiskSnapshotNotReady, ObjectExists
 from tidemark.ports import Ports
 from tidemark.ports.volumes import DiskState
@@ -173,4 +174,4 @@ def _image(ports: Ports, task: Task) -> tuple[Manifest, int]:
     """The manifest of the task's snapshot, checked, and the size of its image."""
     snapshot = ports.volumes.volume_snapshot(task.environment, task.snapshot_id)
     snapshot.check_stored()
-    return images.check_manifest(ports.payloads, snapshot), snapshot.size_bytes
+    return check_manifest(ports.payloads, snapshot), snapshot.size_bytes
