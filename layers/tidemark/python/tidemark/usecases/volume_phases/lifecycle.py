@@ -14,7 +14,7 @@ from tidemark.engine.blocks import uploads
 from tidemark.errors import TaskNotFound, VolumeSnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Region
-from tidemark.usecases.contention import FIRST_EXECUTION
+from tidemark.usecases.contention import next_attempt
 from tidemark.usecases.records import amend_volume_snapshot
 
 ENVIRONMENT_TAG: Final = "tidemark:environment"
@@ -52,12 +52,10 @@ def see_through(ports: Ports, environment_id: EnvironmentId, snapshot_id: str) -
     """Make sure that an execution ends the snapshot: nothing is done while one runs or where it is over, otherwise the
     next attempt is started. An import whose parts are waited for needs none yet.
     """
-    attempt = FIRST_EXECUTION
-    while (running := ports.workflows.volume_backup_running(snapshot_id, attempt=attempt)) is False:
-        attempt += 1
+    attempt = next_attempt(lambda number: ports.workflows.volume_backup_running(snapshot_id, attempt=number))
     # It may have come to its end while its executions were looked at.
     snapshot = ports.volumes.volume_snapshot(environment_id, snapshot_id)
-    if not running and snapshot.running and not snapshot.awaits_upload:
+    if attempt is not None and snapshot.running and not snapshot.awaits_upload:
         ports.workflows.start_volume_backup(environment_id, snapshot_id, attempt=attempt)
 
 

@@ -11,7 +11,7 @@ from tidemark.domain.task import MAKING, Operation, Task, TaskStatus
 from tidemark.errors import TaskEnded, TaskNotFound, VolumeNotMade, VolumeSnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Disk, Disks, DiskSnapshot, MachineImage
-from tidemark.usecases.contention import FIRST_EXECUTION
+from tidemark.usecases.contention import next_attempt
 from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, region_of, user_of_task
 
@@ -96,11 +96,9 @@ def see_through(ports: Ports, task: Task) -> None:
     """Make sure that an execution ends the task: nothing is done while one runs or where it is over, otherwise the next
     attempt is started.
     """
-    attempt = FIRST_EXECUTION
-    while (running := ports.workflows.volume_restore_running(task.id, attempt=attempt)) is False:
-        attempt += 1
+    attempt = next_attempt(lambda number: ports.workflows.volume_restore_running(task.id, attempt=number))
     # It may have come to its end while its executions were looked at.
-    if not running and is_pending(ports.volumes.task(task.id)):
+    if attempt is not None and is_pending(ports.volumes.task(task.id)):
         ports.workflows.start_volume_restore(task.environment, task.id, attempt=attempt)
 
 
