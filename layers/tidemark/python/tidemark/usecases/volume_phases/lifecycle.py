@@ -4,9 +4,11 @@ of the snapshot that it is stored incrementally from. Whoever meets one that nob
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from typing import Final
 
 from tidemark.domain.environment import EnvironmentId
+from tidemark.domain.patience import ask_again_in_s
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import TaskStatus
 from tidemark.domain.volume import VolumeSnapshot
@@ -46,6 +48,11 @@ def tasks_using(snapshot: VolumeSnapshot) -> list[str]:
 def region_of(ports: Ports, environment_id: str) -> Region:
     """The disks of the environment. Raises EnvironmentNotFound."""
     return ports.region(ports.volumes.environment(environment_id).region)
+
+
+def ask_ec2_again_in_s(waited: timedelta) -> int:
+    """After how many seconds to ask EC2 again how far something is that was waited for so long."""
+    return ask_again_in_s(waited, shortest_s=2, longest_s=300)
 
 
 def see_through(ports: Ports, environment_id: EnvironmentId, snapshot_id: str) -> None:

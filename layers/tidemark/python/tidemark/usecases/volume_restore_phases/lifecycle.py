@@ -13,7 +13,7 @@ from tidemark.ports import Ports
 from tidemark.ports.volumes import Disk, Disks, DiskSnapshot, MachineImage
 from tidemark.usecases.contention import next_attempt
 from tidemark.usecases.records import amend_volume_snapshot
-from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, region_of, user_of_task
+from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, ask_ec2_again_in_s, region_of, user_of_task
 
 TASK_TAG: Final = "tidemark:task"
 RESTORED_TAG: Final = "tidemark:restored-from"
@@ -24,8 +24,6 @@ _TARGET_TAG: Final = "tidemark:target-of"
 OWN_TAGS: Final = 4
 # EBS itself gives a snapshot up to which nothing is written for three days.
 _PATIENCE: Final = timedelta(days=7)
-_SHORTEST_WAIT_S: Final = 2
-_LONGEST_WAIT_S: Final = 300
 
 
 class Looked(NamedTuple):
@@ -76,15 +74,14 @@ def ended(task: Task) -> TaskEnded:
 
 
 def not_ready(ports: Ports, task: Task, what: str) -> Looked:
-    """To look again later: longer each time, for a tenth of the time that the task has taken.
+    """To look again later: longer each time.
 
     Raises VolumeNotMade once it has waited for longer than anything at EC2 takes.
     """
     age = ports.clock.now() - task.created_at
     if age > _PATIENCE:
         raise VolumeNotMade(f"{what} in {_PATIENCE.days} days; look at EC2's own state there, and ask for it again")
-    wait_s = int(age.total_seconds() / 10)
-    return Looked(ready=False, wait_s=min(max(wait_s, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))
+    return Looked(ready=False, wait_s=ask_ec2_again_in_s(age))
 
 
 def is_pending(task: Task) -> bool:
