@@ -8,9 +8,10 @@ from typing import NamedTuple
 from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.task import Operation, Task, TaskStatus
 from tidemark.domain.volume import VolumeSnapshot
-from tidemark.errors import TaskNotFound, TidemarkError
+from tidemark.errors import TidemarkError
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Disk, DiskSnapshot, MachineImage
+from tidemark.usecases.read_volume_snapshots import find_task
 from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, drop_dead_users, region_of, tasks_using
 from tidemark.usecases.volume_restore_phases.lifecycle import TASK_TAG, end, is_pending, made_by, see_through
 
@@ -39,7 +40,7 @@ def close_volume_restores(ports: Ports, environment_id: EnvironmentId) -> Closed
     problems: list[str] = []
     for identity in sorted({*found, *used}):
         try:
-            task = _task(ports, identity)
+            task = find_task(ports, identity)
             if task is None:
                 # What EC2 has of no task that is known may be another stack's, or somebody's by now: it stays.
                 if identity in used:
@@ -76,10 +77,3 @@ def _kept(task: Task) -> set[str | None]:
     if task.status is not TaskStatus.SUCCESS:
         return set()
     return {task.made_id, task.target_id} if task.operation is Operation.CREATE_TEMPLATE else {task.made_id}
-
-
-def _task(ports: Ports, task_id: str) -> Task | None:
-    try:
-        return ports.volumes.task(task_id)
-    except TaskNotFound:
-        return None
