@@ -28,10 +28,9 @@ from tidemark.ports import Ports
 from tidemark.usecases.contention import FIRST_EXECUTION
 from tidemark.usecases.read_volume_snapshots import find_task, get_volume_snapshot
 from tidemark.usecases.read_volumes import get_volume
-from tidemark.usecases.records import amend_task
 from tidemark.usecases.repeats import same_request
 from tidemark.usecases.volume_phases.lifecycle import region_of, user_of_task
-from tidemark.usecases.volume_restore_phases.lifecycle import OWN_TAGS, is_pending, release
+from tidemark.usecases.volume_restore_phases.lifecycle import OWN_TAGS, fail, is_pending, release
 
 # Kinds of volumes that need to be told no more than their size. Of others EC2 wants to know how fast they are to be.
 _PLAIN_KINDS: Final = frozenset({"gp2", "gp3", "st1", "sc1", "standard"})
@@ -148,13 +147,7 @@ def _ask(
         ports.workflows.start_volume_restore(environment_id, task.id, attempt=FIRST_EXECUTION)
     except TidemarkError as error:
         # Perhaps it was started all the same; then it finds that the task is over.
-        failure, now = Failure(error.code, error.message), ports.clock.now()
-        release(
-            ports,
-            amend_task(
-                ports.volumes, task.id, lambda record: record.failed(failure, now) if is_pending(record) else record
-            ),
-        )
+        release(ports, fail(ports, task.id, Failure(error.code, error.message)))
         raise
     return task
 

@@ -7,12 +7,13 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final, NamedTuple
 
+from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import MAKING, Operation, Task, TaskStatus
 from tidemark.errors import TaskEnded, TaskNotFound, VolumeNotMade, VolumeSnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Disk, Disks, DiskSnapshot, MachineImage
 from tidemark.usecases.contention import next_attempt
-from tidemark.usecases.records import amend_volume_snapshot
+from tidemark.usecases.records import amend_task, amend_volume_snapshot
 from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, ask_ec2_again_in_s, region_of, user_of_task
 
 TASK_TAG: Final = "tidemark:task"
@@ -97,6 +98,14 @@ def see_through(ports: Ports, task: Task) -> None:
     # It may have come to its end while its executions were looked at.
     if attempt is not None and is_pending(ports.volumes.task(task.id)):
         ports.workflows.start_volume_restore(task.environment, task.id, attempt=attempt)
+
+
+def fail(ports: Ports, task_id: str, failure: Failure) -> Task:
+    """Record why the task can't be done; one that is over stays what it is. Can be repeated."""
+    now = ports.clock.now()
+    return amend_task(
+        ports.volumes, task_id, lambda record: record.failed(failure, now) if is_pending(record) else record
+    )
 
 
 def end(ports: Ports, task: Task) -> int:
