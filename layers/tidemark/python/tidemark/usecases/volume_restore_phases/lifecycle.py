@@ -130,27 +130,33 @@ def release(ports: Ports, task: Task) -> None:
         )
 
 
+def kept_of(task: Task) -> set[str | None]:
+    """What a task that is over has made at EC2 and leaves there: of one that succeeded, what it was for; of a template
+    the snapshot too, which the image is made of.
+    """
+    if task.status is not TaskStatus.SUCCESS:
+        return set()
+    return {task.made_id, task.target_id} if task.operation is Operation.CREATE_TEMPLATE else {task.made_id}
+
+
 def _remove(disks: Disks, task: Task) -> int:
     """Remove what the task made at EC2 and nothing needs; how many things. They are looked for by their tags too:
     whoever dies right after EC2 has made something has not told of it.
     """
-    tags, succeeded = tags_of(task), task.status is TaskStatus.SUCCESS
-    images = {one.id for one in disks.images(tags) if made_by(task, one)}
-    unwanted = images - ({task.made_id} if succeeded else set())
-    for image_id in sorted(unwanted):
+    tags, kept = tags_of(task), kept_of(task)
+    images = {one.id for one in disks.images(tags) if made_by(task, one)} - kept
+    for image_id in sorted(images):
         # First: while there is the image, its snapshot can't be deleted.
         disks.deregister_image(image_id)
     volumes = {one.id for one in disks.volumes(tags) if made_by(task, one)}
     if task.made_id is not None and task.operation is Operation.RESTORE:
         volumes.add(task.made_id)
-    volumes -= {task.made_id} if succeeded else set()
     # One that somebody has attached by now is theirs, and stays.
-    gone = [volume_id for volume_id in sorted(volumes) if disks.delete_volume(volume_id)]
+    gone = [volume_id for volume_id in sorted(volumes - kept) if disks.delete_volume(volume_id)]
     snapshots = {one.id for one in disks.snapshots(tags) if made_by(task, one)}
-    snapshots |= {task.target_id} if task.target_id else set()
-    if succeeded and task.operation is Operation.CREATE_TEMPLATE:
-        # The image is made of it.
-        snapshots.discard(task.target_id)
+    if task.target_id is not None:
+        snapshots.add(task.target_id)
+    snapshots -= kept
     for snapshot_id in sorted(snapshots):
         disks.delete_snapshot(snapshot_id)
-    return len(unwanted) + len(gone) + len(snapshots)
+    return len(images) + len(gone) + len(snapshots)
