@@ -36,7 +36,7 @@ from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases import uploads
 from tidemark.usecases.volume_phases.lifecycle import ask_ec2_again_in_s, end, give_up, region_of, tags_of
 from tidemark.usecases.volume_phases.parents import below, check_parent, store_upon_newest
-from tidemark.usecases.volume_phases.ranges import store_work_list
+from tidemark.usecases.volume_phases.work_lists import store_work_list
 
 _S = VolumeSnapshotState
 _GIB: Final = 1024**3
@@ -128,8 +128,10 @@ def await_source(ports: Ports, environment_id: str, snapshot_id: str) -> Awaited
         snapshot = store_upon_newest(ports, snapshot, told.size_gib * _GIB)
     if not snapshot.running:
         return Awaited(ready=True, shards=(), over=True)
-    work_key = store_work_list(ports, snapshot)
-    return Awaited(ready=True, shards=range(Image(snapshot.size_bytes).shards), over=False, work_key=work_key)
+    image = Image(snapshot.size_bytes)
+    ranges = [{"shard": shard, "place": image.range_of(shard).start} for shard in range(image.shards)]
+    work_key = store_work_list(ports, f"volume-backups/{snapshot.id}", ranges)
+    return Awaited(ready=True, shards=range(image.shards), over=False, work_key=work_key)
 
 
 def copy_range(
