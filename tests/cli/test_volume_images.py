@@ -15,13 +15,11 @@ import pytest
 from tests.cli.running import URL, CommandLine, Said
 from tests.fakes import ManualClock, MemoryLinks, MemoryPayloads
 from tests.fakes.links import LinkExpired
-from tests.handlers.conftest import ENVIRONMENT as VARIABLES
-from tests.handlers.volume_api import VolumeApi
+from tests.handlers.volume_api import VolumeApi, in_use
 from tests.unit.volumes.backing import REGION, Content, World, body, run
 from tests.unit.volumes.examples import TEST_AREA
 from tests.unit.volumes.go_client import Asked
 from tests.unit.volumes.uploading import HELD, LAST_PART, SIZE_BYTES, TAIL, RawFile, left_of
-from tidemark import bootstrap
 from tidemark.domain.blocks import BLOCK_BYTES, ZEROS
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState, volume_id
 from tidemark_cli import api, image_export, image_import, moving
@@ -92,11 +90,8 @@ class Service:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name, value in VARIABLES.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("TIDEMARK_ENVIRONMENT", "compute-on/test_area")
-    found = World()
-    with bootstrap.use(found.ports):
+    monkeypatch.setenv("TIDEMARK_ENVIRONMENT", TEST_AREA)
+    with in_use(World(), monkeypatch) as found:
         yield found
 
 
