@@ -7,16 +7,9 @@ import pytest
 
 from tests.contract.examples import ACME, OTHER, TEN_O_CLOCK, api_key, restore, schedule, snapshot
 from tidemark.domain.restore import ShardDigest, StagedPart
-from tidemark.domain.snapshot import (
-    SnapshotStatus,
-)
+from tidemark.domain.snapshot import SnapshotStatus
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import (
-    RestoreNotFound,
-    ScheduleNotFound,
-    SnapshotNotFound,
-    StaleRecord,
-)
+from tidemark.errors import RestoreNotFound, ScheduleNotFound, SnapshotNotFound, StaleRecord
 from tidemark.ports import Catalog
 
 # --- tenants
