@@ -24,8 +24,8 @@ OPERATIONS: Final[dict[str, Operation]] = {
         tag=_TAG,
         summary="Have snapshots of a volume taken on a schedule",
         description=(
-            "A volume has one schedule of each interval type: asking again changes it. What is left out is then what it "
-            "is unless given: one that was `paused` goes on."
+            "A volume has one schedule of each interval type: asking again changes it as a whole. What is left out is "
+            "then as it is unless given, so one that was `paused` goes on."
         ),
         parameters=(TO_CREATE,),
         body=Body(
