@@ -493,6 +493,15 @@ def test_volumes_and_snapshots_are_listed(tidemark: CommandLine, service: Servic
     assert tidemark("volumes", "snapshots", "get", snapshot).code == 3
 
 
+def test_deletion_that_is_not_waited_for_is_told_as_a_task(tidemark: CommandLine, service: Service) -> None:
+    volume = volume_id(REGION, service.world.source_id)
+    snapshot = tidemark("volumes", "snapshots", "create", volume, "--quiet").out.strip()
+    said = tidemark("volumes", "snapshots", "delete", snapshot, "--no-wait")
+    assert (said.code, "Deleted" in said.err) == (0, False)
+    command = said.err.partition("tidemark ")[2].split()
+    assert tidemark(*command).code == 0
+
+
 def test_snapshot_that_fails_ends_the_command_with_its_reason(tidemark: CommandLine, service: Service) -> None:
     service.world.disks.damaged.add(7)
     volume = volume_id(REGION, service.world.source_id)
