@@ -278,7 +278,7 @@ def test_export_is_refused_when_the_file_is_there_unless_it_is_to_be_written_ove
     target.write_bytes(b"mine")
     said = tidemark("volumes", "export", snapshot, str(target))
     assert (said.code, target.read_bytes()) == (4, b"mine")
-    assert "is there" in one_line(said)
+    assert "--force" in one_line(said)
     assert tidemark("volumes", "export", snapshot, str(target), "--force").code == 0
     assert target.stat().st_size == 3 * GIB
 
@@ -394,6 +394,11 @@ def test_import_does_not_go_on_with_another_file(tidemark: CommandLine, service:
     said = tidemark("volumes", "import", str(disk), "--resume", begun["snapshot"]["id"])
     assert said.code == 4
     assert f"has {SIZE_BYTES} bytes, and the import was begun for 1" in one_line(said)
+
+
+def test_import_that_is_unknown_is_not_gone_on_with(tidemark: CommandLine, disk: Path) -> None:
+    said = tidemark("volumes", "import", str(disk), "--resume", "1bd672f4-b274-4371-a792-b0a6c6778cc7")
+    assert (said.code, "to go on" in one_line(said)) == (3, False)
 
 
 def test_file_that_changes_while_it_is_sent_ends_in_an_error_that_names_the_part(
