@@ -184,6 +184,16 @@ def test_restore_without_a_plan_sends_its_wish_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "told"), [((), "Everything is as in the snapshot"), (("--type", "Rom"), "All that is selected, if any")]
+)
+def test_plan_that_changes_nothing_says_of_what(options: tuple[str, ...], told: str) -> None:
+    script = Scripted([answer(200, plan("plan_1", updated=0))])
+    said = CommandLine(script)("snapshots", "restore", "snapshot_1", "--yes", *options)
+    assert (said.code, len(script.sent)) == (0, 1)
+    assert told in said.out
+
+
 INTO_OTHER = ("snapshots", "restore", "snapshot_1", "--yes", "--no-plan", "--into", "other")
 
 

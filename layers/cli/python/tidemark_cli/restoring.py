@@ -28,6 +28,11 @@ from tidemark_cli.waiting import (
 _PLANS: Final = 3
 _NAMED: Final = 5
 _CHANGES: Final = ("created", "updated", "deleted")
+# By whether entities were selected. A plan does not tell none from none that differ.
+_ALIKE: Final = {
+    False: "Everything is as in the snapshot already",
+    True: "All that is selected, if anything is, is as in the snapshot already",
+}
 _PANEL: Final = "What is restored (everything that is given must hold)"
 
 
@@ -167,7 +172,7 @@ def _by_plan(
         if outdated:
             session.note(f"{outdated}. This is the plan now.")
         if not any(found["changes"][name] for name in _CHANGES):
-            session.tell(answer, lambda _: "Everything is as in the snapshot already: nothing was restored.")
+            session.tell(answer, lambda _: f"{_ALIKE['filter' in wish]}: nothing was restored.")
             return None
         session.note(planned(found))
         _confirm(f"Restore {snapshot} by this plan?", yes=yes)
