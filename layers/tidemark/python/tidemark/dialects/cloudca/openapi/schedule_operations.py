@@ -4,7 +4,7 @@ from typing import Final
 
 from tidemark.dialects.cloudca.answers import Listed, One
 from tidemark.dialects.cloudca.openapi import bodies
-from tidemark.dialects.cloudca.openapi.parameters import OF_VOLUME, TO_CREATE
+from tidemark.dialects.cloudca.openapi.parameters import OF_VOLUME, TO_SET
 from tidemark.dialects.cloudca.routes import SCHEDULE, SCHEDULES
 from tidemark.dialects.cloudca.schedules import Done, ScheduleBody
 from tidemark.dialects.ngsi.openapi.operation import Answer, Body, Operation
@@ -24,7 +24,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
         tag=_TAG,
         summary="Have snapshots of a volume taken on a schedule",
         description="A volume has one schedule of each interval type: asking again changes it.",
-        parameters=(TO_CREATE,),
+        parameters=(TO_SET,),
         body=Body(
             bodies.CreateVolumeSchedule,
             {
