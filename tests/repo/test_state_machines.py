@@ -104,6 +104,12 @@ def test_only_errors_that_may_pass_are_retried(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MACHINES, ids=relative)
+def test_no_state_results_in_null(path: Path) -> None:
+    # The States Language does not say that this differs from no Result at all, which passes the whole input on.
+    assert [state.name for state in _states(path) if state.body.get("Result", 0) is None] == []
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=relative)
 def test_state_names_read_as_titles(path: Path) -> None:
     names = [state.name for state in _states(path)]
     assert [name for name in names if not re.fullmatch(r"[A-Z][A-Za-z]*(?: [A-Za-z]+)*\??", name)] == []
