@@ -110,6 +110,20 @@ def test_no_state_results_in_null(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MACHINES, ids=relative)
+def test_children_of_distributed_maps_pass_next_to_nothing_on(path: Path) -> None:
+    # All results together are the result of the map, before ResultPath drops it: beyond 256 KiB the execution ends, and
+    # no Catch sees it.
+    ends = {
+        f"{state.name}: {name}": (body.get("Result"), body.get("OutputPath", "$"))
+        for state in _states(path)
+        if state.body.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED"
+        for name, body in state.body["ItemProcessor"]["States"].items()
+        if body.get("End") or body["Type"] == "Succeed"
+    }
+    assert {end: passed for end, passed in ends.items() if passed not in {(1, "$"), (None, None)}} == {}
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=relative)
 def test_state_names_read_as_titles(path: Path) -> None:
     names = [state.name for state in _states(path)]
     assert [name for name in names if not re.fullmatch(r"[A-Z][A-Za-z]*(?: [A-Za-z]+)*\??", name)] == []
