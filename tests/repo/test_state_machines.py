@@ -12,7 +12,7 @@ from tidemark import errors
 
 MACHINES = state_machine_files()
 # Errors that Step Functions and Lambda name themselves.
-FOREIGN = ("States.", "Lambda.", "Sandbox.", "StepFunctions.")
+FOREIGN = ("States.", "Lambda.", "Runtime.", "Sandbox.", "StepFunctions.")
 _STATE_MACHINE = "AWS::Serverless::StateMachine"
 
 
@@ -59,6 +59,10 @@ def test_every_task_ends_in_time_and_retries(path: Path) -> None:
     assert tasks
     assert [state.name for state in tasks if not {"TimeoutSeconds", "TimeoutSecondsPath"} & state.body.keys()] == []
     assert [state.name for state in tasks if not state.body.get("Retry")] == []
+    # How Lambda's process may end: killed for its memory or dead of a fault, without a word, or too late.
+    ends = {"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "States.Timeout"}
+    calling = [state for state in tasks if state.body["Resource"].endswith(":lambda:invoke")]
+    assert [state.name for state in calling if not ends <= _error_names(state, "Retry")] == []
 
 
 @pytest.mark.parametrize("path", MACHINES, ids=relative)
