@@ -1,5 +1,6 @@
 """template.yaml: every function is one resource with rights of its own, and no right is wider than it must be."""
 
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,6 +129,16 @@ def test_layers_and_functions_run_one_python() -> None:
         for runtime in properties["CompatibleRuntimes"]
     }
     assert {template()["Globals"]["Function"]["Runtime"]} | runtimes | layers == {f"python{version}"}
+
+
+def test_layer_is_built_for_the_processor_that_the_build_is_told() -> None:
+    layer = template()["Resources"]["DependenciesLayer"]
+    assert layer["Metadata"]["BuildArchitecture"] == {"Ref": "Architecture"}
+    # What samconfig.toml keeps for `sam deploy` does not reach `sam build`.
+    told = "--parameter-overrides Architecture=x86_64"
+    make = ["make", "--dry-run", "--assume-old=.venv/.stamp", "--assume-old=.venv-sam/.stamp", "build", f"ARGS={told}"]
+    said = subprocess.run(make, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert f" build {told}\n" in said
 
 
 def test_every_parameter_says_what_it_is_for() -> None:
