@@ -1,23 +1,24 @@
 """A snapshot reads and stores what changed since its base, and still holds everything."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.driving import TENANT, content, damage, delete, doc, key, live, packs, put, run_restore
-from tests.fakes import memory_ports
-from tidemark.domain.live import Generation, Layout
+from tests.fakes import MemoryEntityTable, memory_ports
+from tidemark.domain.live import ChangedKey, Cut, Generation, Layout
 from tidemark.domain.manifest import LayerKind, Manifest
 from tidemark.domain.snapshot import Snapshot
 from tidemark.engine import manifests
 from tidemark.engine.copying import COMPACT_SHARE, MAX_DELTAS
 from tidemark.engine.verification import check_shard
 from tidemark.errors import PackCorrupt
-from tidemark.ports import Ports
+from tidemark.ports import ChangedPage, EntityTable, Ports
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.restore_snapshot import restore_snapshot
@@ -111,6 +112,54 @@ def test_entity_made_and_deleted_between_two_snapshots_is_in_no_layer() -> None:
     delete(ports, key(700))
     second = create_snapshot(ports, TENANT)
     assert manifest_of(ports, second).packs == manifest_of(ports, first).packs
+
+
+class WrittenBetweenPages:
+    """A table; once, after the first page of a list of what changed, something is written."""
+
+    def __init__(self, table: EntityTable, write: Callable[[], None]) -> None:
+        self._table = table
+        self._writes = [write]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def changed_keys(self, *place: Any, since: Cut, after: ChangedKey | None = None) -> ChangedPage:
+        page = self._table.changed_keys(*place, since=since, after=after)
+        if self._writes:
+            self._writes.pop()()
+        return page
+
+
+def test_entity_that_is_written_while_changes_are_listed_has_one_line() -> None:
+    ports = replace(memory_ports(), layout=Layout(shards=1, gates=1), table=MemoryEntityTable(page_bytes=1000))
+    put(ports, {key(number): number for number in range(100)})
+    create_snapshot(ports, TENANT)
+    put(ports, {key(number): -1 for number in range(20)})
+    cut = live(ports)
+
+    def write() -> None:
+        put(ports, {key(number): -2 for number in range(20)})
+
+    table = cast("EntityTable", WrittenBetweenPages(ports.table, write))
+    second = create_snapshot(replace(ports, table=table), TENANT)
+    assert content(ports, second.id) == cut != live(ports)
+    (shard,) = manifest_of(ports, second).shards
+    assert [layer.records for layer in shard.layers] == [100, 20]
+    check_shard(ports.payloads, "manifest", shard, lambda: None)
+    restore = restore_snapshot(ports, TENANT, second.id)
+    assert run_restore(ports, restore.id) is None
+    assert live(ports) == cut
+
+
+def test_entities_that_are_listed_twice_do_not_make_a_shard_be_copied_as_a_whole() -> None:
+    ports = replace(memory_ports(), layout=Layout(shards=1, gates=1), table=MemoryEntityTable(page_bytes=1000))
+    put(ports, {key(number): number for number in range(100)})
+    create_snapshot(ports, TENANT)
+    put(ports, {key(number): -1 for number in range(40)})
+    table = WrittenBetweenPages(ports.table, lambda: put(ports, {key(number): -2 for number in range(40)}))
+    second = create_snapshot(replace(ports, table=cast("EntityTable", table)), TENANT)
+    assert [layer.kind for layer in manifest_of(ports, second).shards[0].layers] == [LayerKind.BASE, LayerKind.DELTA]
 
 
 def test_tombstones_go_once_a_snapshot_has_recorded_them() -> None:
