@@ -60,6 +60,9 @@ def cut(ports: Ports, tenant: Tenant, snapshot_id: str, token: FencingToken) -> 
     ended = gates.cut(ports, tenant, token)
 
     def note(snapshot: Snapshot) -> Snapshot:
+        if snapshot.status is not SnapshotStatus.CREATING:
+            # What a late run has just ended is not the cut of what was stored, and must not become the base's.
+            raise LeaseLost(f"snapshot {snapshot.id} is {snapshot.status}: its cut was ended before")
         # A late run does not take the record from a later one.
         latest = max(token, snapshot.token)
         return on_base(replace(snapshot, token=latest, generation=state.generation, cut=ended), state.base)
