@@ -1,7 +1,8 @@
 """Partial restores: the selection becomes as it was, everything else stays, also what is written meanwhile."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -12,7 +13,7 @@ from tests.driving import TENANT, content, delete, doc, key, live, put, run_rest
 from tests.fakes import memory_ports
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey, shard_of
-from tidemark.domain.live import Cut, Gate, Item, ItemKey, Layout, TenantState
+from tidemark.domain.live import Cut, Gate, Item, ItemKey, ItemWrite, Layout, TenantState
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.restore import Mode, RestoreStatus
 from tidemark.domain.snapshot import SnapshotStatus
@@ -21,7 +22,7 @@ from tidemark.engine import manifests, overlaying
 from tidemark.engine.live import gates
 from tidemark.engine.overlaying import Job
 from tidemark.errors import WriteConflict
-from tidemark.ports import Ports
+from tidemark.ports import EntityTable, Ports
 from tidemark.usecases import entities, restore_phases
 from tidemark.usecases.cancel_restore import cancel_restore
 from tidemark.usecases.create_snapshot import create_snapshot
@@ -253,6 +254,40 @@ def test_worker_that_catches_up_too_late_reaches_nothing_that_is_live() -> None:
     with pytest.raises(WriteConflict):
         overlaying.bring(ports, job, Cut(0), fences)
     assert values(ports)[CARS[0]] == 3
+
+
+class Contended:
+    """A table on which every other transaction that checks a gate conflicts with one of somebody else."""
+
+    def __init__(self, table: EntityTable) -> None:
+        self._table = table
+        self.lost = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def commit(self, tenant: Tenant, checked: Sequence[Gate], writes: Sequence[ItemWrite]) -> None:
+        self.lost += 1
+        if self.lost % 2:
+            raise WriteConflict("another transaction checks the same gate")
+        self._table.commit(tenant, checked, writes)
+
+
+def test_round_of_catching_up_goes_on_though_its_transactions_conflict_with_those_of_writers() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(ROOMS + CARS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    restore = restore_snapshot(ports, TENANT, snapshot.id, Wish(selection=restore_filter.accept({"type": "Room"})))
+    planned = restore_phases.plan(ports, TENANT, restore.id, attempt=1)
+    for part in work(ports, planned.work_key):
+        restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part)
+    put(ports, dict.fromkeys(ROOMS + CARS, 2))
+    table = Contended(ports.table)
+    contended = replace(ports, table=cast("EntityTable", table))
+    assert restore_phases.catch_up(contended, TENANT, restore.id, token=planned.token, budget_s=60)
+    assert table.lost > 1
+    assert run_restore(ports, restore.id) is None
+    assert values(ports) == dict.fromkeys(ROOMS, 1) | dict.fromkeys(CARS, 2)
 
 
 @pytest.mark.parametrize(

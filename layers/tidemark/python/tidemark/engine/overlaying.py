@@ -26,11 +26,15 @@ from tidemark.engine.live.writes import MAX_TRANSACTION_BYTES
 from tidemark.engine.lookup import read_keys, shard_with
 from tidemark.engine.overlay import Overlay, as_of, item_of
 from tidemark.engine.records import Record, record
+from tidemark.errors import WriteConflict
 from tidemark.ports import Ports
 
 _STAGED_AT_ONCE: Final = 1000
 # A transaction takes 100 actions, of which one checks a gate.
 _BROUGHT_AT_ONCE: Final = 48
+# Under closed gates, all pauses together must be short beside the patience of the writers that wait.
+_TRIES: Final = 6
+_FIRST_PAUSE_S: Final = 0.01
 
 
 class Job(NamedTuple):
@@ -97,11 +101,27 @@ def _bring_shard(ports: Ports, job: Job, shard: int, since: Cut, fences: Mapping
         # An entity that is written while its shard is listed may be listed twice.
         sort_keys = list(dict.fromkeys(some))
         count += len(sort_keys)
-        writes = list(_writes(ports, job, shard, sort_keys))
         fence = fences[gate_of(EntityKey.parse(sort_keys[0]).id, len(fences))]
-        for group in _fitting(writes):
-            ports.table.commit(job.tenant, [fence], group)
+        _bring_some(ports, job, shard, sort_keys, fence)
     return count
+
+
+def _bring_some(ports: Ports, job: Job, shard: int, sort_keys: Sequence[str], fence: Gate) -> None:
+    """A transaction conflicts with all others that check its gate at the same moment, those of writers and of other
+    shards, so one that loses is tried again while the gate stands.
+    """
+    pause_s = _FIRST_PAUSE_S
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            for group in _fitting(list(_writes(ports, job, shard, sort_keys))):
+                ports.table.commit(job.tenant, [fence], group)
+        except WriteConflict:
+            if not tries_left or ports.table.load(job.tenant, gates=[fence.number]).gates.get(fence.number) != fence:
+                raise
+            ports.clock.sleep(pause_s * (0.5 + ports.entropy.jitter()))
+            pause_s *= 2
+        else:
+            return
 
 
 def _writes(ports: Ports, job: Job, shard: int, sort_keys: Sequence[str]) -> Iterator[ItemWrite]:
