@@ -18,8 +18,8 @@ from tidemark.engine import manifests
 from tidemark.engine.copying import COMPACT_SHARE, MAX_DELTAS
 from tidemark.engine.verification import check_shard
 from tidemark.errors import PackCorrupt
-from tidemark.ports import ChangedPage, EntityTable, Ports
-from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.ports import ChangedPage, Clock, EntityTable, Ports
+from tidemark.usecases.create_snapshot import INLINE_LIMIT_S, create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.restore_snapshot import restore_snapshot
 
@@ -170,6 +170,36 @@ def test_tombstones_go_once_a_snapshot_has_recorded_them() -> None:
     assert tombstones(ports) == 10
     create_snapshot(ports, TENANT)
     assert tombstones(ports) == 0
+
+
+class SlowCommits:
+    """A table whose transactions each take a second."""
+
+    def __init__(self, table: EntityTable, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def commit(self, *told: Any) -> None:
+        self._clock.sleep(1)
+        self._table.commit(*told)
+
+
+def test_request_ends_in_time_though_there_are_more_tombstones_than_it_can_remove() -> None:
+    ports = small_world()
+    put(ports, {key(number): number for number in range(200)})
+    create_snapshot(ports, TENANT)
+    delete(ports, *(key(number) for number in range(90)))
+    began_s = ports.clock.monotonic_s()
+    slow = replace(ports, table=cast("EntityTable", SlowCommits(ports.table, ports.clock)))
+    snapshot = create_snapshot(slow, TENANT, budget_s=5)
+    assert ports.clock.monotonic_s() - began_s < INLINE_LIMIT_S
+    assert content(ports, snapshot.id) == live(ports)
+    assert 0 < tombstones(ports) < 90
+    put(ports, {key(number): -1 for number in range(90)})
+    assert content(ports, create_snapshot(ports, TENANT).id) == live(ports)
 
 
 def tombstones(ports: Ports) -> int:

@@ -131,7 +131,9 @@ def copy_shard_until(
         return copying.copy_shard(ports, whole, proceed).records
 
 
-def seal(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int) -> Snapshot:
+def seal(
+    ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int, sweep_budget_s: float = _SWEEP_BUDGET_S
+) -> Snapshot:
     """Write the manifest, read it back, check that every pack is in place, and complete the snapshot; then end the
     capture. Raises LeaseLost, Corrupt ones.
     """
@@ -151,7 +153,7 @@ def seal(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int) -> Snaps
             ports.catalog, tenant, snapshot.restore_id, lambda record: record.entering(Phase.RETIRE, ports.clock.now())
         )
         return snapshot
-    _sweep(ports, snapshot)
+    _sweep(ports, snapshot, sweep_budget_s)
     _end(ports, tenant, FencingToken(token), snapshot)
     return snapshot
 
@@ -265,7 +267,7 @@ def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot |
         return
 
 
-def _sweep(ports: Ports, snapshot: Snapshot) -> None:
+def _sweep(ports: Ports, snapshot: Snapshot, budget_s: float) -> None:
     """Remove the tombstones that this snapshot has recorded. What the budget leaves costs storage, nothing else."""
     if snapshot.generation is None or snapshot.cut is None or snapshot.manifest is None:
         return
@@ -273,7 +275,7 @@ def _sweep(ports: Ports, snapshot: Snapshot) -> None:
         # Nothing was recorded: a tombstone is a line of a pack.
         return
     generation, ended, since = snapshot.generation, snapshot.cut, snapshot.base_cut or STAGED
-    until_s = ports.clock.monotonic_s() + _SWEEP_BUDGET_S
+    until_s = ports.clock.monotonic_s() + budget_s
     manifest = manifests.read(ports.payloads, snapshot.manifest)
     grown = [
         shard.shard
