@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from tidemark.domain.change import Change, change_of
 from tidemark.domain.digest import SetDigest
-from tidemark.domain.keys import EntityKey, gate_of
+from tidemark.domain.keys import EntityKey, gate_of, id_in
 from tidemark.domain.live import Cut, Gate, Generation, Item, ItemKey, ItemWrite
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.restore import Changes, ShardDigest, StagedPart
@@ -32,6 +32,8 @@ from tidemark.ports import Ports
 _STAGED_AT_ONCE: Final = 1000
 # A transaction takes 100 actions, of which one checks a gate.
 _BROUGHT_AT_ONCE: Final = 48
+# Keys alone, some for each gate.
+_LISTED_AT_ONCE: Final = 1000
 # Under closed gates, all pauses together must be short beside the patience of the writers that wait.
 _TRIES: Final = 6
 _FIRST_PAUSE_S: Final = 0.01
@@ -97,12 +99,16 @@ def bring(ports: Ports, job: Job, since: Cut, fences: Mapping[int, Gate]) -> int
 def _bring_shard(ports: Ports, job: Job, shard: int, since: Cut, fences: Mapping[int, Gate]) -> int:
     count = 0
     found = changed_keys(ports, job.tenant, job.live, shard, since)
-    for some in batched((one.sort_key for one in found), _BROUGHT_AT_ONCE, strict=False):
+    for some in batched((one.sort_key for one in found), _LISTED_AT_ONCE, strict=False):
+        # Each passes its own gate: that of another one may still stand when this one's lets writers through again.
+        by_gate: defaultdict[int, list[str]] = defaultdict(list)
         # An entity that is written while its shard is listed may be listed twice.
-        sort_keys = list(dict.fromkeys(some))
-        count += len(sort_keys)
-        fence = fences[gate_of(EntityKey.parse(sort_keys[0]).id, len(fences))]
-        _bring_some(ports, job, shard, sort_keys, fence)
+        for sort_key in dict.fromkeys(some):
+            by_gate[gate_of(id_in(sort_key), len(fences))].append(sort_key)
+            count += 1
+        for number, sort_keys in by_gate.items():
+            for group in batched(sort_keys, _BROUGHT_AT_ONCE, strict=False):
+                _bring_some(ports, job, shard, group, fences[number])
     return count
 
 
