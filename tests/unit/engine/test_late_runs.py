@@ -11,13 +11,15 @@ from tests.unit.engine.disturbed import KEYS, Death, collect, prepare_restore, w
 from tidemark.domain.live import FencingToken, LeaseKind, TenantState
 from tidemark.domain.restore import Phase, Restore, RestoreStatus
 from tidemark.domain.snapshot import CaptureId, Failure, Snapshot, SnapshotStatus, Trigger, snapshot_id
+from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
 from tidemark.errors import LeaseLost, WriteConflict
 from tidemark.ports import Ports
 from tidemark.usecases import capture_phases, restore_phases
 from tidemark.usecases.contention import IN_REQUEST
 from tidemark.usecases.create_snapshot import create_snapshot
-from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.restore_phases.lifecycle import use
+from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
 FAILURE = Failure("Unavailable", "AWS was away")
 
@@ -160,6 +162,18 @@ def test_collection_closes_what_was_registered_after_its_lease_was_given_back() 
     collect(ports)
     assert ports.catalog.snapshot(TENANT, snapshot_id(now, 7)).status is SnapshotStatus.FAILED
     assert only_restore(ports).status is RestoreStatus.FAILED
+    collect(ports)
+    assert not ports.catalog.snapshot(TENANT, snapshot.id).used_by
+
+
+def test_collection_takes_off_a_restore_into_another_tenant_that_is_noted_after_it_is_over() -> None:
+    ports, other = world(), Tenant("other")
+    snapshot = create_snapshot(ports, TENANT)
+    restore = restore_snapshot(ports, TENANT, snapshot.id, Wish(target=other))
+    collect(ports)
+    assert ports.catalog.snapshot(TENANT, snapshot.id).used_by == {f"{restore.id}@other"}
+    assert run_restore(ports, restore.id, tenant=other) is None
+    use(ports, restore)
     collect(ports)
     assert not ports.catalog.snapshot(TENANT, snapshot.id).used_by
 
