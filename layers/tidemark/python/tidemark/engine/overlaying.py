@@ -32,8 +32,6 @@ from tidemark.ports import Ports
 _STAGED_AT_ONCE: Final = 1000
 # A transaction takes 100 actions, of which one checks a gate.
 _BROUGHT_AT_ONCE: Final = 48
-# Keys alone, some for each gate.
-_LISTED_AT_ONCE: Final = 1000
 # Under closed gates, all pauses together must be short beside the patience of the writers that wait.
 _TRIES: Final = 6
 _FIRST_PAUSE_S: Final = 0.01
@@ -99,35 +97,46 @@ def bring(ports: Ports, job: Job, since: Cut, fences: Mapping[int, Gate]) -> int
 def _bring_shard(ports: Ports, job: Job, shard: int, since: Cut, fences: Mapping[int, Gate]) -> int:
     count = 0
     found = changed_keys(ports, job.tenant, job.live, shard, since)
-    for some in batched((one.sort_key for one in found), _LISTED_AT_ONCE, strict=False):
-        # Each passes its own gate: that of another one may still stand when this one's lets writers through again.
-        by_gate: defaultdict[int, list[str]] = defaultdict(list)
+    for some in batched((one.sort_key for one in found), _BROUGHT_AT_ONCE, strict=False):
         # An entity that is written while its shard is listed may be listed twice.
-        for sort_key in dict.fromkeys(some):
-            by_gate[gate_of(id_in(sort_key), len(fences))].append(sort_key)
-            count += 1
-        for number, sort_keys in by_gate.items():
-            for group in batched(sort_keys, _BROUGHT_AT_ONCE, strict=False):
-                _bring_some(ports, job, shard, group, fences[number])
+        sort_keys = list(dict.fromkeys(some))
+        count += len(sort_keys)
+        _bring_some(ports, job, shard, sort_keys, fences)
     return count
 
 
-def _bring_some(ports: Ports, job: Job, shard: int, sort_keys: Sequence[str], fence: Gate) -> None:
+def _bring_some(ports: Ports, job: Job, shard: int, sort_keys: Sequence[str], fences: Mapping[int, Gate]) -> None:
     """A transaction conflicts with all others that check its gate at the same moment, those of writers and of other
-    shards, so one that loses is tried again while the gate stands.
+    shards, so one that loses is tried again while the gates stand.
     """
     pause_s = _FIRST_PAUSE_S
     for tries_left in reversed(range(_TRIES)):
         try:
-            for group in _fitting(list(_writes(ports, job, shard, sort_keys))):
+            for fence, group in _fenced(list(_writes(ports, job, shard, sort_keys)), fences):
                 ports.table.commit(job.tenant, [fence], group)
         except WriteConflict:
-            if not tries_left or ports.table.load(job.tenant, gates=[fence.number]).gates.get(fence.number) != fence:
+            if not tries_left or ports.table.load(job.tenant, gates=list(fences)).gates != fences:
                 raise
             ports.clock.sleep(pause_s * (0.5 + ports.entropy.jitter()))
             pause_s *= 2
         else:
             return
+
+
+def _fenced(writes: Sequence[ItemWrite], fences: Mapping[int, Gate]) -> Iterator[tuple[Gate, Sequence[ItemWrite]]]:
+    """The writes in groups that fit a transaction, with the gate that each is to pass.
+
+    While gates are open, any will do: all of them move before a flip. After it closed ones open one by one, so one that
+    is still closed says nothing of what writers have committed through another: each entity passes its own.
+    """
+    by_gate: defaultdict[int, list[ItemWrite]] = defaultdict(list)
+    closed = any(fence.closed_by is not None for fence in fences.values())
+    for write in writes:
+        passed = write if closed else writes[0]
+        by_gate[gate_of(id_in(passed.key.sort_key), len(fences))].append(write)
+    for number, some in by_gate.items():
+        for group in _fitting(some):
+            yield fences[number], group
 
 
 def _writes(ports: Ports, job: Job, shard: int, sort_keys: Sequence[str]) -> Iterator[ItemWrite]:
