@@ -172,6 +172,19 @@ def test_tombstones_go_once_a_snapshot_has_recorded_them() -> None:
     assert tombstones(ports) == 0
 
 
+@pytest.mark.parametrize("left", [0, 1])
+def test_tombstones_go_though_nothing_is_left_of_their_shard_that_a_snapshot_could_store(left: int) -> None:
+    ports = small_world()
+    keys = [key(number) for number in range(40)]
+    put(ports, dict.fromkeys(keys, 1))
+    create_snapshot(ports, TENANT)
+    delete(ports, *keys[left:])
+    assert tombstones(ports) == len(keys) - left
+    snapshot = create_snapshot(ports, TENANT)
+    assert content(ports, snapshot.id) == live(ports)
+    assert tombstones(ports) == 0
+
+
 class SlowCommits:
     """A table whose transactions each take a second."""
 

@@ -271,8 +271,8 @@ def _sweep(ports: Ports, snapshot: Snapshot, budget_s: float) -> None:
     """Remove the tombstones that this snapshot has recorded. What the budget leaves costs storage, nothing else."""
     if snapshot.generation is None or snapshot.cut is None or snapshot.manifest is None:
         return
-    if snapshot.new_bytes == 0:
-        # Nothing was recorded: a tombstone is a line of a pack.
+    if snapshot.new_bytes == 0 and snapshot.entity_count:
+        # Nothing was recorded: a tombstone is a line of a pack, unless it was of the last entity of its shard.
         return
     generation, ended, since = snapshot.generation, snapshot.cut, snapshot.base_cut or STAGED
     until_s = ports.clock.monotonic_s() + budget_s
@@ -280,7 +280,7 @@ def _sweep(ports: Ports, snapshot: Snapshot, budget_s: float) -> None:
     grown = [
         shard.shard
         for shard in manifest.shards
-        if any(layer.capture_id == snapshot.capture_id for layer in shard.layers)
+        if not shard.layers or any(layer.capture_id == snapshot.capture_id for layer in shard.layers)
     ]
     ports.parallel.map(
         lambda shard: tombstones.sweep(ports, snapshot.tenant, generation, shard, since, ended, until_s), grown
