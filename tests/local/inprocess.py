@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 import types
+import typing
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
@@ -28,6 +29,7 @@ from awslambdaric.lambda_runtime_marshaller import to_json
 from tests.local.functions import Outcome
 from tests.local.logs import LogStore
 from tests.local.own_modules import Importing, OwnModules, loading
+from tests.local.service_models import keep_service_models
 from tests.local.spec import FunctionSpec
 from tests.local.workers import runtime_environment
 
@@ -153,6 +155,7 @@ class InProcess:
         self._idle: dict[str, list[_Copy]] = defaultdict(list)
         self._lock = threading.Lock()
         self._importing = Importing()
+        keep_service_models()
         self._real_environ = os.environ
         os.environ = _Environ(os.environ)  # type: ignore[assignment] # noqa: B003 - replaced on purpose, and put back in close
 
@@ -194,6 +197,7 @@ class InProcess:
         os.environ = self._real_environ  # noqa: B003 - see __init__
         if isinstance(sys.stdout, _Output):
             sys.stdout = sys.stdout.before
+        _forget_types()
 
     def _environment(self, spec: FunctionSpec) -> dict[str, str]:
         return {**runtime_environment(spec), **self._aws_environment, **spec.environment}
@@ -222,6 +226,13 @@ class Shared(InProcess):
         with loading:
             module = _execute(f"{spec.name}-{module_name}", spec.code_directory / f"{module_name}.py")
         return _Copy(getattr(module, function_name), call.environment)
+
+
+def _forget_types() -> None:
+    """Let go of the copies: `typing` keeps the types that it was last asked for, and each leads to a whole copy."""
+    caches: Any = typing
+    for clear in caches._cleanups:
+        clear()
 
 
 @contextlib.contextmanager
