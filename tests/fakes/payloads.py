@@ -18,8 +18,7 @@ class MemoryPayloads:
         self.objects: dict[str, bytes] = {}
         self.retained: set[str] = set()
         self.held: set[str] = set()
-        # By key: what was there when it was asked for, and the digest of that. Tests that damage what is stored put other
-        # bytes there.
+        # By key: what was there when it was asked for, and its digest. Tests that damage something put other bytes.
         self._digests: dict[str, tuple[bytes, str]] = {}
         self._lock = threading.Lock()
 

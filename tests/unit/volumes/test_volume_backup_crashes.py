@@ -5,11 +5,13 @@ moment, or failed, and nothing is left at EC2.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
 
 from tests.fakes import MemoryWorkflows
+from tests.fakes.copying import copied
 from tests.unit.engine.disturbed import Counter, Death, Numbered
 from tests.unit.volumes.backing import OTHER_SHARD, REGION, World, body, run
 from tests.unit.volumes.examples import FAILURE, TEST_AREA
@@ -57,6 +59,11 @@ class Asking(Numbered):
 
 def prepared(*, keeps: bool) -> tuple[World, str, str | None]:
     """A volume with one snapshot that is stored and one that was asked for; and what the first one keeps at EC2."""
+    return copied(made(keeps=keeps))
+
+
+@cache
+def made(*, keeps: bool) -> tuple[World, str, str | None]:
     world = World()
     first = world.take(keeps_source=keeps)
     world.change(b7=body("7 later"), b9=body(9), b0=None)
