@@ -24,6 +24,7 @@ from tests.unit.volumes.examples import TEST_AREA, VOLUME_ID, environment
 from tests.unit.volumes.go_client import GoClient
 from tests.unit.volumes.slots import OWNER, advance, deliver, machines_run
 from tidemark import bootstrap
+from tidemark.dialects.cloudca.openapi.schedule_operations import OPERATIONS
 from tidemark.dialects.cloudca.routes import SCHEDULE, SCHEDULES
 from tidemark.domain.api_key import Action
 from tidemark.domain.schedule import DamagedSchedule, Missed, RunStatus, Schedule, ScheduleId, ScheduleStatus
@@ -145,6 +146,18 @@ def test_schedule_of_the_same_type_is_changed_by_asking_again(world: World, api:
     assert len(stored(world)) == 1
 
 
+def test_paused_schedule_is_not_due_until_it_is_asked_for_again_without(world: World, api: VolumeApi, key: str) -> None:
+    first = made(world, api, key)
+    assert first["paused"] is False
+    paused = made(world, api, key, paused=True)
+    assert (paused["id"], paused["paused"], "nextDue" in paused) == (first["id"], True, False)
+    assert api.call("GET", PATH, key)[1]["data"] == [paused]
+    advance(world, TEN + timedelta(hours=3))
+    assert watch.handler({}, Left()) == {"missed": 0}
+    resumed = made(world, api, key)
+    assert (resumed["id"], resumed["paused"], resumed["nextDue"]) == (first["id"], False, "2026-01-15T14:00:00+0000")
+
+
 def test_schedules_are_listed_by_volume(world: World, api: VolumeApi, key: str) -> None:
     made(world, api, key)
     assert api.call("GET", f"{PATH}?volume_id={VOLUME_ID}", key)[1] == {"data": [], "metadata": {"recordCount": 0}}
@@ -199,6 +212,7 @@ def test_go_client_makes_reads_and_ends_schedules_without_polling(world: World, 
         ({"intervalType": "MONTHLY", "day": 29}, "1 to 28"),
         ({"timezone": "Mars/Olympus"}, "Mars/Olympus"),
         ({"timezone": 1}, "timezone"),
+        ({"paused": "yes"}, "'paused' must be true or false"),
         ({"maxsnaps": 3}, "'maxsnaps' is unknown"),
     ],
 )
@@ -219,6 +233,12 @@ def test_missing_members_are_asked_for(world: World, api: VolumeApi, key: str) -
         assert (status, left_out in answer["errors"][0]["message"]) == (400, True)
     assert api.call("POST", f"{PATH}?operation=restore", key, hourly(world))[0] == 400
     assert stored(world) == []
+
+
+def test_description_offers_no_operation_that_is_refused(world: World, api: VolumeApi, key: str) -> None:
+    offered = {one.name: one for one in OPERATIONS[f"POST {SCHEDULES}"].parameters}["operation"].schema["enum"]
+    for one in offered:
+        assert api.call("POST", f"{PATH}?operation={one}", key, hourly(world))[0] == 200
 
 
 def test_volume_of_another_environment_and_unknown_one_are_not_found(world: World, api: VolumeApi, key: str) -> None:

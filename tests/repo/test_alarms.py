@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tests.repo.sources import FUNCTIONS, TIDEMARK, files, resources
+from tests.repo.sources import FUNCTIONS, README, TIDEMARK, files, resources
 
 ALARMS = "AWS::CloudWatch::Alarm"
 NAMESPACE = "Tidemark"
@@ -41,6 +41,14 @@ def test_every_alarm_tells_the_topic_and_the_address() -> None:
     alarms = resources(ALARMS)
     assert alarms
     assert [name for name, alarm in alarms.items() if alarm.get("AlarmActions") != TOLD] == []
+
+
+def test_readme_says_what_the_alarms_cost() -> None:
+    """Each metric that an alarm looks at is paid for, those of an expression one by one."""
+    alarms = resources(ALARMS)
+    looked_at = sum(sum("MetricStat" in one for one in alarm.get("Metrics", [])) or 1 for alarm in alarms.values())
+    row = f"| alarms | {len(alarms)}, which look at {looked_at} metrics | {looked_at * 0.10:.2f} a month |"
+    assert row in README.read_text(encoding="utf-8")
 
 
 def test_alarms_and_dashboard_look_at_metrics_that_are_published() -> None:

@@ -4,7 +4,7 @@ from typing import Final
 
 from tidemark.dialects.cloudca.answers import Listed, One
 from tidemark.dialects.cloudca.openapi import bodies
-from tidemark.dialects.cloudca.openapi.parameters import OF_VOLUME, TO_CREATE
+from tidemark.dialects.cloudca.openapi.parameters import OF_VOLUME, TO_SET
 from tidemark.dialects.cloudca.routes import SCHEDULE, SCHEDULES
 from tidemark.dialects.cloudca.schedules import Done, ScheduleBody
 from tidemark.dialects.ngsi.openapi.operation import Answer, Body, Operation
@@ -23,8 +23,11 @@ OPERATIONS: Final[dict[str, Operation]] = {
         id="createVolumeSchedule",
         tag=_TAG,
         summary="Have snapshots of a volume taken on a schedule",
-        description="A volume has one schedule of each interval type: asking again changes it.",
-        parameters=(TO_CREATE,),
+        description=(
+            "A volume has one schedule of each interval type: asking again changes it as a whole. What is left out is "
+            "then as it is unless given, so one that was `paused` goes on."
+        ),
+        parameters=(TO_SET,),
         body=Body(
             bodies.CreateVolumeSchedule,
             {
@@ -34,7 +37,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
                     "keep": 7,
                     "time": "02:30",
                     "timezone": "America/Toronto",
-                }
+                },
+                "paused": {
+                    "volumeId": "c779ca42-6966-41af-a7dc-23db4e41d4ee",
+                    "intervalType": "HOURLY",
+                    "keep": 24,
+                    "paused": True,
+                },
             },
         ),
         answers={200: Answer("The schedule as it is now.", Done)},
