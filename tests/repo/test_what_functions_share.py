@@ -47,7 +47,7 @@ def imported(tree: ast.Module) -> Iterator[str]:
 
 def kept(tree: ast.Module) -> Iterator[str]:
     """What a module keeps between two calls."""
-    for scope in (tree, *(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))):
+    for scope in (node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef)):
         for node in scope.body:
             if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Call):
                 called = ast.unparse(node.value.func).partition("[")[0].rpartition(".")[2]
