@@ -83,3 +83,11 @@ def test_types_of_a_copy_are_let_go_when_its_runner_closes() -> None:
     InProcess({}, LogStore()).close()
     gc.collect()
     assert gone() is None
+
+
+def test_a_copy_is_let_go_while_what_it_shares_stays(copies: Callable[[], Any]) -> None:
+    gone, left = weakref.ref(copies()), copies()
+    gc.collect()
+
+    assert gone() is None
+    assert left.late()[2] is left
