@@ -53,12 +53,12 @@ def kept(tree: ast.Module) -> Iterator[str]:
                 called = ast.unparse(node.value.func).partition("[")[0].rpartition(".")[2]
                 if called in KEEPERS:
                     yield f"line {node.lineno}: {called}()"
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Global):
-            yield f"line {node.lineno}: global {', '.join(node.names)}"
-        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
-            decorators = {ast.unparse(one).partition("(")[0].rpartition(".")[2] for one in node.decorator_list}
-            yield from (f"line {node.lineno}: @{one}" for one in sorted(decorators & KEEPERS))
+    for found in ast.walk(tree):
+        if isinstance(found, ast.Global):
+            yield f"line {found.lineno}: global {', '.join(found.names)}"
+        elif isinstance(found, ast.FunctionDef | ast.ClassDef):
+            decorators = {ast.unparse(one).partition("(")[0].rpartition(".")[2] for one in found.decorator_list}
+            yield from (f"line {found.lineno}: @{one}" for one in sorted(decorators & KEEPERS))
     yield from changed(tree, {target.id for node in tree.body for target in targets(node)})
 
 

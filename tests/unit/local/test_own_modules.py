@@ -86,7 +86,7 @@ def test_types_of_a_copy_are_let_go_when_its_runner_closes() -> None:
 
 
 def test_a_copy_is_let_go_while_what_it_shares_stays(copies: Callable[[], Any]) -> None:
-    gone, left = weakref.ref(copies()), copies()
+    left, gone = copies(), weakref.ref(copies())
     gc.collect()
 
     assert gone() is None
