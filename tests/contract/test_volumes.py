@@ -165,6 +165,10 @@ def test_volumes_are_found_by_all_of_their_tags(world: World) -> None:
     assert world.disks.volume(wanted).instance_id is None
 
 
+def test_zones_are_those_of_the_region(world: World) -> None:
+    assert list(world.disks.zones()) == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
+
+
 def test_instance_of_a_volume_is_found_with_its_tags_and_root_device(world: World) -> None:
     volume_id = world.volume({}, TAGS)
     assert world.disks.volume(volume_id).created_at.tzinfo is not None
@@ -474,6 +478,21 @@ def test_volume_and_image_that_are_gone_count_as_removed_though_their_tags_no_lo
         Ec2Disks(ec2).delete_volume(volume_id)
     with pytest.raises(DisksRefused, match=image_id):
         Ec2Disks(ec2).deregister_image(image_id)
+
+
+def test_zones_in_which_the_account_can_make_nothing_are_left_out(ec2: "EC2Client") -> None:
+    def zone(name: str, state: str, wanted: str = "opt-in-not-required") -> dict[str, str]:
+        return {"ZoneName": name, "State": state, "OptInStatus": wanted}
+
+    told = [
+        zone("eu-west-1c", "constrained"),
+        zone("eu-west-1a", "available"),
+        zone("eu-west-1b", "unavailable"),
+        zone("eu-west-1-lon-1a", "available", "opted-in"),
+        zone("eu-west-1-wl1-lon-wlz-1", "available", "not-opted-in"),
+    ]
+    disturb(ec2, "DescribeAvailabilityZones", {"AvailabilityZones": told})
+    assert list(Ec2Disks(ec2).zones()) == ["eu-west-1-lon-1a", "eu-west-1a", "eu-west-1c"]
 
 
 @pytest.mark.parametrize(

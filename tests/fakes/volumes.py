@@ -55,6 +55,7 @@ class MemoryDisks:
     pending: bool = False
     making: bool = False
     failing: str = ""
+    zones_there: tuple[str, ...] = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
     held: dict[str, _Held] = field(default_factory=dict)
     disks: dict[str, Disk] = field(default_factory=dict)
     known: dict[str, Instance] = field(default_factory=dict)
@@ -96,6 +97,9 @@ class MemoryDisks:
             if volume_id not in self.disks:
                 raise VolumeNotFound(f"there is no volume {volume_id}")
             return self.disks[volume_id]
+
+    def zones(self) -> Collection[str]:
+        return self.zones_there
 
     def instances(self, instance_ids: Collection[str]) -> Iterator[Instance]:
         with self._lock:

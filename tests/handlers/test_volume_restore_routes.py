@@ -118,7 +118,12 @@ def test_task_that_makes_a_snapshot_is_not_cancelled_and_says_why(world: Restori
     ("operation", "document", "expected", "said"),
     [
         ("restore", {"size": 1}, (400, 400), "size"),
-        ("restore", {"zone": "us-east-1a"}, (400, 400), "zone"),
+        (
+            "restore",
+            {"zone": "us-east-1a"},
+            (400, 400),
+            "the zones of eu-west-1 are eu-west-1a, eu-west-1b, eu-west-1c",
+        ),
         ("restore", {"zone": 1}, (400, 400), "zone"),
         ("createTemplate", {"name": "x"}, (400, 400), "3 to 128"),
         ("createTemplate", {"name": "taken"}, (400, 2010), "ami-1"),

@@ -11,6 +11,7 @@ _FUNCTION = "AWS::Serverless::Function"
 # Actions that AWS defines without a resource, so that "*" is the only one that can be named. Each says what for.
 WITHOUT_RESOURCE = {
     "cloudwatch:PutMetricData": "metrics have no ARN",
+    "ec2:DescribeAvailabilityZones": "lists by filters",
     "ec2:DescribeImages": "lists by filters",
     "ec2:DescribeInstances": "lists by filters",
     "ec2:DescribeSnapshots": "lists by filters",

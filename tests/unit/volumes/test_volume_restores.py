@@ -124,16 +124,43 @@ def test_zone_must_be_told_where_nobody_knows_where_the_volume_was(world: Restor
     assert found is not None
     assert found.zone == "eu-west-1a"
     del world.disks.disks[world.source_id]
-    with pytest.raises(InvalidRequest, match="'zone', such as eu-west-1a"):
+    with pytest.raises(InvalidRequest, match=r"'zone': .* are eu-west-1a, eu-west-1b, eu-west-1c"):
         restored(world)
     assert restored(world, RestoreWish(zone="eu-west-1b")).status is TaskStatus.PENDING
 
 
-@pytest.mark.parametrize("zone", ["", "us-east-1a", "eu-west-1A", "eu-west-1a\n", "eu-west-1" + "a" * 40])
-def test_zone_that_the_region_can_not_have_is_refused(world: Restoring, zone: str) -> None:
-    with pytest.raises(InvalidRequest, match="'zone'"):
+@pytest.mark.parametrize("zone", ["", "us-east-1a", "eu-west-1z", "eu-west-1a\n", "eu-west-1" + "a" * 40])
+def test_zone_that_the_region_does_not_have_is_refused_with_those_that_it_has(world: Restoring, zone: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"of eu-west-1 are eu-west-1a, eu-west-1b, eu-west-1c; .* 'zone'") as told:
         restored(world, RestoreWish(zone=zone))
+    assert repr(zone[:40]) in told.value.message
     assert world.record(world.snapshot.id).used_by == frozenset()
+
+
+@pytest.mark.parametrize("zone", ["eu-west-1a", None])
+def test_zone_of_the_old_volume_that_has_closed_is_refused_at_once_and_another_one_does(
+    world: Restoring, zone: str | None
+) -> None:
+    record = world.snapshot
+    world.ports.volumes.replace_volume_snapshot(replace(world.record(record.id), zone=zone))
+    world.disks.zones_there = ("eu-west-1b",)
+    with pytest.raises(InvalidRequest, match=r"in the zone eu-west-1a, where no volume .* are eu-west-1b; .* 'zone'"):
+        restored(world)
+    assert world.record(record.id).used_by == frozenset()
+    assert restored(world, RestoreWish(zone="eu-west-1b")).status is TaskStatus.PENDING
+
+
+def test_nothing_is_written_for_a_zone_that_has_closed_since_it_was_asked_for(world: Restoring) -> None:
+    task = restored(world)
+    world.disks.zones_there = ("eu-west-1b", "eu-west-1c")
+    failed = run(world.ports, task.id)
+    assert failed.failure is not None
+    assert failed.failure.code == "DisksRefused"
+    assert "eu-west-1a now" in failed.failure.message
+    assert "the zones eu-west-1b, eu-west-1c" in failed.failure.message
+    assert failed.target_id is None
+    world.all_is_well(task.id)
+    assert run(world.ports, templated(world).id).status is TaskStatus.SUCCESS
 
 
 def test_environment_whose_tags_aws_alone_sets_takes_no_volumes(world: Restoring) -> None:

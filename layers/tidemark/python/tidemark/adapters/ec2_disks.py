@@ -1,6 +1,7 @@
 """Volumes, their snapshots and machine images: EC2 of one region.
 
-Sources: Amazon EC2 API Reference, CreateSnapshot, CreateVolume, RegisterImage, "Error codes for the Amazon EC2 API".
+Sources: Amazon EC2 API Reference, CreateSnapshot, CreateVolume, RegisterImage, AvailabilityZone, "Error codes for the
+Amazon EC2 API".
 CreateSnapshot and RegisterImage take no client token, so what they made is found again by its tags, or its name.
 """
 
@@ -23,6 +24,9 @@ _NO_VOLUME: Final = ("InvalidVolume.NotFound", "InvalidVolumeID.Malformed")
 _NO_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
 _ATTACHED: Final = "VolumeInUse"
 _NO_ZONE: Final = "InvalidZone.NotFound"
+# Of a zone; that of local zones and the like which nobody has asked for.
+_CLOSED: Final = "unavailable"
+_NOT_OURS: Final = "not-opted-in"
 _NO_SNAPSHOT: Final = ("InvalidSnapshot.NotFound", "InvalidSnapshotID.Malformed")
 _IN_USE: Final = "InvalidSnapshot.InUse"
 _NOT_READY: Final = ("IncorrectState", "InvalidSnapshot.InvalidState")
@@ -65,6 +69,13 @@ class Ec2Disks:
         if not found:
             raise VolumeNotFound(f"there is no volume {volume_id}")
         return _disk(found[0])
+
+    def zones(self) -> Collection[str]:
+        with _named("listing the zones"):
+            found = self._client.describe_availability_zones()["AvailabilityZones"]
+        # Of one that is constrained EC2 itself says whether it has room left.
+        usable = (one for one in found if one["State"] != _CLOSED and one.get("OptInStatus") != _NOT_OURS)
+        return sorted(one["ZoneName"] for one in usable)
 
     def instances(self, instance_ids: Collection[str]) -> Iterator[Instance]:
         for some in batched(sorted(instance_ids), _FILTER_VALUES, strict=False):

@@ -90,6 +90,10 @@ class Disks(Protocol):
         """One volume. Raises VolumeNotFound."""
         ...
 
+    def zones(self) -> Collection[str]:
+        """The zones in which this account can make volumes, by name and in order."""
+        ...
+
     def instances(self, instance_ids: Collection[str]) -> Iterator[Instance]:
         """Those of the instances that there are."""
         ...

@@ -2,7 +2,6 @@
 start its state machine.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -37,7 +36,6 @@ from tidemark.usecases.volume_restore_phases.lifecycle import OWN_TAGS, is_pendi
 # Kinds of volumes that need to be told no more than their size. Of others EC2 wants to know how fast they are to be.
 _PLAIN_KINDS: Final = frozenset({"gp2", "gp3", "st1", "sc1", "standard"})
 _DEFAULT_KIND: Final = "gp3"
-_ZONE: Final = re.compile(r"[a-z0-9-]{1,40}")
 # Tags that AWS alone sets begin like this.
 _RESERVED: Final = "aws:"
 
@@ -176,23 +174,30 @@ def _register(ports: Ports, task: Task) -> Task:
 
 
 def _zone(ports: Ports, environment: Environment, snapshot: VolumeSnapshot, given: str | None) -> str:
-    """Where the volume is to be: as it was asked for, or where the snapshot's volume was, or is."""
+    """Where the volume is to be: as it was asked for, or where the snapshot's volume was, or is. EC2 is asked whether
+    it can be there: it would say so by itself of a volume alone, once all blocks are written.
+    """
+    zones = ports.region(environment.region).disks.zones()
+    choice = f"the zones of {environment.region} are {', '.join(zones)}"
     if given is not None:
-        if _ZONE.fullmatch(given) is None or not given.startswith(environment.region):
-            raise InvalidRequest(
-                f"the member 'zone' must be the name of a zone of {environment.region}, such as "
-                f"{environment.region}a; it is {given[:40]!r}"
-            )
+        if given not in zones:
+            raise InvalidRequest(f"there is no zone {given[:40]!r} for a volume: {choice}; choose one by 'zone'")
         return given
-    if snapshot.zone is not None:
-        return snapshot.zone
-    try:
-        return get_volume(ports, environment.id, snapshot.volume_id).zone
-    except VolumeNotFound:
+    zone = snapshot.zone
+    if zone is None:
+        try:
+            zone = get_volume(ports, environment.id, snapshot.volume_id).zone
+        except VolumeNotFound:
+            raise InvalidRequest(
+                f"it is not known where the volume of the snapshot {snapshot.id} was; say where the new one is to be "
+                f"by the member 'zone': {choice}"
+            ) from None
+    if zone not in zones:
         raise InvalidRequest(
-            f"it is not known where the volume of the snapshot {snapshot.id} was; say where the new one is to be by "
-            f"the member 'zone', such as {environment.region}a"
-        ) from None
+            f"the volume of the snapshot {snapshot.id} was in the zone {zone}, where no volume can be made now: "
+            f"{choice}; choose one by the member 'zone'"
+        )
+    return zone
 
 
 def _identity(ports: Ports, asked: Asked | None) -> TaskId:
