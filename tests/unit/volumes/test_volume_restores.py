@@ -100,6 +100,13 @@ def test_volume_that_nobody_names_is_called_as_the_old_one_whatever_that_was_cal
     assert world.disks.disks[task.made_id or ""].tags["Name"] == called
 
 
+def test_volume_takes_no_name_from_its_snapshot_that_a_tag_can_not_have(world: Restoring) -> None:
+    world.ports.volumes.replace_volume_snapshot(replace(world.record(world.snapshot.id), volume_name="aws:foo"))
+    with pytest.raises(InvalidRequest, match="choose another one by the member 'name'"):
+        restored(world)
+    assert restored(world, RestoreWish("\U0001f692" * 255)).status is TaskStatus.PENDING
+
+
 def test_volume_is_made_where_the_old_one_was_though_that_is_gone(world: Restoring) -> None:
     world.disks.disks[world.source_id] = replace(world.disks.disks[world.source_id], zone="eu-west-1c", kind="st1")
     later = world.take()

@@ -14,7 +14,13 @@ from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Making, Operation, Task, TaskId, TaskStatus, new_task_id
 from tidemark.domain.uuids import RANDOM_BYTES, derived_uuid
 from tidemark.domain.volume import VolumeSnapshot
-from tidemark.domain.volume_names import check_name, check_template_name, default_template_name
+from tidemark.domain.volume_names import (
+    RESERVED,
+    check_name,
+    check_template_name,
+    check_volume_name,
+    default_template_name,
+)
 from tidemark.errors import (
     InvalidRequest,
     RecordExists,
@@ -36,8 +42,6 @@ from tidemark.usecases.volume_restore_phases.lifecycle import OWN_TAGS, is_pendi
 # Kinds of volumes that need to be told no more than their size. Of others EC2 wants to know how fast they are to be.
 _PLAIN_KINDS: Final = frozenset({"gp2", "gp3", "st1", "sc1", "standard"})
 _DEFAULT_KIND: Final = "gp3"
-# Tags that AWS alone sets begin like this.
-_RESERVED: Final = "aws:"
 
 
 class RestoreWish(NamedTuple):
@@ -68,7 +72,7 @@ def restore_volume_snapshot(
     def making(snapshot: VolumeSnapshot) -> Making:
         environment = ports.volumes.environment(environment_id)
         for key in environment.tags:
-            if key.startswith(_RESERVED):
+            if key.startswith(RESERVED):
                 raise InvalidRequest(
                     f"no volume can be restored into {environment_id}: its volumes are told by the tag {key}, which "
                     "AWS alone sets; its operator has to choose another tag"
@@ -81,7 +85,7 @@ def restore_volume_snapshot(
         kind = snapshot.source_kind if snapshot.source_kind in _PLAIN_KINDS else _DEFAULT_KIND
         zone = _zone(ports, environment, snapshot, wish.zone)
         # What a volume was called can be what the new one is called, whatever that is.
-        name = snapshot.volume_name if wish.name is None else check_name(wish.name)
+        name = check_volume_name(snapshot.volume_name if wish.name is None else check_name(wish.name))
         return Making(name, zone=zone, kind=kind)
 
     return _ask(ports, environment_id, snapshot_id, Operation.RESTORE, making, asked)
