@@ -23,6 +23,7 @@ from tidemark.domain.blocks import BLOCK_BYTES, ZEROS, Block, BlockRange
 from tidemark.errors import AwsFailure, Throttled, TidemarkError, WriteConflict
 from tidemark.errors.volumes import (
     BlockDamaged,
+    DiskSnapshotInUse,
     DiskSnapshotNotFound,
     DiskSnapshotNotReady,
     DiskSnapshotsUnrelated,
@@ -236,8 +237,10 @@ def test_image_is_registered_once_and_keeps_its_disk_snapshot(world: World) -> N
     assert made[0].startswith("ami-")
     with pytest.raises(DisksRefused, match="golden"):
         world.disks.register_image(second, name="golden", description="d", tags=TAGS)
-    with pytest.raises(DisksRefused, match="deregister"):
+    with pytest.raises(DiskSnapshotInUse, match="deregister") as told:
         world.disks.delete_snapshot(first)
+    assert first in told.value.message
+    assert made[0] in told.value.message
 
 
 def test_images_are_found_by_their_tags_and_by_name_until_they_are_deregistered(world: World) -> None:

@@ -11,6 +11,7 @@ from tidemark.domain.blocks import BLOCK_BYTES, ZEROS, Block, BlockRange
 from tidemark.errors import Throttled, WriteConflict
 from tidemark.errors.volumes import (
     BlockDamaged,
+    DiskSnapshotInUse,
     DiskSnapshotNotFound,
     DiskSnapshotNotReady,
     DiskSnapshotsUnrelated,
@@ -136,8 +137,9 @@ class MemoryDisks:
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         with self._lock:
-            if any(snapshot_id in image.snapshot_ids for image in self.registered.values()):
-                raise DisksRefused(f"an image is made of {snapshot_id}; deregister that first")
+            for image in self.registered.values():
+                if snapshot_id in image.snapshot_ids:
+                    raise DiskSnapshotInUse(f"the image {image.id} is made of {snapshot_id}; deregister that first")
             self.held.pop(snapshot_id, None)
 
     def create_volume(self, snapshot_id: str, *, zone: str, kind: str, token: str, tags: Mapping[str, str]) -> Disk:

@@ -12,9 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from tidemark.adapters.aws_errors import code_of, named
+from tidemark.adapters.aws_errors import code_of, message_of, named
 from tidemark.errors import Throttled, TidemarkError
-from tidemark.errors.volumes import DiskSnapshotNotFound, DiskSnapshotNotReady, DisksRefused, VolumeNotFound
+from tidemark.errors.volumes import (
+    DiskSnapshotInUse,
+    DiskSnapshotNotFound,
+    DiskSnapshotNotReady,
+    DisksRefused,
+    VolumeNotFound,
+)
 from tidemark.ports.volumes import Disk, DiskSnapshot, DiskState, Instance, MachineImage, matching
 
 if TYPE_CHECKING:
@@ -117,6 +123,11 @@ class Ec2Disks:
             try:
                 self._client.delete_snapshot(SnapshotId=snapshot_id)
             except ClientError as error:
+                if code_of(error) == _IN_USE:
+                    raise DiskSnapshotInUse(
+                        f"EC2 keeps its snapshot {snapshot_id}, as an image is made of it ({message_of(error)}); "
+                        "deregister that first"
+                    ) from error
                 if code_of(error) not in _NO_SNAPSHOT and not self._refused_as_gone(error, snapshot_id):
                     raise
 
@@ -277,7 +288,6 @@ def _named(doing: str, *, volume_id: str = "", snapshot_id: str = "") -> Abstrac
         f"{doing}: EC2 refuses it to this account; its operator has to grant the right, or the quota"
     )
     codes: dict[str, TidemarkError] = {
-        _IN_USE: DisksRefused(f"{doing}: an image is made of it; deregister that first"),
         _NO_ZONE: DisksRefused(f"{doing}: EC2 has no such zone; choose one of the region's"),
         _NAME_TAKEN: DisksRefused(f"{doing}: another image has this name; choose another one"),
         **dict.fromkeys(_LATER, Throttled(f"{doing}: EC2 makes no more of them at this moment; try again later")),
