@@ -440,6 +440,14 @@ def _failing(code: str, reason: str = "") -> dict[str, Any]:
         (_failing("ValidationException", "INVALID_PAGE_TOKEN"), AwsFailure, "ValidationException"),
         (_failing("AccessDeniedException", "UNAUTHORIZED_ACCOUNT"), DisksRefused, "operator"),
         (_failing("ServiceQuotaExceededException"), DisksRefused, "quota"),
+        (
+            _failing("ValidationException", "INVALID_CUSTOMER_KEY"),
+            DisksRefused,
+            "INVALID_CUSTOMER_KEY.*no message says",
+        ),
+        (_failing("ValidationException", "INVALID_PARAMETER_VALUE"), DisksRefused, "would again"),
+        (_failing("ValidationException", "WRITE_REQUEST_TIMEOUT"), AwsFailure, "ValidationException"),
+        (_failing("ResourceNotFoundException", "DEPENDENCY_RESOURCE_NOT_FOUND"), DisksRefused, "would again"),
         (_failing("ConcurrentLimitExceededException"), Throttled, "try again later"),
         (_failing("RequestThrottledException"), Throttled, "try again later"),
         (_failing("InternalServerException"), AwsFailure, "InternalServerException"),
@@ -505,7 +513,15 @@ def test_zones_in_which_the_account_can_make_nothing_are_left_out(ec2: "EC2Clien
         ("SnapshotCreationPerVolumeRateExceeded", Throttled, "try again later"),
         ("RequestLimitExceeded", Throttled, "try again later"),
         ("UnauthorizedOperation", DisksRefused, "operator"),
-        ("SnapshotLimitExceeded", DisksRefused, "quota"),
+        ("SnapshotLimitExceeded", DisksRefused, "no message says anything; .* quota"),
+        ("ResourceLimitExceeded", DisksRefused, "no message says anything; .* quota"),
+        ("PendingSnapshotLimitExceeded", Throttled, "try again later"),
+        ("InvalidParameterValue", DisksRefused, "InvalidParameterValue.: no message says anything"),
+        ("InvalidParameterCombination", DisksRefused, "would again"),
+        ("UnsupportedOperation", DisksRefused, "would again"),
+        ("VolumeTypeNotAvailableInZone", DisksRefused, "would again"),
+        ("AuthFailure", AwsFailure, "AuthFailure"),
+        ("InsufficientVolumeCapacity", AwsFailure, "InsufficientVolumeCapacity"),
         ("InternalError", AwsFailure, "InternalError"),
     ],
 )
@@ -513,10 +529,17 @@ def test_ec2_says_why_it_refuses(
     ec2: "EC2Client", monkeypatch: pytest.MonkeyPatch, code: str, kind: type[TidemarkError], said: str
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    disturb(ec2, "CreateSnapshot", *[code] * 9)
+    disturb(ec2, "CreateSnapshot", *[_failing(code)] * 9)
     with pytest.raises(kind, match=said) as raised:
         Ec2Disks(ec2).create_snapshot("vol-1", description="", tags=TAGS)
     assert type(raised.value) is kind
+
+
+def test_what_ec2_says_of_a_missing_right_is_not_told_to_callers(ec2: "EC2Client") -> None:
+    disturb(ec2, "CreateSnapshot", _failing("UnauthorizedOperation"))
+    with pytest.raises(DisksRefused) as raised:
+        Ec2Disks(ec2).create_snapshot("vol-1", description="", tags=TAGS)
+    assert "no message says" not in raised.value.message
 
 
 def test_disk_snapshot_that_failed_says_so(ec2: "EC2Client") -> None:
