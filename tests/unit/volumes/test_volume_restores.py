@@ -525,6 +525,11 @@ def test_cancelling_can_be_repeated_while_ec2_still_makes_the_volume(world: Rest
     assert not making.make_volume(world.ports, TEST_AREA, task.id).ready
     with pytest.raises(Throttled):
         cancel_task(world.ports, TEST_AREA, task.id)
+    told = get_task(world.ports, "*", task.id).task.failure
+    assert told is not None
+    # The volume is still there.
+    assert "is left" not in told.message
+    assert "by the next collection" in told.message
     made_id = world.task(task.id).made_id or ""
     world.disks.disks[made_id] = replace(world.disks.disks[made_id], state="available")
     assert cancel_task(world.ports, TEST_AREA, task.id).status is TaskStatus.FAILED
