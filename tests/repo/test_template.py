@@ -103,6 +103,18 @@ def test_no_resource_is_everything_without_a_reason() -> None:
     assert unjustified == []
 
 
+def test_tags_are_set_only_on_what_is_being_made_or_are_the_products_own() -> None:
+    tagging = [statement for _, statement in _grants() if "ec2:CreateTags" in _listed(statement["Action"])]
+    assert tagging
+    for statement in tagging:
+        if "ec2:CreateAction" in statement["Condition"].get("StringEquals", {}):
+            continue
+        keys = statement["Condition"]["ForAllValues:StringEquals"]["aws:TagKeys"]
+        assert all(key.startswith("tidemark:") for key in keys), statement
+        # That none is left out; a request without tags has no keys to be compared.
+        assert statement["Condition"]["StringLike"] == {f"aws:RequestTag/{key}": "*" for key in keys}, statement
+
+
 def test_every_log_group_forgets() -> None:
     groups = resources("AWS::Logs::LogGroup")
     assert groups
