@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tests.repo.sources import FUNCTIONS, TIDEMARK, files, resources
+from tests.repo.sources import FUNCTIONS, ROOT, TIDEMARK, files, resources
 
 ALARMS = "AWS::CloudWatch::Alarm"
 NAMESPACE = "Tidemark"
@@ -51,6 +51,30 @@ def test_alarms_and_dashboard_look_at_metrics_that_are_published() -> None:
     watched = {row[1] for row in rows if row[0] == NAMESPACE} | set(_named(list(resources(ALARMS).values())))
     assert {"SnapshotsCompleted", "LastSnapshotAgeSeconds", "BackupMissed"} <= watched
     assert sorted(name for name in watched if f'"{name}"' not in published) == []
+
+
+def test_readme_names_every_alarm_and_says_how_many_there_are() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    alarms = resources(ALARMS).values()
+    names = [alarm["AlarmName"]["Fn::Sub"].replace("${AWS::StackName}", "tidemark") for alarm in alarms]
+    assert [name for name in names if f"`{name}`" not in readme] == []
+    metrics = sum(sum("MetricStat" in part for part in alarm.get("Metrics", [])) or 1 for alarm in alarms)
+    assert f"| alarms | {len(names)}, which look at {metrics} metrics | {metrics * 0.1:.2f} a month |" in readme
+
+
+def test_somebody_is_told_that_the_stream_lags_before_what_it_holds_is_given_up() -> None:
+    mappings = resources("AWS::Lambda::EventSourceMapping")
+    lagging = {
+        alarm["Dimensions"][0]["Value"]["Ref"]: alarm
+        for alarm in resources(ALARMS).values()
+        if (alarm.get("Namespace"), alarm.get("MetricName")) == ("AWS/Lambda", "IteratorAge")
+    }
+    assert mappings
+    for mapping in mappings.values():
+        alarm = lagging[mapping["FunctionName"]["Ref"]]
+        assert alarm["Statistic"] == "Maximum"
+        # Milliseconds; there is time left to do something.
+        assert alarm["Threshold"] / 1000 * 2 <= mapping["MaximumRecordAgeInSeconds"]
 
 
 def test_dashboard_shows_every_alarm() -> None:
