@@ -43,6 +43,14 @@ def test_shell_is_told_the_values_of_an_option() -> None:
     assert done.stdout.split() == ["skip", "queue"]
 
 
+def test_shell_is_told_the_commands_and_values_of_an_inner_group() -> None:
+    done = _run(_TIDEMARK_COMPLETE="complete_bash", COMP_WORDS="tidemark volumes schedules ", COMP_CWORD="3")
+    assert done.stdout.split() == ["list", "create", "get", "pause", "resume", "delete"]
+    words = "tidemark volumes schedules create --interval "
+    done = _run(_TIDEMARK_COMPLETE="complete_bash", COMP_WORDS=words, COMP_CWORD="5")
+    assert done.stdout.split() == ["hourly", "daily", "weekly", "monthly"]
+
+
 def test_version_and_help_need_no_service() -> None:
     command = CommandLine(Scripted([]))
     assert command("--version", env={"TIDEMARK_URL": None}).out.startswith("tidemark ")

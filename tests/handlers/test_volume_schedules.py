@@ -145,6 +145,18 @@ def test_schedule_of_the_same_type_is_changed_by_asking_again(world: World, api:
     assert len(stored(world)) == 1
 
 
+def test_paused_schedule_is_not_due_until_it_is_asked_for_again_without(world: World, api: VolumeApi, key: str) -> None:
+    first = made(world, api, key)
+    assert first["paused"] is False
+    paused = made(world, api, key, paused=True)
+    assert (paused["id"], paused["paused"], "nextDue" in paused) == (first["id"], True, False)
+    assert api.call("GET", PATH, key)[1]["data"] == [paused]
+    advance(world, TEN + timedelta(hours=3))
+    assert watch.handler({}, Left()) == {"missed": 0}
+    resumed = made(world, api, key)
+    assert (resumed["id"], resumed["paused"], resumed["nextDue"]) == (first["id"], False, "2026-01-15T14:00:00+0000")
+
+
 def test_schedules_are_listed_by_volume(world: World, api: VolumeApi, key: str) -> None:
     made(world, api, key)
     assert api.call("GET", f"{PATH}?volume_id={VOLUME_ID}", key)[1] == {"data": [], "metadata": {"recordCount": 0}}
@@ -199,6 +211,7 @@ def test_go_client_makes_reads_and_ends_schedules_without_polling(world: World, 
         ({"intervalType": "MONTHLY", "day": 29}, "1 to 28"),
         ({"timezone": "Mars/Olympus"}, "Mars/Olympus"),
         ({"timezone": 1}, "timezone"),
+        ({"paused": "yes"}, "'paused' must be true or false"),
         ({"maxsnaps": 3}, "'maxsnaps' is unknown"),
     ],
 )

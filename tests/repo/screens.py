@@ -162,9 +162,9 @@ def _backups() -> dict[str, str]:
 def screens() -> dict[str, str]:
     """Each screen by its name, ending in a line break."""
     # Imported here, since those screens are played on a terminal of this module.
-    from tests.repo.volume_screens import disk  # noqa: PLC0415
+    from tests.repo.volume_screens import disk, nights  # noqa: PLC0415
 
-    return _migration() | _backups() | disk()
+    return _migration() | _backups() | disk() | nights()
 
 
 def screens_in(document: str) -> dict[str, str]:

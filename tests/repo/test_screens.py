@@ -43,6 +43,14 @@ def test_screens_show_a_disk_its_snapshots_and_what_is_made_of_one() -> None:
     assert re.search(r"^state +Ready$", shown["volume-restore"], re.MULTILINE)
 
 
+def test_screens_show_schedules_of_a_disk_one_of_them_paused() -> None:
+    shown = screens.screens()
+    assert re.search(r"^nextDue +2026-01-16T07:30:00\+0000$", shown["volume-schedule"], re.MULTILINE)
+    assert "volumes schedules resume" in shown["volume-pause"]
+    assert "completed" in shown["volume-schedules"]
+    assert "paused" in shown["volume-schedules"]
+
+
 def test_screens_fit_on_a_page() -> None:
     lines = [line for screen in screens.screens().values() for line in screen.splitlines()]
     assert [line for line in lines if len(line) > MAX_WIDTH or line != line.rstrip()] == []

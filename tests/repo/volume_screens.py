@@ -1,4 +1,6 @@
-"""What the command line shows of volumes, for README.md: a disk's snapshots, and a new volume that is made of one."""
+"""What the command line shows of volumes, for README.md: a disk's snapshots, a new volume that is made of one, and its
+schedules.
+"""
 
 from typing import Final
 
@@ -6,7 +8,9 @@ from tests.repo.screens import Terminal
 from tests.unit.volumes import backing, restoring
 from tests.unit.volumes.backing import REGION, World, body
 from tests.unit.volumes.examples import TEST_AREA
+from tests.unit.volumes.slots import deliver
 from tidemark.domain.volume import VolumeSnapshot, volume_id
+from tidemark.usecases.volume_schedules import list_volume_schedules
 
 _PHASE_S: Final = 2.0
 
@@ -48,4 +52,25 @@ def disk() -> dict[str, str]:
     operator.shows(f"tidemark volumes snapshots create {volume} --name after-upgrade")
     screens["volume-snapshots"] = operator.shows("tidemark volumes snapshots list")
     screens["volume-restore"] = operator.shows(f"tidemark volumes snapshots restore {before.id} --name foo-restored")
+    return screens
+
+
+def nights() -> dict[str, str]:
+    """Each screen by its name: a disk has a nightly and an hourly schedule, one of which is paused after a night."""
+    operator = Operator()
+    volume = volume_id(REGION, operator.world.source_id)
+    screens = {
+        "volume-schedule": operator.shows(
+            f"tidemark volumes schedules create {volume} \\\n"
+            "    --interval daily --time 02:30 --timezone America/Toronto --keep 7"
+        )
+    }
+    operator.shows(f"tidemark volumes schedules create {volume} --interval hourly --keep 24")
+    daily, hourly = list_volume_schedules(operator.ports, TEST_AREA).schedules
+    night = daily.next_run(operator.clock.now())
+    if night is None:
+        raise RuntimeError(f"{daily.id} is never due")
+    deliver(operator.world, daily, night, "night")
+    screens["volume-pause"] = operator.shows(f"tidemark volumes schedules pause {hourly.id}")
+    screens["volume-schedules"] = operator.shows("tidemark volumes schedules list")
     return screens

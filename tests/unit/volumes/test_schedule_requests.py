@@ -46,6 +46,12 @@ def test_schedule_is_read_as_it_is_described(members: dict[str, object], timing:
     assert parsed(HOURLY | members) == VolumeScheduleWanted(VOLUME_ID, timing, 2, "UTC")
 
 
+@pytest.mark.parametrize(("members", "paused"), [({}, False), ({"paused": False}, False), ({"paused": True}, True)])
+def test_schedule_is_paused_only_where_that_is_said(members: dict[str, object], *, paused: bool) -> None:
+    msgspec.convert(HOURLY | members, CreateVolumeSchedule)
+    assert parsed(HOURLY | members).paused is paused
+
+
 @pytest.mark.parametrize(
     "members",
     [
@@ -64,6 +70,9 @@ def test_schedule_is_read_as_it_is_described(members: dict[str, object], timing:
         {"intervalType": "MONTHLY", "day": 0},
         {"intervalType": "MONTHLY", "day": 29},
         {"timezone": 1},
+        {"paused": 1},
+        {"paused": "true"},
+        {"paused": None},
         {"maxsnaps": 3},
     ],
 )

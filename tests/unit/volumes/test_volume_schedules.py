@@ -10,7 +10,7 @@ import pytest
 from tests.fakes import ManualClock, MemorySchedules
 from tests.unit.volumes.backing import REGION, World
 from tests.unit.volumes.examples import TEST_AREA, VOLUME_ID, environment
-from tests.unit.volumes.slots import HOUR, HOURLY, OWNER, deliver, made, scheduled
+from tests.unit.volumes.slots import HOUR, HOURLY, OWNER, advance, deliver, made, scheduled
 from tidemark.domain.environment import EnvironmentId, environment_of, image_owner
 from tidemark.domain.interval import IntervalType
 from tidemark.domain.retention import RetentionPolicy
@@ -28,8 +28,10 @@ from tidemark.errors import (
     VolumeNotFound,
     WriteConflict,
 )
+from tidemark.usecases.backup_phases import SlotState
 from tidemark.usecases.set_volume_schedule import VolumeScheduleWanted, set_volume_schedule
 from tidemark.usecases.volume_schedules import delete_volume_schedule, get_volume_schedule, list_volume_schedules
+from tidemark.usecases.watch_backups import watch_backups
 
 DAILY = Timing(IntervalType.DAILY, minute=30, hour=2)
 WEEKLY = Timing(IntervalType.WEEKLY, minute=5, hour=23, day=1)
@@ -201,6 +203,52 @@ def test_deleted_schedule_is_delivered_no_more_and_a_new_one_leaves_its_snapshot
     assert again.id != schedule.id
     deliver(world, again, again.starts_at + HOUR, "two")
     assert len(made(world, schedule)) == len(made(world, again)) == 1
+
+
+# --- paused
+
+
+def _paused(world: World, *, paused: bool = True, keep: int = 2) -> Schedule:
+    return set_volume_schedule(world.ports, TEST_AREA, replace(_wanted(world, keep=keep), paused=paused))
+
+
+def test_schedule_that_is_made_paused_is_registered_and_not_due(world: World) -> None:
+    schedule = _paused(world)
+    assert (schedule.paused, schedule.status) == (True, ScheduleStatus.ACTIVE)
+    assert schedule.next_run(world.ports.clock.now()) is None
+    assert _held(world)[schedule.id].paused
+
+
+def test_slot_that_is_delivered_while_the_schedule_is_paused_makes_nothing(world: World) -> None:
+    schedule = scheduled(world)
+    assert _paused(world).id == schedule.id
+    assert deliver(world, schedule, schedule.starts_at, "late") is SlotState.OVER
+    assert made(world, schedule) == []
+
+
+def test_slots_that_were_due_during_a_pause_are_not_missed_and_later_ones_are(world: World) -> None:
+    schedule = scheduled(world)
+    deliver(world, schedule, schedule.starts_at, "one")
+    _paused(world)
+    advance(world, schedule.starts_at + 5 * HOUR + timedelta(minutes=30))
+    assert [found.missed for found in watch_backups(world.ports, None)] == [()]
+    resumed = _paused(world, paused=False)
+    assert resumed.resumed_at == world.ports.clock.now()
+    assert [found.missed for found in watch_backups(world.ports, None)] == [()]
+    assert _held(world)[schedule.id].next_run(world.ports.clock.now()) == schedule.starts_at + 6 * HOUR
+    advance(world, schedule.starts_at + 7 * HOUR + timedelta(minutes=30))
+    [found] = watch_backups(world.ports, None)
+    assert [missed.slot_at for _, missed in found.missed] == [schedule.starts_at + 6 * HOUR]
+
+
+def test_pause_keeps_what_the_schedule_did_and_asking_again_without_ends_it(world: World) -> None:
+    schedule = scheduled(world)
+    deliver(world, schedule, schedule.starts_at, "one")
+    paused = _paused(world)
+    assert (paused.id, paused.last_run is not None, paused.starts_at) == (schedule.id, True, schedule.starts_at)
+    changed = scheduled(world, keep=7)
+    assert (changed.id, changed.paused, changed.retention) == (schedule.id, False, RetentionPolicy(last=7))
+    assert not _held(world)[schedule.id].paused
 
 
 # --- at the same moment

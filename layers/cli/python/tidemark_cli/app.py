@@ -21,6 +21,7 @@ from tidemark_cli import (
     schedules,
     snapshots,
     transfers,
+    volume_schedules,
     volume_snapshots,
     volumes,
 )
@@ -48,9 +49,11 @@ _keys = typer.Typer(no_args_is_help=True, help="API keys, made in AWS directly, 
 _environments = typer.Typer(
     no_args_is_help=True, help="Environments of volumes, set in AWS directly, with your AWS credentials."
 )
-_volumes = typer.Typer(no_args_is_help=True, help="Volumes of an environment, their snapshots and images.")
+_volumes = typer.Typer(no_args_is_help=True, help="Volumes of an environment, their snapshots, schedules and images.")
 _volume_snapshots = typer.Typer(no_args_is_help=True, help="Take snapshots of volumes, and make volumes of them.")
+_volume_schedules = typer.Typer(no_args_is_help=True, help="Have snapshots of volumes taken on a schedule.")
 _volumes.add_typer(_volume_snapshots, name="snapshots")
+_volumes.add_typer(_volume_schedules, name="schedules")
 for _name, _group in (
     ("snapshots", _snapshots),
     ("restores", _restores),
@@ -77,6 +80,7 @@ keys.add_to(_keys)
 environments.add_to(_environments)
 volumes.add_to(_volumes)
 volume_snapshots.add_to(_volume_snapshots)
+volume_schedules.add_to(_volume_schedules)
 image_export.add_to(_volumes)
 image_import.add_to(_volumes)
 

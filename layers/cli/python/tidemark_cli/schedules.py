@@ -225,14 +225,21 @@ def delete(
 ) -> None:
     """Delete a schedule. Its snapshots stay, and no policy forgets them any more."""
     where = path("schedules", schedule)
-    if not yes:
-        if not session.around.interactive():
-            raise Failed(ExitCode.USAGE, "nobody is there to confirm the deletion; say --yes to delete without asking")
-        question = f"Delete {shown.clean(schedule)}? Its snapshots stay, and no policy forgets them any more."
-        if not typer.confirm(question, err=True):
-            raise Failed(ExitCode.FAILED, "nothing was deleted")
+    confirm_deletion(session, schedule, "Its snapshots stay, and no policy forgets them any more.", yes=yes)
     session.tell(session.api.delete(where), lambda _: None)
     session.note(f"Deleted {schedule}. Its snapshots: tidemark snapshots list --schedule {schedule}")
+
+
+def confirm_deletion(session: Session, schedule: str, meaning: str, *, yes: bool) -> None:
+    """Ask whether a schedule is to be deleted, unless that was said. Raises Failed where it is not to be, or nobody is
+    there to say so.
+    """
+    if yes:
+        return
+    if not session.around.interactive():
+        raise Failed(ExitCode.USAGE, "nobody is there to confirm the deletion; say --yes to delete without asking")
+    if not typer.confirm(f"Delete {shown.clean(schedule)}? {meaning}", err=True):
+        raise Failed(ExitCode.FAILED, "nothing was deleted")
 
 
 def _change(session: Session, schedule: str, change: Mapping[str, Any], note: str) -> None:

@@ -29,12 +29,15 @@ _ATTEMPTS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class VolumeScheduleWanted:
-    """Of which volume, when, in which timezone, and how many of the snapshots that it makes stay."""
+    """Of which volume, when, in which timezone, how many of the snapshots that it makes stay, and whether it is to make
+    any at present.
+    """
 
     volume_id: VolumeId
     timing: Timing
     keep: int
     timezone: str = UTC_NAME
+    paused: bool = False
 
 
 def set_volume_schedule(
@@ -48,7 +51,7 @@ def set_volume_schedule(
     """
     expression, retention = wanted.timing.expression(), RetentionPolicy(last=wanted.keep)
     volume = get_volume(ports, environment_id, wanted.volume_id)
-    change = ScheduleChange(expression=expression, timezone=wanted.timezone, retention=retention)
+    change = ScheduleChange(expression=expression, timezone=wanted.timezone, retention=retention, paused=wanted.paused)
     for _ in range(_ATTEMPTS):
         present = _present(ports, environment_id, wanted)
         with suppress(ScheduleNotFound, WriteConflict):
@@ -66,6 +69,7 @@ def set_volume_schedule(
                 timezone=wanted.timezone,
                 interval_given=wanted.timing.interval,
                 retention=retention,
+                paused=wanted.paused,
                 volume_id=volume.id,
             ).checked()
             return register(ports, new, lambda made: _check(ports, environment_id, wanted, made, quota))

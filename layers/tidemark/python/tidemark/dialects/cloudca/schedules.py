@@ -1,7 +1,8 @@
 """Schedules of volumes: what requests say of them, and how answers show them.
 
 The documents have none. The model is Apache CloudStack's `createSnapshotPolicy`: an interval type, how many snapshots
-are kept, a moment, a timezone and a volume; a volume has one of each interval type, which asking again changes.
+are kept, a moment, a timezone and a volume; a volume has one of each interval type, which asking again changes. All of
+it is said each time: what is left out is what it is unless given, so one that was paused runs again unless `paused` is.
 What has no value is left out, and each answer to a change says that it is done; see `dialects.cloudca.answers`.
 """
 
@@ -30,7 +31,7 @@ from tidemark.errors import InvalidRequest
 from tidemark.usecases.set_volume_schedule import VolumeScheduleWanted
 
 _CREATE: Final = "create"
-_MEMBERS: Final = ("volumeId", "intervalType", "keep", "minute", "time", "day", "timezone")
+_MEMBERS: Final = ("volumeId", "intervalType", "keep", "minute", "time", "day", "timezone", "paused")
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _TYPES: Final = {word: interval for interval, word in INTERVALS.items() if interval is not IntervalType.MANUAL}
 _DAYS: Final = {IntervalType.WEEKLY: "1 (Sunday) to 7", IntervalType.MONTHLY: "1 to 28"}
@@ -63,6 +64,7 @@ class ScheduleBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         UNSET
     )
     timezone: str
+    paused: Annotated[bool, Meta(description="Whether it takes no snapshots until it is set again without this.")]
     state: Annotated[
         str,
         Meta(
@@ -104,8 +106,12 @@ def schedule_wanted(request: Request) -> VolumeScheduleWanted:
     timezone = document.get("timezone", UTC_NAME)
     if not isinstance(timezone, str):
         raise InvalidRequest("the member 'timezone' must be a string such as America/Toronto")
+    paused = document.get("paused", False)
+    if not isinstance(paused, bool):
+        raise InvalidRequest("the member 'paused' must be true or false")
     keep = _whole(document, "keep", 1, MAX_COUNT)
-    return VolumeScheduleWanted(parse_volume_id(volume_id), _timing(document, _TYPES[word.upper()]), keep, timezone)
+    timing = _timing(document, _TYPES[word.upper()])
+    return VolumeScheduleWanted(parse_volume_id(volume_id), timing, keep, timezone, paused)
 
 
 def schedule_list(schedules: Iterable[Schedule], now: datetime) -> Response:
@@ -139,6 +145,7 @@ def schedule_body(schedule: Schedule, now: datetime) -> ScheduleBody:
         time=UNSET if timing.hour is None else f"{timing.hour:02}:{timing.minute:02}",
         day=UNSET if timing.day is None else timing.day,
         timezone=schedule.timezone,
+        paused=schedule.paused,
         state=schedule.status.name,
         created=moment(schedule.created_at),
         next_due=UNSET if due is None else moment(due),

@@ -45,6 +45,7 @@ class CreateTemplate(_Request, frozen=True):
 class CreateVolumeSchedule(_Request, frozen=True):
     """Of which volume snapshots are to be taken, how often and when, and how many of them stay. An hourly one has a
     `minute`; others have a `time`, and weekly ones a `day` of the week (1 is Sunday), monthly ones one of the month.
+    With `paused` it takes none until it is asked for again without.
     """
 
     volume_id: Uuid
@@ -56,6 +57,7 @@ class CreateVolumeSchedule(_Request, frozen=True):
     timezone: (
         Annotated[str, Meta(examples=["America/Toronto"], extra_json_schema={"format": "timezone"})] | UnsetType
     ) = UNSET
+    paused: bool | UnsetType = UNSET
 
 
 class ImportVolumeImage(_Request, frozen=True):

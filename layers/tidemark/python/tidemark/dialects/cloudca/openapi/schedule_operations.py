@@ -23,7 +23,10 @@ OPERATIONS: Final[dict[str, Operation]] = {
         id="createVolumeSchedule",
         tag=_TAG,
         summary="Have snapshots of a volume taken on a schedule",
-        description="A volume has one schedule of each interval type: asking again changes it.",
+        description=(
+            "A volume has one schedule of each interval type: asking again changes it as a whole. What is left out is "
+            "then as it is unless given, so one that was `paused` goes on."
+        ),
         parameters=(TO_CREATE,),
         body=Body(
             bodies.CreateVolumeSchedule,
@@ -34,7 +37,13 @@ OPERATIONS: Final[dict[str, Operation]] = {
                     "keep": 7,
                     "time": "02:30",
                     "timezone": "America/Toronto",
-                }
+                },
+                "paused": {
+                    "volumeId": "c779ca42-6966-41af-a7dc-23db4e41d4ee",
+                    "intervalType": "HOURLY",
+                    "keep": 24,
+                    "paused": True,
+                },
             },
         ),
         answers={200: Answer("The schedule as it is now.", Done)},
