@@ -14,6 +14,7 @@ from tests.unit.engine.disturbed import Counter, Death, Numbered
 from tests.unit.volumes.backing import OTHER_SHARD, REGION, World, body, run
 from tests.unit.volumes.examples import FAILURE, TEST_AREA
 from tidemark.domain.environment import image_owner
+from tidemark.domain.volume import VolumeSnapshot
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.errors import TidemarkError
 from tidemark.ports.volumes import Disks
@@ -236,6 +237,29 @@ def test_snapshot_is_there_or_can_be_deleted_again_when_its_deletion_died_at_any
             delete_volume_snapshot(world.ports, TEST_AREA, snapshot.id)
         assert world.record(snapshot.id).state is State.DELETED
         world.nothing_is_left()
+
+
+@dying
+def test_deletion_that_an_image_is_in_the_way_of_ends_by_itself_when_it_died_at_any_call(after: bool) -> None:
+    def imaged() -> tuple[World, VolumeSnapshot, str]:
+        world = World()
+        snapshot = world.take(keeps_source=True)
+        image_id = world.disks.register_image(snapshot.source_id or "", name="theirs", description="", tags={})
+        return world, snapshot, image_id
+
+    world, snapshot, _ = imaged()
+    counter = Counter()
+    delete_volume_snapshot(world.numbered(counter), TEST_AREA, snapshot.id)
+    for fatal in range(1, counter.calls + 1):
+        world, snapshot, image_id = imaged()
+        with pytest.raises(Death):
+            delete_volume_snapshot(world.numbered(Counter(fatal, after=after)), TEST_AREA, snapshot.id)
+        begun = world.record(snapshot.id).state is State.DELETING
+        assert set(world.disks.held) == {snapshot.source_id}
+        world.disks.deregister_image(image_id)
+        close_volume_backups(world.ports, TEST_AREA)
+        assert world.record(snapshot.id).state is (State.DELETED if begun else State.STORED), fatal
+        world.nothing_is_left(*([] if begun else [snapshot.source_id]))
 
 
 def test_what_dead_processes_left_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
