@@ -141,8 +141,8 @@ validate: $(SAM_STAMP) ## Check template.yaml with SAM's own linter
 # Lambda can't write beside what it imports, so without compiled modules each cold start compiles them all. Bytecode is
 # the same on every processor, and is not held against times of files, which zip archives change.
 .PHONY: build
-build: $(SAM_STAMP) ## Build the deployable artifacts into .aws-sam, with compiled modules
-	$(SAM) build
+build: $(SAM_STAMP) ## Build the deployable artifacts into .aws-sam, with compiled modules (ARGS="--parameter-overrides Architecture=x86_64" for that)
+	$(SAM) build $(ARGS)
 	$(BIN)/python -m compileall -q --invalidation-mode unchecked-hash .aws-sam/build
 
 .PHONY: key

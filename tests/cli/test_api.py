@@ -18,6 +18,11 @@ MADE = answer(201, {**SNAPSHOT, "status": "completed"})
 LISTED = answer(200, [])
 
 
+def of_volumes(status: int, code: int) -> Answer:
+    """An answer that is an error of the API of volumes."""
+    return answer(status, {"errors": [{"code": code, "errorCode": str(code), "message": "the reason", "context": {}}]})
+
+
 def asked(*answers: Answer | Unreachable, command: tuple[str, ...] = ("snapshots", "list")) -> tuple[Said, Scripted]:
     """What a command said, and what it sent, when it is answered so."""
     script = Scripted(answers)
@@ -106,6 +111,9 @@ def test_silence_is_met_by_a_repeat_only_where_that_is_safe(command: tuple[str, 
         pytest.param(error(400), 1, "the reason (400 Name)", id="400"),
         pytest.param(error(401), 5, "TIDEMARK_API_KEY", id="401"),
         pytest.param(error(403), 5, "use a key", id="403"),
+        pytest.param(of_volumes(403, 401), 5, "check TIDEMARK_API_KEY", id="no key, about volumes"),
+        pytest.param(of_volumes(403, 403), 5, "use a key", id="another key, about volumes"),
+        pytest.param(of_volumes(500, 503), 6, "try again later", id="busy, about volumes"),
         pytest.param(answer(403, {"message": "Forbidden"}), 5, "Forbidden", id="the gateway's own form"),
         pytest.param(error(404), 3, "the reason (404 Name)", id="404"),
         pytest.param(error(409), 4, "the reason", id="409"),

@@ -97,6 +97,14 @@ def test_revoke_ends_a_key(stack: str) -> None:
         authenticate(bootstrap.ports_of_stack(stack), secret)
 
 
+def test_revoke_takes_an_id_as_the_list_shows_it(stack: str) -> None:
+    secret = made(stack, "--name", "leaked")
+    (line,) = (line for line in run("list", "--stack", stack).out.splitlines() if "leaked" in line)
+    assert run("revoke", "--stack", stack, line.split()[0]).code == 0
+    with pytest.raises(Unauthorized):
+        authenticate(bootstrap.ports_of_stack(stack), secret)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [

@@ -278,7 +278,7 @@ def test_export_is_refused_when_the_file_is_there_unless_it_is_to_be_written_ove
     target.write_bytes(b"mine")
     said = tidemark("volumes", "export", snapshot, str(target))
     assert (said.code, target.read_bytes()) == (4, b"mine")
-    assert "is there" in one_line(said)
+    assert "--force" in one_line(said)
     assert tidemark("volumes", "export", snapshot, str(target), "--force").code == 0
     assert target.stat().st_size == 3 * GIB
 
@@ -396,6 +396,11 @@ def test_import_does_not_go_on_with_another_file(tidemark: CommandLine, service:
     assert f"has {SIZE_BYTES} bytes, and the import was begun for 1" in one_line(said)
 
 
+def test_import_that_is_unknown_is_not_gone_on_with(tidemark: CommandLine, disk: Path) -> None:
+    said = tidemark("volumes", "import", str(disk), "--resume", "1bd672f4-b274-4371-a792-b0a6c6778cc7")
+    assert (said.code, "to go on" in one_line(said)) == (3, False)
+
+
 def test_file_that_changes_while_it_is_sent_ends_in_an_error_that_names_the_part(
     tidemark: CommandLine, service: Service, disk: Path
 ) -> None:
@@ -491,6 +496,15 @@ def test_volumes_and_snapshots_are_listed(tidemark: CommandLine, service: Servic
     assert tidemark("volumes", "snapshots", "delete", snapshot).code == 0
     assert tidemark("volumes", "snapshots", "list", "--quiet").out == ""
     assert tidemark("volumes", "snapshots", "get", snapshot).code == 3
+
+
+def test_deletion_that_is_not_waited_for_is_told_as_a_task(tidemark: CommandLine, service: Service) -> None:
+    volume = volume_id(REGION, service.world.source_id)
+    snapshot = tidemark("volumes", "snapshots", "create", volume, "--quiet").out.strip()
+    said = tidemark("volumes", "snapshots", "delete", snapshot, "--no-wait")
+    assert (said.code, "Deleted" in said.err) == (0, False)
+    command = said.err.partition("tidemark ")[2].split()
+    assert tidemark(*command).code == 0
 
 
 def test_snapshot_that_fails_ends_the_command_with_its_reason(tidemark: CommandLine, service: Service) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -183,11 +184,47 @@ def test_restore_without_a_plan_sends_its_wish_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("options", "told"), [((), "Everything is as in the snapshot"), (("--type", "Rom"), "All that is selected, if any")]
+)
+def test_plan_that_changes_nothing_says_of_what(options: tuple[str, ...], told: str) -> None:
+    script = Scripted([answer(200, plan("plan_1", updated=0))])
+    said = CommandLine(script)("snapshots", "restore", "snapshot_1", "--yes", *options)
+    assert (said.code, len(script.sent)) == (0, 1)
+    assert told in said.out
+
+
+INTO_OTHER = ("snapshots", "restore", "snapshot_1", "--yes", "--no-plan", "--into", "other")
+
+
 def test_restore_into_another_tenant_is_followed_there() -> None:
     script = Scripted([BEGUN, DONE])
-    command = CommandLine(script)
-    assert command("snapshots", "restore", "snapshot_1", "--yes", "--no-plan", "--into", "other").code == 0
+    assert CommandLine(script)(*INTO_OTHER).code == 0
     assert [sent.headers["Fiware-Service"] for sent in script.sent] == ["smartcity", "other"]
+
+
+KEPT = answer(200, {**DONE.json(), "safetySnapshotId": "snapshot_2"})
+BLOCKED = error(409, location="/v2/restores/restore_0")
+
+
+@pytest.mark.parametrize(
+    ("answers", "options", "told"),
+    [
+        pytest.param([BEGUN, KEPT], (), "tidemark snapshots restore snapshot_2{}\n", id="to undo"),
+        pytest.param([BEGUN], ("--no-wait",), "tidemark restores watch restore_1{}\n", id="to follow"),
+        pytest.param([BLOCKED], (), "tidemark restores watch restore_0{}\n", id="in the way"),
+        pytest.param(
+            [BEGUN, answer(200, restore(10))], ("--timeout", "1"), "tidemark restores watch restore_1{},", id="goes on"
+        ),
+    ],
+)
+def test_commands_that_are_told_name_the_tenant_that_was_restored_into(
+    answers: list[Answer], options: tuple[str, ...], told: str
+) -> None:
+    there = CommandLine(Scripted(answers))(*INTO_OTHER, *options)
+    assert told.format(" --tenant other") in there.out + there.err
+    here = CommandLine(Scripted(answers))(*INTO_OTHER[:-2], *options)
+    assert told.format("") in here.out + here.err
 
 
 # --- plans that take longer than their request

@@ -1,6 +1,7 @@
 """What `ports.Workflows` promises, and what the executions in Step Functions are called and given."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -204,7 +205,7 @@ def test_start_starts_anew_when_it_is_another_attempt(world: World) -> None:
 
 
 def test_execution_name_says_what_it_is_for() -> None:
-    assert execution_name(ACME, SNAPSHOT, 3) == "acme.snapshot_2026-01-15T10-00-00Z.3"
+    assert execution_name(ACME, SNAPSHOT, 3) == "acme-snapshot_2026-01-15T10-00-00Z_3"
 
 
 def test_execution_name_stays_within_the_limit_and_unique_when_tenants_are_long() -> None:
@@ -213,4 +214,6 @@ def test_execution_name_stays_within_the_limit_and_unique_when_tenants_are_long(
     names = {execution_name(tenant, subject, 12) for tenant in tenants}
     assert len(names) == len(tenants)
     assert max(map(len, names)) == 80
-    assert all(name.endswith(f".{subject}.12") for name in names)
+    assert all(name.endswith(f"-{subject}_12") for name in names)
+    # Of others, Step Functions does not promise a log.
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in names)

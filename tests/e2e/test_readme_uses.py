@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -39,12 +40,17 @@ sys.exit({status})
 """
 
 
-def block(use: str) -> str:
+def blocks(use: str) -> list[str]:
     """The shell commands below a heading."""
     section = README.read_text(encoding="utf-8").partition(f"\n### {use}\n")[2].partition("\n#")[0]
-    found = re.search(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    found: list[str] = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
     assert found, f"README.md has no commands below {use!r}"
-    return found[1]
+    return found
+
+
+def block(use: str) -> str:
+    """The first of them."""
+    return blocks(use)[0]
 
 
 @pytest.fixture
@@ -60,6 +66,11 @@ def run(use: str, city: Caller, directory: Path, *, status: int = 0) -> subproce
     for name in ("deploy.sh", "run-tests.sh", "migrate.sh"):
         _executable(directory / name, _SCRIPT.format(python=sys.executable, status=status))
     _executable(directory / "bin" / "tidemark", f'#!/bin/sh\nexec "{sys.executable}" -m tidemark_cli "$@"\n')
+    return shell(block(use), city, directory)
+
+
+def shell(commands: str, city: Caller, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Commands, ended by the first failure of one."""
     environment = {
         "PATH": f"{directory / 'bin'}:{os.environ['PATH']}",
         "PYTHONPATH": os.pathsep.join(sys.path),
@@ -68,7 +79,7 @@ def run(use: str, city: Caller, directory: Path, *, status: int = 0) -> subproce
         "TIDEMARK_TENANT": city.tenant,
     }
     return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block(use)],
+        ["bash", "-euo", "pipefail", "-c", commands],
         cwd=directory,
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -140,3 +151,28 @@ def test_backups_are_made_on_a_schedule(city: Caller, tmp_path: Path) -> None:
     assert listed.startswith(f"{schedule['id']}  cron(0 2 * * ? *) Europe/Paris ")
     assert own == "0 kept, 0 to be forgotten, 0 left alone, by daily=7, weekly=4, monthly=12."
     assert tried.endswith("by daily=3, weekly=2.")
+
+
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("zstdcat", "jq", "curl"))),
+    reason="zstdcat, jq and curl, with which people take snapshots elsewhere, are not installed: "
+    "apt-get install zstd jq curl",
+)
+def test_snapshot_is_taken_elsewhere(city: Caller, tmp_path: Path) -> None:
+    snapshot = walk.create(city)["id"]
+    (tmp_path / "entities.ndjson").write_text('{"id": "Room1", "type": "Room"}\n', encoding="utf-8")
+    commands = "".join(blocks("Take a snapshot elsewhere"))
+    for shown, wanted in (
+        ("smartcity", city.tenant),
+        ("staging", "smartcity_test"),
+        ("snapshot_2026-01-15T10-00-00Z", snapshot),
+    ):
+        assert shown in commands
+        commands = commands.replace(shown, wanted)
+    done = shell(commands, city, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count('"id": "urn:ngsi-ld:Room:') == 3
+    there = Caller(city.url, city.key, "smartcity_test")
+    for call, trigger, entities in ((there, "copy", 3), (city, "import", 1)):
+        (made,) = call("GET", f"/v2/snapshots?trigger={trigger}").json()
+        assert walk.completed(call, made["id"])["entityCount"] == entities

@@ -104,6 +104,7 @@ def test_diff_tells_updated_entities_attribute_by_attribute(snapshots: list[str]
         ("change=created,deleted", None, (1, 2, 1), ["Room2", "Room3"], 2),
         ("limit=2&offset=1", None, (1, 2, 1), ["Room2", "Room3"], 4),
         ("offset=100", None, (1, 2, 1), [], 4),
+        ("limit=0", None, (1, 2, 1), [], 4),
         ("type=Boat", None, (0, 0, 0), [], 0),
         ("", "/parks", (0, 1, 0), ["Tree1"], 1),
         ("", "/", (1, 1, 1), ["Room1", "Room2", "Room3"], 3),

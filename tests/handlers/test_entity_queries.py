@@ -76,6 +76,12 @@ def test_count_is_of_all_that_were_selected(api: EntitiesClient, query: str, cou
     assert "Fiware-Total-Count" not in api.call(f"GET /v2/entities?{query}{order}").headers
 
 
+@pytest.mark.parametrize("query", ["", "&offset=2", "&orderBy=id", "&q=floor>=0"])
+def test_limit_of_zero_asks_for_the_count_alone(api: EntitiesClient, query: str) -> None:
+    answer = api.call(f"GET /v2/entities?type=Room&options=count&limit=0{query}")
+    assert (answer.json, answer.headers["Fiware-Total-Count"]) == ([], "5")
+
+
 def test_list_shows_the_representation_that_was_asked_for(api: EntitiesClient) -> None:
     url = "GET /v2/entities?type=Room&limit=1"
     assert api.call(f"{url}&options=keyValues").json == [{"id": "Room0", "type": "Room", "temperature": 18, "floor": 0}]

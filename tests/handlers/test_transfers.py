@@ -390,7 +390,7 @@ def test_sort_file_says_where_to_go_on_when_its_time_is_over(ports: Ports, monke
     run(begin, "transfer", "begin", **told)
     clock = ports.clock
     assert isinstance(clock, ManualClock)
-    stops, place = 0, None
+    stops, place = 0, 0
     while True:
         stopped: Any = run(sort_file, "transfer", "sort_file", **told, place=place, left_ms=59_000)
         clock.advance(1)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from functions.cloudca.unknown_route import handler as unknown_route
 from tests.fakes import MemoryWorkflows
 from tests.handlers.conftest import ENVIRONMENT as VARIABLES
 from tests.handlers.rest import call, request, sample
@@ -302,6 +303,11 @@ def test_what_is_not_there_is_told_in_the_documented_form(
     status, code, message = error(api.call(method, path, api.key(environments=("*",))))
     assert (status, code) == expected
     assert said in message
+
+
+def test_unknown_method_of_a_path_of_volumes_is_told_with_those_that_it_has() -> None:
+    answer = call(unknown_route.handler, sample("cloudca", "unknown_route"))
+    assert (answer.status, answer.headers["Allow"], list(answer.json)) == (405, "GET", ["errors"])
 
 
 def test_task_of_another_environment_is_not_there(world: World, api: VolumeApi, key: str) -> None:

@@ -24,6 +24,7 @@ from tests.unit.volumes.examples import TEST_AREA, VOLUME_ID, environment
 from tests.unit.volumes.go_client import GoClient
 from tests.unit.volumes.slots import OWNER, advance, deliver, machines_run
 from tidemark import bootstrap
+from tidemark.dialects.cloudca.openapi.schedule_operations import OPERATIONS
 from tidemark.dialects.cloudca.routes import SCHEDULE, SCHEDULES
 from tidemark.domain.api_key import Action
 from tidemark.domain.schedule import DamagedSchedule, Missed, RunStatus, Schedule, ScheduleId, ScheduleStatus
@@ -232,6 +233,12 @@ def test_missing_members_are_asked_for(world: World, api: VolumeApi, key: str) -
         assert (status, left_out in answer["errors"][0]["message"]) == (400, True)
     assert api.call("POST", f"{PATH}?operation=restore", key, hourly(world))[0] == 400
     assert stored(world) == []
+
+
+def test_description_offers_no_operation_that_is_refused(world: World, api: VolumeApi, key: str) -> None:
+    offered = {one.name: one for one in OPERATIONS[f"POST {SCHEDULES}"].parameters}["operation"].schema["enum"]
+    for one in offered:
+        assert api.call("POST", f"{PATH}?operation={one}", key, hourly(world))[0] == 200
 
 
 def test_volume_of_another_environment_and_unknown_one_are_not_found(world: World, api: VolumeApi, key: str) -> None:

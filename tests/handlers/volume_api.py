@@ -19,7 +19,8 @@ from functions.cloudca.list_snapshots import handler as list_snapshots
 from functions.cloudca.list_uploads import handler as list_uploads
 from functions.cloudca.list_volumes import handler as list_volumes
 from functions.cloudca.operate_snapshot import handler as operate_snapshot
-from functions.ngsi.unknown_route import handler as unknown_route
+from functions.cloudca.unknown_route import handler as unknown_method
+from functions.ngsi.unknown_route import handler as unknown_path
 from tests.handlers.rest import Context, sample
 from tests.repo.sources import resources
 from tests.unit.volumes.backing import World
@@ -69,7 +70,8 @@ class VolumeApi:
         if statement["Effect"] != "Allow":
             return _denied(policy["context"])
         event["requestContext"]["authorizer"] = {**policy["context"], "principalId": policy["principalId"]}
-        answer = self.functions.get((asked.method, event["resource"]), unknown_route.handler)(event, Context())
+        unknown = unknown_method if event["resource"] in METHODS else unknown_path
+        answer = self.functions.get((asked.method, event["resource"]), unknown.handler)(event, Context())
         return Answered(answer["statusCode"], answer["body"])
 
     def call(

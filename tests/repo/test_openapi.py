@@ -9,7 +9,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from tests.repo.sources import FUNCTIONS, resources
-from tests.repo.test_routes import UNKNOWN_ROUTE
+from tests.repo.test_routes import UNKNOWN_ROUTE, UNKNOWN_ROUTE_OF_VOLUMES
 from tidemark.dialects.cloudca import routes as cloudca
 from tidemark.dialects.cloudca.openapi.parameters import IN_PATH as IN_PATH_OF_VOLUMES
 from tidemark.dialects.ngsi import errors
@@ -27,7 +27,7 @@ def _events() -> dict[str, dict[str, Any]]:
     return {
         f"{event['Properties']['Method'].upper()} {event['Properties']['Path']}": event["Properties"]
         for name, properties in resources("AWS::Serverless::Function").items()
-        if name != UNKNOWN_ROUTE
+        if name not in {UNKNOWN_ROUTE, UNKNOWN_ROUTE_OF_VOLUMES}
         for event in properties.get("Events", {}).values()
         if event["Type"] == "Api"
     }

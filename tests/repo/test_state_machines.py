@@ -12,7 +12,7 @@ from tidemark import errors
 
 MACHINES = state_machine_files()
 # Errors that Step Functions and Lambda name themselves.
-FOREIGN = ("States.", "Lambda.", "Sandbox.", "StepFunctions.")
+FOREIGN = ("States.", "Lambda.", "Runtime.", "Sandbox.", "StepFunctions.")
 _STATE_MACHINE = "AWS::Serverless::StateMachine"
 
 
@@ -59,6 +59,10 @@ def test_every_task_ends_in_time_and_retries(path: Path) -> None:
     assert tasks
     assert [state.name for state in tasks if not {"TimeoutSeconds", "TimeoutSecondsPath"} & state.body.keys()] == []
     assert [state.name for state in tasks if not state.body.get("Retry")] == []
+    # How Lambda's process may end: killed for its memory or dead of a fault, without a word, or too late.
+    ends = {"Lambda.Unknown", "Runtime.ExitError", "Sandbox.Timedout", "States.Timeout"}
+    calling = [state for state in tasks if state.body["Resource"].endswith(":lambda:invoke")]
+    assert [state.name for state in calling if not ends <= _error_names(state, "Retry")] == []
 
 
 @pytest.mark.parametrize("path", MACHINES, ids=relative)
@@ -101,6 +105,26 @@ def test_only_errors_that_may_pass_are_retried(path: Path) -> None:
         if name in classes and not classes[name].retryable
     }
     assert hopeless == set()
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=relative)
+def test_no_state_results_in_null(path: Path) -> None:
+    # The States Language does not say that this differs from no Result at all, which passes the whole input on.
+    assert [state.name for state in _states(path) if state.body.get("Result", 0) is None] == []
+
+
+@pytest.mark.parametrize("path", MACHINES, ids=relative)
+def test_children_of_distributed_maps_pass_next_to_nothing_on(path: Path) -> None:
+    # All results together are the result of the map, before ResultPath drops it: beyond 256 KiB the execution ends, and
+    # no Catch sees it.
+    ends = {
+        f"{state.name}: {name}": (body.get("Result"), body.get("OutputPath", "$"))
+        for state in _states(path)
+        if state.body.get("ItemProcessor", {}).get("ProcessorConfig", {}).get("Mode") == "DISTRIBUTED"
+        for name, body in state.body["ItemProcessor"]["States"].items()
+        if body.get("End") or body["Type"] == "Succeed"
+    }
+    assert {end: passed for end, passed in ends.items() if passed not in {(1, "$"), (None, None)}} == {}
 
 
 @pytest.mark.parametrize("path", MACHINES, ids=relative)

@@ -1,13 +1,22 @@
 """template.yaml: every function is one resource with rights of its own, and no right is wider than it must be."""
 
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
-from tests.repo.sources import ROOT, function_folders, relative, resources, template
+from tests.repo.sources import README, ROOT, function_folders, relative, resources, template
 from tidemark.domain.tenant import parse_tenant
 from tidemark.errors import InvalidRequest
 
 _FUNCTION = "AWS::Serverless::Function"
+# How long AWS lets those names be that begin with the stack's, and how long README.md says that this one may be.
+LONGEST_NAMES = {
+    "AWS::Scheduler::Schedule": ("Name", 64),
+    "AWS::Scheduler::ScheduleGroup": ("Name", 64),
+    "AWS::Serverless::StateMachine": ("Name", 80),
+    "AWS::SQS::Queue": ("QueueName", 80),
+}
+LONGEST_STACK = 52
 # Actions that AWS defines without a resource, so that "*" is the only one that can be named. Each says what for.
 WITHOUT_RESOURCE = {
     "cloudwatch:PutMetricData": "metrics have no ARN",
@@ -141,6 +150,26 @@ def test_layers_and_functions_run_one_python() -> None:
         for runtime in properties["CompatibleRuntimes"]
     }
     assert {template()["Globals"]["Function"]["Runtime"]} | runtimes | layers == {f"python{version}"}
+
+
+def test_layer_is_built_for_the_processor_that_the_build_is_told() -> None:
+    layer = template()["Resources"]["DependenciesLayer"]
+    assert layer["Metadata"]["BuildArchitecture"] == {"Ref": "Architecture"}
+    # What samconfig.toml keeps for `sam deploy` does not reach `sam build`.
+    told = "--parameter-overrides Architecture=x86_64"
+    make = ["make", "--dry-run", "--assume-old=.venv/.stamp", "--assume-old=.venv-sam/.stamp", "build", f"ARGS={told}"]
+    said = subprocess.run(make, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert f" build {told}\n" in said
+
+
+def test_names_have_room_for_that_of_the_stack() -> None:
+    room = {
+        name: longest - len(properties[member]["Fn::Sub"].removeprefix("${AWS::StackName}"))
+        for kind, (member, longest) in LONGEST_NAMES.items()
+        for name, properties in resources(kind).items()
+    }
+    assert min(room.values()) == LONGEST_STACK, room
+    assert f"up to {LONGEST_STACK} characters" in README.read_text(encoding="utf-8")
 
 
 def test_every_parameter_says_what_it_is_for() -> None:

@@ -12,7 +12,7 @@ from tidemark.domain.api_key import Action, ApiKey, key_id
 from tidemark.domain.tenant import Tenant
 from tidemark.errors import InvalidRequest, KeyNotFound, StaleRecord, Throttled, TidemarkError, Unauthorized
 from tidemark.ports import Ports
-from tidemark.usecases.keys import NewKey, authenticate, create_key, revoke_key
+from tidemark.usecases.keys import SHOWN_ID_CHARS, NewKey, authenticate, create_key, revoke_key
 
 SMARTCITY = Tenant("smartcity")
 
@@ -159,6 +159,28 @@ def test_revoke_changes_nothing_when_it_is_repeated() -> None:
 def test_revoke_fails_when_there_is_no_such_key() -> None:
     with pytest.raises(KeyNotFound):
         revoke_key(memory_ports(), "0" * 64)
+
+
+@pytest.mark.parametrize("chars", [SHOWN_ID_CHARS, 63])
+def test_key_can_be_revoked_by_the_beginning_of_its_id_that_people_are_shown(chars: int) -> None:
+    ports = memory_ports()
+    made, other = new_key(ports), new_key(ports)
+    assert revoke_key(ports, made.key.id[:chars]).id == made.key.id
+    with pytest.raises(Unauthorized):
+        authenticate(ports, made.secret)
+    assert authenticate(ports, other.secret).id == other.key.id
+    with pytest.raises(KeyNotFound):
+        revoke_key(ports, other.key.id[: SHOWN_ID_CHARS - 1])
+
+
+def test_beginning_that_several_ids_have_revokes_none() -> None:
+    ports = memory_ports()
+    first = new_key(ports)
+    twin = replace(first.key, id=first.key.id[:SHOWN_ID_CHARS] + "0" * 52, name="twin")
+    ports.catalog.add_key(twin)
+    with pytest.raises(InvalidRequest, match="2 keys"):
+        revoke_key(ports, twin.id[:SHOWN_ID_CHARS])
+    assert authenticate(ports, first.secret).id == first.key.id
 
 
 def test_revoke_takes_effect_when_the_key_is_used_meanwhile() -> None:

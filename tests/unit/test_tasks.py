@@ -115,6 +115,7 @@ def test_failure_hides_the_sentence_of_an_error_that_is_not_for_callers() -> Non
         ("States.ItemReaderFailed", "StageIncomplete"),
         ("States.Timeout", "Unavailable"),
         ("Sandbox.Timedout", "Unavailable"),
+        ("Runtime.ExitError", "Unavailable"),
         ("Lambda.TooManyRequestsException", "Unavailable"),
         ("KeyError", "InternalError"),
         ("Exception", "InternalError"),

@@ -60,7 +60,7 @@ class ImageStory:
     def _complete(self, snapshot_id: str) -> None:
         self._http("POST", f"{_SNAPSHOTS}/{snapshot_id}/uploads?operation=complete", 202)
         machine = self._stack.physical_id(MACHINE).replace(":stateMachine:", ":execution:")
-        self._stack.wait_execution(f"{machine}:{snapshot_id}.1")
+        self._stack.wait_execution(f"{machine}:{snapshot_id}_1")
 
     def _state(self, snapshot_id: str) -> str:
         return str(self._http("GET", f"{_SNAPSHOTS}/{snapshot_id}", 200)["data"]["state"])

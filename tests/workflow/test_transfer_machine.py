@@ -61,7 +61,7 @@ def test_import_sorts_every_file_builds_every_shard_and_seals(machines: Machines
     )
     run = machines.run(MACHINE, IDS)
     assert run.path == ["Begin", "Kind", "SortFiles", "BuildShards", "Seal", "Completed"]
-    assert script.calls["sort_file"] == [{**IDS, "file": 0, "place": place} for place in (None, first, second)]
+    assert script.calls["sort_file"] == [{**IDS, "file": 0, "place": place} for place in (0, first, second)]
     assert sorted(call["shard"] for call in script.calls["build_shard"]) == [0, 1]
 
 

@@ -48,7 +48,7 @@ class UpkeepStory:
         assert self._volume.ended(self._backup.snapshot_id).status == "SUCCEEDED"
         assert self._volume.record(self._backup.snapshot_id).state is VolumeSnapshotState.STORED
         arn = self._volume.stack.physical_id("VolumeRestoreStateMachine").replace(":stateMachine:", ":execution:")
-        ended = self._volume.stack.wait_execution(f"{arn}:{self._restore.id}.1")
+        ended = self._volume.stack.wait_execution(f"{arn}:{self._restore.id}_1")
         assert ended.status == "SUCCEEDED", ended
         try:
             self._volume.record(self._deleted.id)

@@ -74,7 +74,7 @@ class Volume:
 
     def arn(self, snapshot_id: str, attempt: int = 1) -> str:
         machine = self.stack.physical_id(MACHINE).replace(":stateMachine:", ":execution:")
-        return f"{machine}:{snapshot_id}.{attempt}"
+        return f"{machine}:{snapshot_id}_{attempt}"
 
     def ended(self, snapshot_id: str, attempt: int = 1) -> Execution:
         return self.stack.wait_execution(self.arn(snapshot_id, attempt))

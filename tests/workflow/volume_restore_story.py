@@ -58,7 +58,7 @@ class RestoreStory:
     def _over(self, task_id: str) -> Any:
         """A task, at its end."""
         arn = self._stack.physical_id("VolumeRestoreStateMachine").replace(":stateMachine:", ":execution:")
-        self._stack.wait_execution(f"{arn}:{task_id}.1")
+        self._stack.wait_execution(f"{arn}:{task_id}_1")
         return self._http("GET", f"/v1/tasks/{task_id}", 200)
 
     def _made(self, operation: Operation) -> Task:

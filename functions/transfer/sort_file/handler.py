@@ -1,5 +1,7 @@
 """Transfer, SortFiles: check the entities of an uploaded file and store them sorted, by shard."""
 
+from typing import Literal
+
 from tidemark import bootstrap
 from tidemark.dialects.ngsi.imports import read_entity
 from tidemark.engine.transfer.sorting import Progress
@@ -8,13 +10,13 @@ from tidemark.usecases.transfer_phases import sort_file
 
 
 class Input(Step, frozen=True):
-    """Which file of which import; `place` is where an earlier call stopped."""
+    """Which file of which import; `place` is where an earlier call stopped, 0 where there was none."""
 
     snapshot_id: str
     transfer_id: str
     attempt: int
     file: int
-    place: Progress | None
+    place: Progress | Literal[0]
 
 
 @task("SortFile", Input)
@@ -28,7 +30,7 @@ def handler(step: Input, context: Context) -> Result:
         read_entity,
         attempt=step.attempt,
         file=step.file,
-        progress=step.place,
+        progress=step.place or None,
         budget_s=budget_s(context),
     )
     return {"done": place is None, "place": place and place.told}

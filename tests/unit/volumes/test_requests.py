@@ -158,6 +158,12 @@ def test_body_that_is_none_is_refused(fields: dict[str, Any], refusal: type[Tide
         requests.create_wanted(create({}, **fields))
 
 
+def test_body_of_another_type_is_told_the_one_that_is_taken() -> None:
+    with pytest.raises(UnsupportedMediaType) as refused:
+        requests.create_wanted(create({}, headers={"content-type": "text/plain"}))
+    assert refused.value.message == "send the body with Content-Type: application/json; it is 'text/plain'"
+
+
 @pytest.mark.parametrize(
     ("operation", "body", "wanted"),
     [

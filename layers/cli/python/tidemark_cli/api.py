@@ -147,7 +147,7 @@ def refusal(answer: Answer) -> Refused:
     told_by = (said.get("description"), said.get("message"), first.get("message"), answer.text[:200].strip())
     description = next((one for one in told_by if one), "no reason was given")
     location = answer.headers.get("location")
-    hint = _HINTS.get(answer.status)
+    hint = _HINTS.get(first.get("code"), _HINTS.get(answer.status))
     if location is not None and "/restores/" in location:
         hint = f"follow it with: tidemark restores watch {location.rpartition('/')[2]}"
     wait_s = _retry_after_s(answer)

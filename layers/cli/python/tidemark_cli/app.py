@@ -32,7 +32,7 @@ _PANEL: Final = "Connection and output"
 app = typer.Typer(
     name="tidemark",
     help=(
-        "Snapshots of NGSIv2 entities: take, look inside, restore.\n\n"
+        "Snapshots of NGSIv2 entities, and of volumes: take, look inside, restore.\n\n"
         "Exit codes: 0 done, 1 refused or failed, 2 wrong command line, 3 not found, 4 conflict with the present "
         "state, 5 not allowed, 6 not reachable or busy, also after retries."
     ),

@@ -88,7 +88,7 @@ def update(
 
 
 def remove(session: Session, environment: EnvironmentArgument, *, stack: StackOption = "tidemark") -> None:
-    """Forget an environment that has no snapshots; its volumes stay as they are."""
+    """Forget an environment that has no snapshots or schedules; its volumes stay as they are."""
     with operating.ports_of(stack) as ports:
         from tidemark.domain.environment import parse_environment_id  # noqa: PLC0415 - see `operating`
         from tidemark.usecases.environments import remove_environment  # noqa: PLC0415 - see `operating`

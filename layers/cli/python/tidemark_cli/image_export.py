@@ -57,7 +57,7 @@ def export(
     The file has its name only once it is whole. An export that was cut off goes on where it stopped.
     """
     if file.exists() and not (force and file.is_file()):
-        raise Failed(ExitCode.CONFLICT, f"{file} is there; remove it, or give another name")
+        raise Failed(ExitCode.CONFLICT, f"{file} is there; give another name, or --force to write over a file")
     stored = _Addresses(session, areas.place(environment, "snapshots", snapshot, "image"))
     if (stored.told["format"], stored.told["version"]) != _FORMAT:
         raise Failed(ExitCode.FAILED, "the image is of a format that this command can't read; use a newer one")

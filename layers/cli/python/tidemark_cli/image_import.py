@@ -82,6 +82,8 @@ def import_(
         )
         begun = session.api.post(place, {"digest": sent.digest}, {"operation": "complete"}, safe=True)
     except Failed as failed:
+        if failed.code is ExitCode.NOT_FOUND:
+            raise
         raise Failed(failed.code, f"{failed.message}; to go on: {_again(file, resume, environment, raw)}") from failed
     except OSError as error:
         raise Failed(ExitCode.FAILED, f"{file}: {error.strerror}") from error

@@ -1,7 +1,7 @@
 """`tidemark keys`: API keys of a deployed stack, made in AWS directly with the operator's own credentials.
 
 Those must allow `cloudformation:DescribeStacks` and, on the catalog table, `dynamodb:GetItem`, `dynamodb:PutItem` and,
-to list keys, `dynamodb:Scan`. See `operating` for what does it.
+to list keys or revoke one by the shown part of its id, `dynamodb:Scan`. See `operating` for what does it.
 """
 
 import sys
@@ -86,7 +86,9 @@ def list_(session: Session, *, stack: StackOption = "tidemark") -> None:
 
 def revoke(
     session: Session,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key's id, or the key itself.")],
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="The key's id, as the list shows it or whole, or the key itself.")
+    ],
     *,
     stack: StackOption = "tidemark",
 ) -> None:

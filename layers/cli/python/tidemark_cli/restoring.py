@@ -19,6 +19,7 @@ from tidemark_cli.waiting import (
     failure_of,
     follow_plan,
     follow_restore,
+    in_tenant,
     is_counting,
     waiting_for,
 )
@@ -27,6 +28,11 @@ from tidemark_cli.waiting import (
 _PLANS: Final = 3
 _NAMED: Final = 5
 _CHANGES: Final = ("created", "updated", "deleted")
+# By whether entities were selected. A plan does not tell none from none that differ.
+_ALIKE: Final = {
+    False: "Everything is as in the snapshot already",
+    True: "All that is selected, if anything is, is as in the snapshot already",
+}
 _PANEL: Final = "What is restored (everything that is given must hold)"
 
 
@@ -107,14 +113,22 @@ def restore(
     if dry_run:
         session.tell(_plan(session, snapshot, wish, limit=20, timeout_s=timeout if wait else None), planned)
         return
-    if plan:
-        begun = _by_plan(session, snapshot, wish, safety=safety, yes=yes, timeout_s=timeout)
-    else:
-        begun = _at_once(session, snapshot, wish, safety, yes)
+    there = in_tenant(session, into)
+    try:
+        if plan:
+            begun = _by_plan(session, snapshot, wish, safety=safety, yes=yes, timeout_s=timeout)
+        else:
+            begun = _at_once(session, snapshot, wish, safety, yes)
+    except Refused as refused:
+        if "/restores/" not in (refused.location or ""):
+            raise
+        # It ends in the command that follows the restore that is in the way, which is one into the same tenant.
+        raise Failed(refused.code, f"{refused.message}{there}") from refused
     if begun is None:
         return
     if not wait:
         session.tell(begun, lambda told: f"Restore {told['restoreId']} has begun.")
+        session.note(f"Follow it with: tidemark restores watch {begun.json()['restoreId']}{there}")
         return
     finish(session, begun.json()["restoreId"], tenant=into, timeout_s=timeout)
 
@@ -122,7 +136,7 @@ def restore(
 def finish(session: Session, restore_id: str, *, tenant: str | None, timeout_s: float) -> None:
     """Follow a restore of a tenant to its end, and tell it. Raises Failed unless it is completed."""
     answer = follow_restore(session, session.api.of(tenant), restore_id, timeout_s=timeout_s)
-    session.tell(answer, _outcome)
+    session.tell(answer, lambda told: _outcome(told, in_tenant(session, tenant)))
     told = answer.json()
     if told["status"] == "failed":
         raise Failed(ExitCode.FAILED, f"restore {restore_id} failed: {failure_of(told)}")
@@ -158,7 +172,7 @@ def _by_plan(
         if outdated:
             session.note(f"{outdated}. This is the plan now.")
         if not any(found["changes"][name] for name in _CHANGES):
-            session.tell(answer, lambda _: "Everything is as in the snapshot already: nothing was restored.")
+            session.tell(answer, lambda _: f"{_ALIKE['filter' in wish]}: nothing was restored.")
             return None
         session.note(planned(found))
         _confirm(f"Restore {snapshot} by this plan?", yes=yes)
@@ -192,10 +206,10 @@ def _confirm(question: str, *, yes: bool) -> None:
         raise Failed(ExitCode.FAILED, "nothing was restored")
 
 
-def _outcome(told: Any) -> str:  # noqa: ANN401 - an answer
+def _outcome(told: Any, there: str) -> str:  # noqa: ANN401 - an answer
     said = [f"Restore {told['id']} of {told['snapshotId']} is {told['status']}."]
     if "changes" in told:
         said.append(f"Entities: {counts(told['changes'])}.")
     if safety := told.get("safetySnapshotId"):
-        said.append(f"What was replaced is {safety}; to undo: tidemark snapshots restore {safety}")
+        said.append(f"What was replaced is {safety}; to undo: tidemark snapshots restore {safety}{there}")
     return "\n".join(said)

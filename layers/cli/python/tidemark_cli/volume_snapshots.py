@@ -73,10 +73,11 @@ def delete(
     timeout: TimeoutOption = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Delete a snapshot of a volume for good, or give up an import that waits for its parts."""
-    answer = session.api.delete(areas.place(environment, "snapshots", snapshot))
-    if wait:
-        answer = areas.over(session, answer, timeout_s=timeout, doing="Deleting the snapshot")
-    session.tell(answer, lambda _: None)
+    begun = session.api.delete(areas.place(environment, "snapshots", snapshot))
+    if not wait:
+        _tell_begun(session, begun)
+        return
+    session.tell(areas.over(session, begun, timeout_s=timeout, doing="Deleting the snapshot"), lambda _: None)
     session.note(f"Deleted {snapshot}.")
 
 
@@ -117,14 +118,18 @@ def template(
 def follow(session: Session, begun: Answer, doing: str, *, wait: bool, timeout_s: float, quiet: bool) -> None:
     """Tell of what a task makes: what came of it, once it is over, where that is waited for."""
     if not wait:
-        session.tell(begun, lambda told: shown.card({"task": told["taskId"], "status": told["taskStatus"]}))
-        session.note(f"Follow it with: tidemark volumes task {begun.json()['taskId']} --wait")
+        _tell_begun(session, begun)
         return
     answer = areas.over(session, begun, timeout_s=timeout_s, doing=doing)
     if quiet and not session.json:
         print_ids([areas.made(answer.json())])
         return
     session.tell(answer, lambda told: shown.card(areas.made(told)))
+
+
+def _tell_begun(session: Session, begun: Answer) -> None:
+    session.tell(begun, lambda told: shown.card({"task": told["taskId"], "status": told["taskStatus"]}))
+    session.note(f"Follow it with: tidemark volumes task {begun.json()['taskId']} --wait")
 
 
 def _operate(

@@ -51,19 +51,25 @@ def until_over(
 
 def snapshot_completed(session: Session, api: Api, snapshot_id: str, *, timeout_s: float, doing: str) -> Answer:
     """A snapshot, once it is completed. Raises Failed when it fails."""
-    where = path("snapshots", snapshot_id)
-    with detached(session, f"it goes on: tidemark snapshots show {snapshot_id}"), waiting_for(session, doing):
+    where, goes_on = path("snapshots", snapshot_id), f"it goes on: tidemark snapshots show {snapshot_id}"
+    goes_on += in_tenant(session, api.tenant)
+    with detached(session, goes_on), waiting_for(session, doing):
         answer = until_over(
             session,
             lambda: api.get(where),
             lambda told: told["status"] != "creating",
             timeout_s=timeout_s,
-            goes_on=f"it goes on: tidemark snapshots show {snapshot_id}",
+            goes_on=goes_on,
         )
     told = answer.json()
     if told["status"] == "failed":
         raise Failed(ExitCode.FAILED, f"snapshot {snapshot_id} failed: {failure_of(told)}")
     return answer
+
+
+def in_tenant(session: Session, tenant: str | None) -> str:
+    """What a command that is told to people needs besides, where it is about another tenant than this one."""
+    return "" if tenant in {None, session.api.tenant} else f" --tenant {tenant}"
 
 
 def failure_of(document: Any) -> str:  # noqa: ANN401 - an answer
@@ -124,7 +130,8 @@ class RestoreProgress:
 def follow_restore(session: Session, api: Api, restore_id: str, *, timeout_s: float) -> Answer:
     """A restore, once it is over, with its progress shown on the way. Raises Failed when it takes too long."""
     where, progress = path("restores", restore_id), RestoreProgress()
-    goes_on = f"it goes on; follow it with tidemark restores watch {restore_id}, end it with restores cancel"
+    there = in_tenant(session, api.tenant)
+    goes_on = f"it goes on; follow it with tidemark restores watch {restore_id}{there}, end it with restores cancel"
     console = session.errors
     with detached(session, goes_on), _bar(console) as bar:
         task = None if bar is None else bar.add_task("Restore", total=_WHOLE, entities="")

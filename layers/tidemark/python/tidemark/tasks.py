@@ -142,7 +142,7 @@ def failure_of(error: str, cause: str) -> Failure:
         return Failure(error, sentence or f"{(named.__doc__ or error).splitlines()[0].rstrip('.')}.")
     if error in {"States.ExceedToleratedFailureThreshold", "States.ItemReaderFailed"}:
         return Failure("StageIncomplete", "Not every part of the work could be written.")
-    if error.startswith(("States.Timeout", "Sandbox.", "Lambda.")):
+    if error.startswith(("States.Timeout", "Sandbox.", "Lambda.", "Runtime.ExitError")):
         return Failure("Unavailable", f"AWS did not let a phase come to its end, however often it was tried ({error}).")
     return Failure(UNEXPECTED, "An unexpected error stopped a phase. The log of its function says which.")
 

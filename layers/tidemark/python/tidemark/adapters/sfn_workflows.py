@@ -1,4 +1,8 @@
-"""Executions of the state machines that requests start. Each is named after its subject, so it starts at most once."""
+"""Executions of the state machines that requests start. Each is named after its subject, so it starts at most once.
+
+Names are of letters, digits, hyphens and underscores alone, as the API Reference of Step Functions, "StartExecution",
+asks for where executions are logged.
+"""
 
 import hashlib
 import json
@@ -78,17 +82,17 @@ class StepFunctionsWorkflows:
 
     def start_volume_backup(self, environment: EnvironmentId, snapshot_id: str, *, attempt: int) -> None:
         content = {"environment": environment, "snapshotId": snapshot_id, "attempt": attempt}
-        self._start(self._volume_backups(), f"{snapshot_id}.{attempt}", content)
+        self._start(self._volume_backups(), f"{snapshot_id}_{attempt}", content)
 
     def volume_backup_running(self, snapshot_id: str, *, attempt: int) -> bool | None:
-        return self._is_running(self._volume_backups(), f"{snapshot_id}.{attempt}")
+        return self._is_running(self._volume_backups(), f"{snapshot_id}_{attempt}")
 
     def start_volume_restore(self, environment: EnvironmentId, task_id: str, *, attempt: int) -> None:
         content = {"environment": environment, "taskId": task_id, "attempt": attempt}
-        self._start(self._volume_restores(), f"{task_id}.{attempt}", content)
+        self._start(self._volume_restores(), f"{task_id}_{attempt}", content)
 
     def volume_restore_running(self, task_id: str, *, attempt: int) -> bool | None:
-        return self._is_running(self._volume_restores(), f"{task_id}.{attempt}")
+        return self._is_running(self._volume_restores(), f"{task_id}_{attempt}")
 
     def _volume_restores(self) -> str:
         if not self._volume_restore_arn:
@@ -120,8 +124,8 @@ class StepFunctionsWorkflows:
 
 
 def execution_name(tenant: Tenant, subject: str, attempt: int) -> str:
-    """`{tenant}.{subject}.{attempt}`; too long for AWS, the tenant is cut short and told apart by a hash."""
-    rest = f".{subject}.{attempt}"
+    """`{tenant}-{subject}_{attempt}`; too long for AWS, the tenant is cut short and told apart by a hash."""
+    rest = f"-{subject}_{attempt}"
     if len(tenant) + len(rest) <= _NAME_CHARS:
         return tenant + rest
     mark = "-" + hashlib.sha256(tenant.encode()).hexdigest()[:_HASH_CHARS]

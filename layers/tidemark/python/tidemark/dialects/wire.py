@@ -94,8 +94,10 @@ class Request:
         Raises UnsupportedMediaType, BodyTooLarge.
         """
         if self.media_type not in accepted:
-            given = repr(self.media_type[:100]) if self.media_type else "none was given"
-            raise UnsupportedMediaType(f"send the body with Content-Type: {' or '.join(accepted)} ({given})")
+            given = f"it is {self.media_type[:100]!r}" if self.media_type else "none was given"
+            # An empty one stands for none.
+            wanted = " or ".join(filter(None, accepted))
+            raise UnsupportedMediaType(f"send the body with Content-Type: {wanted}; {given}")
         if len(self.body) > max_bytes:
             raise BodyTooLarge(f"the body has {len(self.body)} bytes; at most {max_bytes} are accepted")
         return self.body

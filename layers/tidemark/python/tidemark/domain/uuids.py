@@ -36,7 +36,8 @@ def parse_uuid(text: str, called: str) -> str:
     lowered = text.lower() if text.isascii() else ""
     if _FORM.fullmatch(lowered) is None:
         raise InvalidRequest(
-            f"{called} must be a UUID such as 33a27b8d-5a27-42a5-aec4-37606e372bda; it is {text[:60]!r}"
+            f"{called} must be a UUID such as 33a27b8d-5a27-42a5-aec4-37606e372bda, as answers show it; it is "
+            f"{text[:60]!r}"
         )
     return lowered
 

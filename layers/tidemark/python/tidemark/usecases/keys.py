@@ -13,6 +13,9 @@ from tidemark.errors import InvalidRequest, KeyNotFound, StaleRecord, Unauthoriz
 from tidemark.ports import Ports
 
 SECRET_BYTES: Final = 32
+# Of the 64 digits of an id, lists and logs show so many.
+ID_CHARS: Final = 64
+SHOWN_ID_CHARS: Final = 12
 MAX_NAME_CHARS: Final = 100
 # A key's last use is for finding keys that nobody needs any more, so noting it once an hour is enough.
 NOTED_EVERY: Final = timedelta(hours=1)
@@ -68,11 +71,12 @@ def list_keys(ports: Ports) -> list[ApiKey]:
 
 
 def revoke_key(ports: Ports, key: str) -> ApiKey:
-    """End a key, named by its id or by its secret, at once; as it is stored then. Its record stays.
+    """End a key, named by its id, the beginning of it that people are shown, or its secret, at once; as it is stored
+    then. Its record stays.
 
-    Repeating it changes nothing. Raises KeyNotFound.
+    Repeating it changes nothing. Raises KeyNotFound, and InvalidRequest where several ids begin like that.
     """
-    wanted = key_id(key) if is_secret(key) else key
+    wanted = key_id(key) if is_secret(key) else _whole_id(ports, key)
     while True:
         stored = ports.catalog.key(wanted)
         now = ports.clock.now()
@@ -103,6 +107,15 @@ def authenticate(ports: Ports, secret: str | None) -> ApiKey:
     if key.last_used_at is None or now - key.last_used_at >= NOTED_EVERY:
         return _used(ports, key, now)
     return key
+
+
+def _whole_id(ports: Ports, given: str) -> str:
+    if not SHOWN_ID_CHARS <= len(given) < ID_CHARS:
+        return given
+    found = [key.id for key in list_keys(ports) if key.id.startswith(given)]
+    if len(found) > 1:
+        raise InvalidRequest(f"{len(found)} keys have ids that begin with {given}; give more of it: {', '.join(found)}")
+    return found[0] if found else given
 
 
 def _used(ports: Ports, key: ApiKey, now: datetime) -> ApiKey:

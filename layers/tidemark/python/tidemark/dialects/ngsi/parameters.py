@@ -30,12 +30,13 @@ class PageWanted(NamedTuple):
 def page_wanted(request: Request) -> PageWanted:
     """The query parameters `limit` (1 to 1000, 20 by default), `offset` (0 by default), `options=count`.
 
-    Raises InvalidRequest.
+    As in Orion, a limit of 0 asks for the count alone, and is refused without it. Raises InvalidRequest.
     """
+    counted = "count" in request.options()
     return PageWanted(
-        limit=_whole_number(request, "limit", DEFAULT_LIMIT, smallest=1, largest=MAX_LIMIT),
+        limit=_whole_number(request, "limit", DEFAULT_LIMIT, smallest=0 if counted else 1, largest=MAX_LIMIT),
         offset=_whole_number(request, "offset", 0, smallest=0, largest=MAX_OFFSET),
-        counted="count" in request.options(),
+        counted=counted,
     )
 
 

@@ -37,6 +37,14 @@ TO_CREATE: Final = Parameter(
     "What is to be done.",
     "create",
 )
+TO_SET: Final = Parameter(
+    "OperationSet",
+    "operation",
+    "query",
+    {"type": "string", "enum": ["create"], "default": "create"},
+    "What is to be done.",
+    "create",
+)
 TO_MAKE: Final = Parameter(
     "OperationMake",
     "operation",

@@ -4,7 +4,7 @@ from typing import Final
 
 from tidemark.dialects.cloudca.answers import Listed, One
 from tidemark.dialects.cloudca.openapi import bodies
-from tidemark.dialects.cloudca.openapi.parameters import OF_VOLUME, TO_CREATE
+from tidemark.dialects.cloudca.openapi.parameters import OF_VOLUME, TO_SET
 from tidemark.dialects.cloudca.routes import SCHEDULE, SCHEDULES
 from tidemark.dialects.cloudca.schedules import Done, ScheduleBody
 from tidemark.dialects.ngsi.openapi.operation import Answer, Body, Operation
@@ -27,7 +27,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
             "A volume has one schedule of each interval type: asking again changes it as a whole. What is left out is "
             "then as it is unless given, so one that was `paused` goes on."
         ),
-        parameters=(TO_CREATE,),
+        parameters=(TO_SET,),
         body=Body(
             bodies.CreateVolumeSchedule,
             {

@@ -85,8 +85,8 @@ LIMIT: Final = Parameter(
     "Limit",
     "limit",
     "query",
-    {"type": "integer", "minimum": 1, "maximum": paging.MAX_LIMIT, "default": paging.DEFAULT_LIMIT},
-    "How many at most.",
+    {"type": "integer", "minimum": 0, "maximum": paging.MAX_LIMIT, "default": paging.DEFAULT_LIMIT},
+    "How many at most; 0 with `options=count` alone, for the count and nothing else.",
 )
 OFFSET: Final = Parameter(
     "Offset",
