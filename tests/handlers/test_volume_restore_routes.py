@@ -5,14 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.handlers.conftest import ENVIRONMENT as VARIABLES
-from tests.handlers.test_volume_routes import SNAPSHOTS, VOLUMES, error
-from tests.handlers.volume_api import VolumeApi
-from tests.unit.volumes.backing import REGION
-from tests.unit.volumes.examples import FAILURE, SNAPSHOT_ID, TASK_ID, environment
+from tests.handlers.test_volume_routes import SNAPSHOTS, VOLUMES
+from tests.handlers.volume_api import VolumeApi, error, in_use
+from tests.unit.volumes.examples import FAILURE, SNAPSHOT_ID, TASK_ID
 from tests.unit.volumes.go_client import Answered, Asked, ClientError, GoClient
 from tests.unit.volumes.restoring import Restoring, run
-from tidemark import bootstrap
 from tidemark.domain.api_key import Action
 from tidemark.ports.volumes import MachineImage
 from tidemark.usecases.volume_restore_phases import making
@@ -20,12 +17,8 @@ from tidemark.usecases.volume_restore_phases import making
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Restoring]:
-    for name, value in VARIABLES.items():
-        monkeypatch.setenv(name, value)
-    found = Restoring()
-    found.ports.volumes.add_environment(environment(name="other", region=REGION, tags={"Environment": "other"}))
-    found.snapshot.check_stored()
-    with bootstrap.use(found.ports):
+    with in_use(Restoring(), monkeypatch) as found:
+        found.snapshot.check_stored()
         yield found
 
 

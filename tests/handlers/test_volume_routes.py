@@ -8,13 +8,11 @@ import pytest
 
 from functions.cloudca.unknown_route import handler as unknown_route
 from tests.fakes import MemoryWorkflows
-from tests.handlers.conftest import ENVIRONMENT as VARIABLES
 from tests.handlers.rest import call, request, sample
-from tests.handlers.volume_api import ENVIRONMENT, FUNCTIONS, VolumeApi
+from tests.handlers.volume_api import ENVIRONMENT, FUNCTIONS, VolumeApi, error, in_use
 from tests.unit.volumes.backing import REGION, World, run
-from tests.unit.volumes.examples import SNAPSHOT_ID, TASK_ID, TEST_AREA, VOLUME_ID, environment
+from tests.unit.volumes.examples import SNAPSHOT_ID, TASK_ID, TEST_AREA, VOLUME_ID
 from tests.unit.volumes.go_client import ClientError, GoClient
-from tidemark import bootstrap
 from tidemark.domain.api_key import Action
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeSnapshot, volume_id
@@ -27,11 +25,7 @@ VOLUMES = f"{ENVIRONMENT}/volumes"
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name, value in VARIABLES.items():
-        monkeypatch.setenv(name, value)
-    found = World()
-    found.ports.volumes.add_environment(environment(name="other", region=REGION, tags={"Environment": "other"}))
-    with bootstrap.use(found.ports):
+    with in_use(World(), monkeypatch) as found:
         yield found
 
 
@@ -52,15 +46,6 @@ def source(world: World) -> str:
 
 def records(world: World) -> list[Any]:
     return list(world.ports.volumes.volume_snapshots(TEST_AREA))
-
-
-def error(answer: tuple[int, Any]) -> tuple[int, int, str]:
-    """Status, code and message of a refusal, which has the documented form."""
-    status, document = answer
-    [one] = document["errors"]
-    assert list(one) == ["code", "errorCode", "message", "context"]
-    assert one["errorCode"] == str(one["code"])
-    return status, one["code"], one["message"]
 
 
 def test_deletion_that_an_image_is_in_the_way_of_is_accepted_and_its_task_says_so(

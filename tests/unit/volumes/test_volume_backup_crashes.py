@@ -221,14 +221,10 @@ def test_second_snapshot_of_ec2s_is_removed_when_two_runs_do_not_see_each_others
 
 @dying
 def test_snapshot_is_there_or_can_be_deleted_again_when_its_deletion_died_at_any_call(after: bool) -> None:
-    fatal, calls = 0, 1
-    while fatal < calls:
-        fatal += 1
-        world = World()
-        snapshot = world.take(keeps_source=True)
-        counter = Counter()
-        delete_volume_snapshot(world.numbered(counter), TEST_AREA, snapshot.id)
-        calls = counter.calls
+    counter, world = Counter(), World()
+    snapshot = world.take(keeps_source=True)
+    delete_volume_snapshot(world.numbered(counter), TEST_AREA, snapshot.id)
+    for fatal in range(1, counter.calls + 1):
         world = World()
         snapshot = world.take(keeps_source=True)
         with pytest.raises(Death):

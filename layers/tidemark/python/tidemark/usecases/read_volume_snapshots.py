@@ -50,6 +50,14 @@ def get_volume_snapshot(ports: Ports, environment_id: str, snapshot_id: str) -> 
     return snapshot
 
 
+def find_task(ports: Ports, task_id: str) -> Task | None:
+    """The record of a task; None where there is none, or no more."""
+    try:
+        return ports.volumes.task(task_id)
+    except TaskNotFound:
+        return None
+
+
 def held_task(ports: Ports, held_environments: str, task_id: str) -> Task:
     """The record of a task, if it is of an environment that the key holds. Raises TaskNotFound."""
     task = ports.volumes.task(task_id)

@@ -25,19 +25,17 @@ from tidemark.errors import (
     InvalidRequest,
     RecordExists,
     StaleRecord,
-    TaskNotFound,
     TemplateNameTaken,
     TidemarkError,
     VolumeNotFound,
 )
 from tidemark.ports import Ports
 from tidemark.usecases.contention import FIRST_EXECUTION
-from tidemark.usecases.read_volume_snapshots import get_volume_snapshot
+from tidemark.usecases.read_volume_snapshots import find_task, get_volume_snapshot
 from tidemark.usecases.read_volumes import get_volume
-from tidemark.usecases.records import amend_task
 from tidemark.usecases.repeats import same_request
 from tidemark.usecases.volume_phases.lifecycle import region_of, user_of_task
-from tidemark.usecases.volume_restore_phases.lifecycle import OWN_TAGS, is_pending, release
+from tidemark.usecases.volume_restore_phases.lifecycle import OWN_TAGS, fail, is_pending, release
 
 # Kinds of volumes that need to be told no more than their size. Of others EC2 wants to know how fast they are to be.
 _PLAIN_KINDS: Final = frozenset({"gp2", "gp3", "st1", "sc1", "standard"})
@@ -151,13 +149,7 @@ def _ask(
         ports.workflows.start_volume_restore(environment_id, task.id, attempt=FIRST_EXECUTION)
     except TidemarkError as error:
         # Perhaps it was started all the same; then it finds that the task is over.
-        failure, now = Failure(error.code, error.message), ports.clock.now()
-        release(
-            ports,
-            amend_task(
-                ports.volumes, task.id, lambda record: record.failed(failure, now) if is_pending(record) else record
-            ),
-        )
+        release(ports, fail(ports, task.id, Failure(error.code, error.message)))
         raise
     return task
 
@@ -208,7 +200,7 @@ def _identity(ports: Ports, asked: Asked | None) -> TaskId:
     """The id of a new task. One that was asked for under a key can be found by that on this day and the next."""
     if asked is not None:
         derived = _derived(asked, ports.clock.now())
-        if _task(ports, derived) is None:
+        if find_task(ports, derived) is None:
             return derived
     return new_task_id(ports.entropy.token_bytes(RANDOM_BYTES))
 
@@ -221,7 +213,7 @@ def _asked_for(ports: Ports, asked: Asked | None) -> Task | None:
         return None
     now = ports.clock.now()
     for identity in (_derived(asked, now), _derived(asked, now - KEPT_FOR)):
-        task = _task(ports, identity)
+        task = find_task(ports, identity)
         if task is None or task.created_at < now - KEPT_FOR or not same_request(task.asked, asked):
             continue
         if task.status is not TaskStatus.FAILED:
@@ -234,10 +226,3 @@ def _asked_for(ports: Ports, asked: Asked | None) -> Task | None:
 
 def _derived(asked: Asked, at: datetime) -> TaskId:
     return TaskId(derived_uuid("task", asked.key, f"{at:%Y-%m-%d}"))
-
-
-def _task(ports: Ports, identity: TaskId) -> Task | None:
-    try:
-        return ports.volumes.task(identity)
-    except TaskNotFound:
-        return None
