@@ -71,7 +71,7 @@ def second(ports: Ports, share: Share) -> int:
 def restore(ports: Ports, share: Share) -> int:
     """All parts of the second snapshot, written as a new generation."""
     manifest = _manifest(ports, _SECOND, share.total)
-    parts = [part for part in staging.parts_of(manifest) if part.shard in share.shards]
+    parts = [part for part in staging.parts_of(ports, manifest) if part.shard in share.shards]
     return sum(
         staging.stage(
             ports, _TENANT, Generation(2), share.total, manifest.shards[part.shard], part, lambda: None

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +15,14 @@ import pytest
 from tests.cli.running import URL, CommandLine, Said
 from tests.fakes import ManualClock, MemoryLinks, MemoryPayloads
 from tests.fakes.links import LinkExpired
-from tests.handlers.conftest import ENVIRONMENT as VARIABLES
-from tests.handlers.volume_api import VolumeApi
+from tests.handlers.volume_api import VolumeApi, in_use
 from tests.unit.volumes.backing import REGION, Content, World, body, run
 from tests.unit.volumes.examples import TEST_AREA
 from tests.unit.volumes.go_client import Asked
 from tests.unit.volumes.uploading import HELD, LAST_PART, SIZE_BYTES, TAIL, RawFile, left_of
-from tidemark import bootstrap
 from tidemark.domain.blocks import BLOCK_BYTES, ZEROS
 from tidemark.domain.volume import VolumeSnapshot, VolumeSnapshotState, volume_id
-from tidemark_cli import api, image_export, image_import
+from tidemark_cli import api, image_export, image_import, moving
 from tidemark_cli.failures import Unreachable
 from tidemark_cli.sending import Answer
 
@@ -91,11 +90,8 @@ class Service:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name, value in VARIABLES.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("TIDEMARK_ENVIRONMENT", "compute-on/test_area")
-    found = World()
-    with bootstrap.use(found.ports):
+    monkeypatch.setenv("TIDEMARK_ENVIRONMENT", TEST_AREA)
+    with in_use(World(), monkeypatch) as found:
         yield found
 
 
@@ -342,11 +338,25 @@ def test_silence_and_failures_of_the_store_are_tried_again(
     assert max(seen.values()) > 2
 
 
+def test_part_that_is_refused_for_good_is_sent_once(tidemark: CommandLine, service: Service, disk: Path) -> None:
+    seen = Counter[str]()
+
+    def refuses(method: str, key: str) -> Answer | None:
+        seen.update([key] if method == "PUT" else [])
+        return Answer(400, {}, b"EntityTooLarge") if method == "PUT" else None
+
+    service.breaks = refuses
+    said = tidemark("volumes", "import", str(disk))
+    assert (said.code, tidemark.slept_s) == (1, [])
+    assert "EntityTooLarge (400)" in one_line(said)
+    assert set(seen.values()) == {1}
+
+
 def test_import_that_was_cut_off_goes_on_and_sends_only_what_is_missing(
     tidemark: CommandLine, service: Service, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api, "TRIES", 1)
-    monkeypatch.setattr(image_import, "TRIES", 1)
+    monkeypatch.setattr(moving, "TRIES", 1)
     monkeypatch.setattr(image_import, "_AT_ONCE", 1)
     last = f"{LAST_PART:08d}"
     service.breaks = lambda _method, key: Answer(500, {}, b"") if key.endswith(last) else None

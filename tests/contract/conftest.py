@@ -1,7 +1,7 @@
 """The implementations that the contract tests run on, each empty at the start of a test."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,24 +70,36 @@ def table(request: pytest.FixtureRequest, clock: ManualClock) -> Iterator[Entity
         yield DynamoEntityTable(client, name, clock=clock, entropy=SeededEntropy(), parallel=Threads())
 
 
-@pytest.fixture(params=DYNAMODB_LANES)
-def catalog(request: pytest.FixtureRequest) -> Iterator[Catalog]:
-    if request.param == MEMORY:
+@contextmanager
+def catalog_on(lane: str) -> Iterator[Catalog]:
+    """An empty one."""
+    if lane == MEMORY:
         yield MemoryCatalog()
         return
-    with ExitStack() as stack:
-        client = stack.enter_context(client_of("dynamodb", request.param))
-        yield DynamoCatalog(client, stack.enter_context(table_on(client)))
+    with client_of("dynamodb", lane) as client, table_on(client) as name:
+        yield DynamoCatalog(client, name)
+
+
+@pytest.fixture(params=DYNAMODB_LANES)
+def catalog(request: pytest.FixtureRequest) -> Iterator[Catalog]:
+    with catalog_on(request.param) as opened:
+        yield opened
+
+
+@contextmanager
+def volumes_on(lane: str) -> Iterator[VolumeCatalog]:
+    """An empty one."""
+    if lane == MEMORY:
+        yield MemoryVolumeCatalog()
+        return
+    with client_of("dynamodb", lane) as client, table_on(client) as name:
+        yield DynamoVolumeCatalog(client, name)
 
 
 @pytest.fixture(params=DYNAMODB_LANES)
 def volumes(request: pytest.FixtureRequest) -> Iterator[VolumeCatalog]:
-    if request.param == MEMORY:
-        yield MemoryVolumeCatalog()
-        return
-    with ExitStack() as stack:
-        client = stack.enter_context(client_of("dynamodb", request.param))
-        yield DynamoVolumeCatalog(client, stack.enter_context(table_on(client)))
+    with volumes_on(request.param) as opened:
+        yield opened
 
 
 @pytest.fixture(params=S3_LANES)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +12,16 @@ from tests.contract.aws import disturb, lose_answers, table_on
 from tests.tally import TALLY
 from tests.unit.volumes.examples import FAILURE, IMAGE, TASK_ID, TEN_O_CLOCK, TEST_AREA, environment, snapshot, task
 from tidemark.adapters.dynamo_volumes import DynamoVolumeCatalog
-from tidemark.domain.asked import Asked
-from tidemark.domain.environment import Environment, EnvironmentId
-from tidemark.domain.interval import IntervalType
-from tidemark.domain.snapshot import ManifestRef, Scope, Verification
+from tidemark.domain.environment import EnvironmentId
 from tidemark.domain.task import KEPT_FOR, Operation, Task, TaskId
 from tidemark.domain.upload import Upload
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeId, VolumeSnapshot, VolumeSnapshotId
 from tidemark.domain.volume import VolumeSnapshotState as State
+from tidemark.domain.volume_names import MAX_NAME_CHARS
 from tidemark.errors import (
     AwsFailure,
     CatalogCorrupt,
-    EnvironmentNotFound,
     NameTaken,
-    NotFound,
     RecordExists,
     StaleRecord,
     TaskNotFound,
@@ -42,22 +38,6 @@ if TYPE_CHECKING:
 LATER = TEN_O_CLOCK + timedelta(minutes=3)
 OTHER_AREA = EnvironmentId("compute-on/other")
 OTHER_VOLUME = VolumeId("c779ca42-6966-41af-a7dc-23db4e41d4ef")
-FULL = snapshot(
-    state=State.STORED,
-    name='before "the" fire drill \U0001f692',
-    source_id="snap-1",
-    keeps_source=True,
-    parent_id=VolumeSnapshotId("33a27b8d-5a27-42a5-aec4-37606e372bdb"),
-    sealed=ManifestRef("m", 9, "ab" * 32),
-    image=IMAGE,
-    used_by=frozenset({"a", "b"}),
-    interval=IntervalType.WEEKLY,
-    schedule_id="schedule_9f86d081884c7d65",
-    slot_at=LATER,
-    asked=Asked("aa" * 32, "bb" * 32),
-    task_id=TASK_ID,
-    verification=Verification(LATER, ok=False, scope=Scope.SAMPLE, failure=FAILURE),
-)
 
 
 def numbered(number: int, **fields: Any) -> VolumeSnapshot:
@@ -68,114 +48,6 @@ def numbered(number: int, **fields: Any) -> VolumeSnapshot:
         "volume_id": VolumeId(f"{number:08x}-6966-41af-a7dc-23db4e41d4ee"),
     }
     return snapshot(**wanted | fields)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """The methods for one kind of record, so that a rule that holds for all is written once."""
-
-    name: str
-    record: Any
-    full: Any
-    rivals: list[Any]
-    absent: type[NotFound]
-
-    def add(self, catalog: VolumeCatalog, record: Any) -> Any:
-        return getattr(catalog, f"add_{self.name}")(record)
-
-    def replace(self, catalog: VolumeCatalog, record: Any) -> Any:
-        return getattr(catalog, f"replace_{self.name}")(record)
-
-    def get(self, catalog: VolumeCatalog, record: Any) -> Any:
-        match record:
-            case Environment():
-                return catalog.environment(record.id)
-            case VolumeSnapshot():
-                return catalog.volume_snapshot(record.environment, record.id)
-            case _:
-                return catalog.task(record.id)
-
-
-KINDS = [
-    Kind(
-        "environment",
-        environment(),
-        environment(region="eu-west-1", tags={"a": "b", "c": "\U0001f692"}),
-        [environment(region=f"eu-west-{number}") for number in range(1, 9)],
-        EnvironmentNotFound,
-    ),
-    Kind(
-        "volume_snapshot",
-        snapshot(),
-        replace(FULL, name=snapshot().name),
-        [snapshot(size_bytes=number) for number in range(8)],
-        VolumeSnapshotNotFound,
-    ),
-    Kind(
-        "task",
-        task(),
-        task(Operation.RESTORE, result_id="vol-1", finished_at=LATER, failure=FAILURE, asked=Asked("a", "b")),
-        [task(result_id=f"rival {number}") for number in range(8)],
-        TaskNotFound,
-    ),
-]
-every_kind = pytest.mark.parametrize("kind", KINDS, ids=[kind.name for kind in KINDS])
-
-
-@every_kind
-@pytest.mark.parametrize("which", ["record", "full"])
-def test_add_returns_the_record_as_stored_and_can_be_repeated(volumes: VolumeCatalog, kind: Kind, which: str) -> None:
-    record = getattr(kind, which)
-    stored = kind.add(volumes, record)
-    assert stored == replace(record, version=1)
-    assert kind.add(volumes, record) == stored
-    assert kind.get(volumes, record) == stored
-
-
-@every_kind
-def test_add_is_refused_when_another_record_has_the_id(volumes: VolumeCatalog, kind: Kind) -> None:
-    stored = kind.add(volumes, kind.record)
-    with pytest.raises(RecordExists):
-        kind.add(volumes, kind.rivals[0])
-    assert kind.get(volumes, kind.record) == stored
-
-
-@every_kind
-def test_what_is_absent_is_named_by_its_kind(volumes: VolumeCatalog, kind: Kind) -> None:
-    with pytest.raises(kind.absent):
-        kind.get(volumes, kind.record)
-    for record in (kind.record, kind.full):
-        with pytest.raises(kind.absent):
-            kind.replace(volumes, record)
-
-
-@every_kind
-def test_replace_stores_the_next_version_and_can_be_repeated(volumes: VolumeCatalog, kind: Kind) -> None:
-    first = kind.add(volumes, kind.record)
-    changed = replace(kind.full, version=first.version)
-    second = kind.replace(volumes, changed)
-    assert second == replace(kind.full, version=2)
-    assert kind.replace(volumes, changed) == second
-    assert kind.get(volumes, first) == second
-    with pytest.raises(StaleRecord):
-        kind.replace(volumes, first)
-
-
-@every_kind
-def test_replace_lets_one_win_when_many_race(volumes: VolumeCatalog, kind: Kind) -> None:
-    first = kind.add(volumes, kind.record)
-
-    def tried(number: int) -> bool:
-        try:
-            kind.replace(volumes, replace(kind.rivals[number], version=first.version))
-        except StaleRecord:
-            return False
-        return True
-
-    with ThreadPoolExecutor(8) as pool:
-        won = list(pool.map(tried, range(8)))
-    assert won.count(True) == 1
-    assert kind.get(volumes, first) == replace(kind.rivals[won.index(True)], version=2)
 
 
 # --- environments
@@ -210,6 +82,20 @@ def test_name_is_one_snapshots_of_the_environment_until_it_is_deleted(volumes: V
     volumes.replace_volume_snapshot(replace(first, state=State.DELETED))
     assert volumes.add_volume_snapshot(rival).version == 1
     assert elsewhere.name == rival.name
+
+
+def test_longest_names_are_told_apart_and_given_back_as_all_others(volumes: VolumeCatalog) -> None:
+    # Four bytes each.
+    longest = "\U0001f692" * MAX_NAME_CHARS
+    first = volumes.add_volume_snapshot(numbered(1, name=longest))
+    assert volumes.volume_snapshot(TEST_AREA, first.id).name == longest
+    with pytest.raises(NameTaken) as refused:
+        volumes.add_volume_snapshot(numbered(2, name=longest))
+    assert refused.value.snapshot_id == first.id
+    volumes.add_volume_snapshot(numbered(3, name=longest[:-1] + "\U0001f693"))
+    first = volumes.replace_volume_snapshot(replace(first, state=State.FAILED, failure=FAILURE))
+    volumes.replace_volume_snapshot(replace(first, state=State.DELETED))
+    assert volumes.add_volume_snapshot(numbered(2, name=longest)).version == 1
 
 
 @pytest.mark.parametrize("ended", [State.STORED, State.FAILED])

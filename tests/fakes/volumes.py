@@ -10,6 +10,7 @@ from tidemark.domain.blocks import BLOCK_BYTES, ZEROS, Block, BlockRange
 from tidemark.errors import Throttled, WriteConflict
 from tidemark.errors.volumes import (
     BlockDamaged,
+    DiskSnapshotInUse,
     DiskSnapshotNotFound,
     DiskSnapshotNotReady,
     DiskSnapshotsUnrelated,
@@ -54,6 +55,7 @@ class MemoryDisks:
     pending: bool = False
     making: bool = False
     failing: str = ""
+    zones_there: tuple[str, ...] = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
     held: dict[str, _Held] = field(default_factory=dict)
     disks: dict[str, Disk] = field(default_factory=dict)
     known: dict[str, Instance] = field(default_factory=dict)
@@ -100,6 +102,9 @@ class MemoryDisks:
                 raise VolumeNotFound(f"there is no volume {volume_id}")
             return self.disks[volume_id]
 
+    def zones(self) -> Collection[str]:
+        return self.zones_there
+
     def instances(self, instance_ids: Collection[str]) -> Iterator[Instance]:
         with self._lock:
             found = [one for one in self.known.values() if one.id in instance_ids]
@@ -135,8 +140,9 @@ class MemoryDisks:
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         with self._lock:
-            if any(snapshot_id in image.snapshot_ids for image in self.registered.values()):
-                raise DisksRefused(f"an image is made of {snapshot_id}; deregister that first")
+            for image in self.registered.values():
+                if snapshot_id in image.snapshot_ids:
+                    raise DiskSnapshotInUse(f"the image {image.id} is made of {snapshot_id}; deregister that first")
             self.held.pop(snapshot_id, None)
 
     def create_volume(self, snapshot_id: str, *, zone: str, kind: str, token: str, tags: Mapping[str, str]) -> Disk:

@@ -9,13 +9,11 @@ import pytest
 
 from tests.fakes import ManualClock, MemoryLinks, MemoryWorkflows
 from tests.fakes.links import LinkExpired, LinkRefused
-from tests.handlers.conftest import ENVIRONMENT as VARIABLES
 from tests.handlers.rest import call, sample
-from tests.handlers.volume_api import ENVIRONMENT, FUNCTIONS, VolumeApi
+from tests.handlers.volume_api import ENVIRONMENT, FUNCTIONS, VolumeApi, error, in_use
 from tests.unit.volumes.backing import REGION, World, run
-from tests.unit.volumes.examples import SNAPSHOT_ID, TEST_AREA, environment, in_state
+from tests.unit.volumes.examples import SNAPSHOT_ID, TEST_AREA, in_state
 from tests.unit.volumes.uploading import LAST_PART, SIZE_BYTES, RawFile, index_of, left_of
-from tidemark import bootstrap
 from tidemark.domain.api_key import Action
 from tidemark.domain.upload import PART_BYTES, Upload
 from tidemark.domain.volume import VolumeId, VolumeSnapshotState, volume_id
@@ -25,11 +23,7 @@ SNAPSHOTS = f"{ENVIRONMENT}/snapshots"
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name, value in VARIABLES.items():
-        monkeypatch.setenv(name, value)
-    found = World()
-    found.ports.volumes.add_environment(environment(name="other", region=REGION, tags={"Environment": "other"}))
-    with bootstrap.use(found.ports):
+    with in_use(World(), monkeypatch) as found:
         yield found
 
 
@@ -46,12 +40,6 @@ def key(api: VolumeApi) -> str:
 def links(world: World) -> MemoryLinks:
     assert isinstance(world.ports.links, MemoryLinks)
     return world.ports.links
-
-
-def refusal(answer: tuple[int, Any]) -> tuple[int, int, str]:
-    status, document = answer
-    [one] = document["errors"]
-    return status, one["code"], one["message"]
 
 
 def opened(api: VolumeApi, key: str, **members: object) -> Any:
@@ -94,7 +82,7 @@ def test_packs_of_an_image_come_in_pages(api: VolumeApi, world: World, key: str)
     assert [one["key"] for page in pages for one in page["packs"]] == [one["key"] for one in whole]
     assert {page["packCount"] for page in pages} == {2}
     for query, wrong in (("limit=0", "limit"), ("offset=x", "offset"), ("expiresIn=21601", "expiresIn")):
-        status, code, message = refusal(api.call("GET", f"{where}?{query}", key))
+        status, code, message = error(api.call("GET", f"{where}?{query}", key))
         assert (status, code) == (400, 400)
         assert wrong in message
 
@@ -183,7 +171,7 @@ def test_import_that_is_asked_for_twice_under_a_key_is_one(api: VolumeApi, world
 def test_import_is_refused_and_nothing_begun_when_its_body_is_wrong(
     api: VolumeApi, world: World, key: str, document: dict[str, object], wrong: str
 ) -> None:
-    status, code, message = refusal(api.call("POST", f"{SNAPSHOTS}?operation=import", key, document))
+    status, code, message = error(api.call("POST", f"{SNAPSHOTS}?operation=import", key, document))
     assert (status, code) == (400, 400)
     assert wrong in message
     assert list(world.ports.volumes.volume_snapshots(TEST_AREA)) == []
@@ -192,7 +180,7 @@ def test_import_is_refused_and_nothing_begun_when_its_body_is_wrong(
 def test_import_of_a_volume_of_another_environment_is_not_found(api: VolumeApi, world: World, key: str) -> None:
     other = world.disks.add_volume(1, {}, {"Environment": "other"})
     document = {"sizeBytes": 1, "volumeId": volume_id(REGION, other)}
-    assert refusal(api.call("POST", f"{SNAPSHOTS}?operation=import", key, document))[:2] == (404, 404)
+    assert error(api.call("POST", f"{SNAPSHOTS}?operation=import", key, document))[:2] == (404, 404)
     assert list(world.ports.volumes.volume_snapshots(TEST_AREA)) == []
 
 
@@ -203,9 +191,9 @@ def test_what_is_not_complete_is_refused_naming_what_is_missing_and_can_be_compl
     where = f"{SNAPSHOTS}/{opened(api, key)['snapshot']['id']}/uploads"
     complete = f"{where}?operation=complete"
     told = api.call("GET", where, key)[1]["data"]
-    assert refusal(api.call("POST", complete, key))[:2] == (400, 409)
+    assert error(api.call("POST", complete, key))[:2] == (400, 409)
     links(world).send(told["indexUrl"], index_of(file.parts))
-    status, code, message = refusal(api.call("POST", complete, key))
+    status, code, message = error(api.call("POST", complete, key))
     assert (status, code) == (400, 409)
     assert "part 00000000" in message
     for number, part in file.parts.items():
@@ -213,7 +201,7 @@ def test_what_is_not_complete_is_refused_naming_what_is_missing_and_can_be_compl
     assert isinstance(world.ports.workflows, MemoryWorkflows)
     assert world.ports.workflows.started == []
     assert api.call("POST", complete, key)[0] == 202
-    assert refusal(api.call("GET", where, key))[:2] == (400, 409)
+    assert error(api.call("GET", where, key))[:2] == (400, 409)
 
 
 @pytest.mark.parametrize(
@@ -230,13 +218,13 @@ def test_completing_is_refused_when_the_request_is_wrong(
     api: VolumeApi, key: str, query: str, document: dict[str, object], wrong: str
 ) -> None:
     where = f"{SNAPSHOTS}/{opened(api, key)['snapshot']['id']}/uploads{query}"
-    status, code, message = refusal(api.call("POST", where, key, document))
+    status, code, message = error(api.call("POST", where, key, document))
     assert (status, code) == (400, 400)
     assert wrong in message
 
 
 def test_what_is_asked_for_in_another_way_is_told_both_ways(api: VolumeApi, key: str) -> None:
-    _, _, message = refusal(api.call("POST", f"{SNAPSHOTS}?operation=make", key, {}))
+    _, _, message = error(api.call("POST", f"{SNAPSHOTS}?operation=make", key, {}))
     assert "create or import" in message
 
 

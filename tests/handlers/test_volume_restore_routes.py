@@ -5,14 +5,11 @@ from typing import Any
 
 import pytest
 
-from tests.handlers.conftest import ENVIRONMENT as VARIABLES
-from tests.handlers.test_volume_routes import SNAPSHOTS, VOLUMES, error
-from tests.handlers.volume_api import VolumeApi
-from tests.unit.volumes.backing import REGION
-from tests.unit.volumes.examples import FAILURE, SNAPSHOT_ID, TASK_ID, environment
+from tests.handlers.test_volume_routes import SNAPSHOTS, VOLUMES
+from tests.handlers.volume_api import VolumeApi, error, in_use
+from tests.unit.volumes.examples import FAILURE, SNAPSHOT_ID, TASK_ID
 from tests.unit.volumes.go_client import Answered, Asked, ClientError, GoClient
 from tests.unit.volumes.restoring import Restoring, run
-from tidemark import bootstrap
 from tidemark.domain.api_key import Action
 from tidemark.ports.volumes import MachineImage
 from tidemark.usecases.volume_restore_phases import making
@@ -20,12 +17,8 @@ from tidemark.usecases.volume_restore_phases import making
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Restoring]:
-    for name, value in VARIABLES.items():
-        monkeypatch.setenv(name, value)
-    found = Restoring()
-    found.ports.volumes.add_environment(environment(name="other", region=REGION, tags={"Environment": "other"}))
-    found.snapshot.check_stored()
-    with bootstrap.use(found.ports):
+    with in_use(Restoring(), monkeypatch) as found:
+        found.snapshot.check_stored()
         yield found
 
 
@@ -118,9 +111,20 @@ def test_task_that_makes_a_snapshot_is_not_cancelled_and_says_why(world: Restori
     ("operation", "document", "expected", "said"),
     [
         ("restore", {"size": 1}, (400, 400), "size"),
-        ("restore", {"zone": "us-east-1a"}, (400, 400), "zone"),
+        (
+            "restore",
+            {"zone": "us-east-1a"},
+            (400, 400),
+            "the zones of eu-west-1 are eu-west-1a, eu-west-1b, eu-west-1c",
+        ),
         ("restore", {"zone": 1}, (400, 400), "zone"),
+        ("restore", {"name": "AWS:copy"}, (400, 400), "may not begin with 'aws:'"),
+        ("restore", {"name": "copy "}, (400, 400), "no space at its ends"),
+        ("restore", {"name": "co\x00py"}, (400, 400), "printable"),
+        ("restore", {"name": "co\ud83dpy"}, (400, 400), ""),
         ("createTemplate", {"name": "x"}, (400, 400), "3 to 128"),
+        ("createTemplate", {"name": "x" * 129}, (400, 400), "3 to 128"),
+        ("createTemplate", {"name": "fire \U0001f692"}, (400, 400), "letters, digits"),
         ("createTemplate", {"name": "taken"}, (400, 2010), "ami-1"),
         ("revert", None, (400, 400), "restore or createTemplate"),
         ("", None, (400, 400), "restore or createTemplate"),

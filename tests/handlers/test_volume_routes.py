@@ -8,13 +8,11 @@ import pytest
 
 from functions.cloudca.unknown_route import handler as unknown_route
 from tests.fakes import MemoryWorkflows
-from tests.handlers.conftest import ENVIRONMENT as VARIABLES
 from tests.handlers.rest import call, request, sample
-from tests.handlers.volume_api import ENVIRONMENT, FUNCTIONS, VolumeApi
+from tests.handlers.volume_api import ENVIRONMENT, FUNCTIONS, VolumeApi, error, in_use
 from tests.unit.volumes.backing import REGION, World, run
-from tests.unit.volumes.examples import SNAPSHOT_ID, TASK_ID, TEST_AREA, VOLUME_ID, environment
+from tests.unit.volumes.examples import SNAPSHOT_ID, TASK_ID, TEST_AREA, VOLUME_ID
 from tests.unit.volumes.go_client import ClientError, GoClient
-from tidemark import bootstrap
 from tidemark.domain.api_key import Action
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeSnapshot, volume_id
@@ -27,11 +25,7 @@ VOLUMES = f"{ENVIRONMENT}/volumes"
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name, value in VARIABLES.items():
-        monkeypatch.setenv(name, value)
-    found = World()
-    found.ports.volumes.add_environment(environment(name="other", region=REGION, tags={"Environment": "other"}))
-    with bootstrap.use(found.ports):
+    with in_use(World(), monkeypatch) as found:
         yield found
 
 
@@ -54,13 +48,22 @@ def records(world: World) -> list[Any]:
     return list(world.ports.volumes.volume_snapshots(TEST_AREA))
 
 
-def error(answer: tuple[int, Any]) -> tuple[int, int, str]:
-    """Status, code and message of a refusal, which has the documented form."""
-    status, document = answer
-    [one] = document["errors"]
-    assert list(one) == ["code", "errorCode", "message", "context"]
-    assert one["errorCode"] == str(one["code"])
-    return status, one["code"], one["message"]
+def test_deletion_that_an_image_is_in_the_way_of_is_accepted_and_its_task_says_so(
+    world: World, api: VolumeApi, key: str
+) -> None:
+    made = world.take(keeps_source=True)
+    image_id = world.disks.register_image(made.source_id or "", name="theirs", description="", tags={})
+    status, begun = api.call("DELETE", f"{SNAPSHOTS}/{made.id}", key)
+    assert (status, begun["taskStatus"], "errors" in begun) == (202, "PENDING", False)
+    told = api.call("GET", f"/v1/tasks/{begun['taskId']}", key)
+    assert (told[1]["taskStatus"], told[1]["data"]["status"]) == ("FAILED", "FAILED")
+    assert error(told)[:2] == (200, 2013)
+    assert image_id in error(told)[2]
+    assert api.call("GET", f"{SNAPSHOTS}/{made.id}", key)[1]["data"]["state"] == "Destroying"
+    world.disks.deregister_image(image_id)
+    assert api.call("DELETE", f"{SNAPSHOTS}/{made.id}", key)[0] == 202
+    over = api.call("GET", f"/v1/tasks/{begun['taskId']}", key)[1]
+    assert (over["taskStatus"], "errors" in over) == ("SUCCESS", False)
 
 
 def test_sample_events_are_what_the_functions_serve(world: World) -> None:

@@ -15,15 +15,13 @@ from functions.cloudca.delete_schedule import handler as delete_schedule
 from functions.cloudca.get_schedule import handler as get_schedule
 from functions.cloudca.list_schedules import handler as list_schedules
 from tests.fakes import MemorySchedules
-from tests.handlers.conftest import ENVIRONMENT as VARIABLES
 from tests.handlers.phases import Left
 from tests.handlers.rest import call, sample
-from tests.handlers.volume_api import ENVIRONMENT, FUNCTIONS, VolumeApi
+from tests.handlers.volume_api import ENVIRONMENT, FUNCTIONS, VolumeApi, in_use
 from tests.unit.volumes.backing import REGION, World
-from tests.unit.volumes.examples import TEST_AREA, VOLUME_ID, environment
+from tests.unit.volumes.examples import TEST_AREA, VOLUME_ID
 from tests.unit.volumes.go_client import GoClient
 from tests.unit.volumes.slots import OWNER, advance, deliver, machines_run
-from tidemark import bootstrap
 from tidemark.dialects.cloudca.openapi.schedule_operations import OPERATIONS
 from tidemark.dialects.cloudca.routes import SCHEDULE, SCHEDULES
 from tidemark.domain.api_key import Action
@@ -45,11 +43,7 @@ TEN = datetime(2026, 1, 15, 10, tzinfo=UTC)
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name, value in VARIABLES.items():
-        monkeypatch.setenv(name, value)
-    found = World()
-    found.ports.volumes.add_environment(environment(name="other", region=REGION, tags={"Environment": "other"}))
-    with bootstrap.use(found.ports):
+    with in_use(World(), monkeypatch) as found:
         yield found
 
 

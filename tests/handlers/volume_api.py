@@ -1,10 +1,13 @@
 """The functions of volumes behind their authorizer, asked as the gateway asks them, without a gateway."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
+
+import pytest
 
 from functions.authorizer import handler as authorizer
 from functions.cloudca.cancel_task import handler as cancel_task
@@ -21,11 +24,13 @@ from functions.cloudca.list_volumes import handler as list_volumes
 from functions.cloudca.operate_snapshot import handler as operate_snapshot
 from functions.cloudca.unknown_route import handler as unknown_method
 from functions.ngsi.unknown_route import handler as unknown_path
+from tests.handlers.conftest import ENVIRONMENT as VARIABLES
 from tests.handlers.rest import Context, sample
 from tests.repo.sources import resources
-from tests.unit.volumes.backing import World
-from tests.unit.volumes.examples import TEST_AREA
+from tests.unit.volumes.backing import REGION, World
+from tests.unit.volumes.examples import TEST_AREA, environment
 from tests.unit.volumes.go_client import Answered, Asked
+from tidemark import bootstrap
 from tidemark.dialects.cloudca.routes import IMAGE, METHODS, SNAPSHOT, SNAPSHOTS, TASK, UPLOADS, VOLUME, VOLUMES
 from tidemark.domain.api_key import Action
 from tidemark.usecases.keys import create_key
@@ -48,6 +53,16 @@ FUNCTIONS: Final[Mapping[tuple[str, str], LambdaHandler]] = {
 ANYTHING: Final = "/{proxy+}"
 ENVIRONMENT: Final = "/v1/services/compute-on/test_area"
 _ARN: Final = "arn:aws:execute-api:eu-west-1:123456789012:a1b2c3d4e5/live"
+
+
+@contextmanager
+def in_use[W: World](world: W, monkeypatch: pytest.MonkeyPatch) -> Iterator[W]:
+    """The world, with another environment beside its own, in use by every function."""
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    world.ports.volumes.add_environment(environment(name="other", region=REGION, tags={"Environment": "other"}))
+    with bootstrap.use(world.ports):
+        yield world
 
 
 @dataclass
@@ -82,6 +97,15 @@ class VolumeApi:
         sent = {"MC-Api-Key": key, **({"Content-Type": "application/json"} if body else {}), **(headers or {})}
         answered = self.send(Asked(method, path, sent, body))
         return answered.status, json.loads(answered.body)
+
+
+def error(answer: tuple[int, Any]) -> tuple[int, int, str]:
+    """Status, code and message of a refusal, which has the documented form."""
+    status, document = answer
+    [one] = document["errors"]
+    assert list(one) == ["code", "errorCode", "message", "context"]
+    assert one["errorCode"] == str(one["code"])
+    return status, one["code"], one["message"]
 
 
 def _denied(context: Mapping[str, str]) -> Answered:

@@ -11,7 +11,7 @@ from tidemark.domain.live import FencingToken, Lease, LeaseKind
 from tidemark.engine.live import leases
 from tidemark.errors import CaptureInProgress, RestoreInProgress
 from tidemark.ports import Ports
-from tidemark.usecases.contention import IN_REQUEST, SETTLING_S
+from tidemark.usecases.contention import FIRST_EXECUTION, IN_REQUEST, SETTLING_S, next_attempt
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
@@ -113,3 +113,19 @@ def test_capture_of_a_request_is_met_after_the_request_and_then_by_attempts(port
                 create_snapshot(ports, TENANT, inline_limit_s=30)
     # The request may live for so long; an execution that is over needs no waiting for.
     assert _attempts(ports, subject) == [(1, 30), (2, 0), (3, 0)]
+
+
+@pytest.mark.parametrize(
+    ("told", "first", "following"),
+    [
+        ([None], FIRST_EXECUTION, FIRST_EXECUTION),
+        ([False, False, None], FIRST_EXECUTION, 3),
+        ([False, False, None], 2, 3),
+        ([True], FIRST_EXECUTION, None),
+        ([False, True, None], FIRST_EXECUTION, None),
+    ],
+)
+def test_next_attempt_is_the_first_that_was_never_started_unless_one_runs(
+    told: list[bool | None], first: int, following: int | None
+) -> None:
+    assert next_attempt(lambda attempt: told[attempt - 1], first=first) == following

@@ -10,6 +10,7 @@ from tests.unit.engine.disturbed import Counter, Death, numbered
 from tidemark.domain.live import Layout
 from tidemark.domain.restore import RestoreStatus
 from tidemark.domain.snapshot import Failure, Scope, Snapshot, SnapshotStatus, Verification
+from tidemark.engine import manifests, readback
 from tidemark.engine.verification import Checked
 from tidemark.errors import SnapshotNotCompleted, SnapshotNotFound, Throttled
 from tidemark.ports import Ports
@@ -227,3 +228,14 @@ def test_good_sample_hides_neither_damage_nor_a_full_verification(
 def test_record_adds_up_what_shards_report(ports: Ports) -> None:
     found = record(ports, TENANT, newest(ports).id, [Checked(1, 10), Checked(2, 20)], scope=Scope.SAMPLE).verification
     assert found == Verification(ports.clock.now(), ok=True, scope=Scope.SAMPLE, checked_bytes=30, checked_packs=3)
+
+
+def test_shards_are_read_that_have_packs_or_should_have_some(ports: Ports) -> None:
+    reference = newest(ports).manifest
+    assert reference is not None
+    manifest = manifests.read(ports.payloads, reference)
+    full = manifest.shards[0]
+    # Of one all of whose entities were deleted, the tombstones are read.
+    shards = (full, replace(full, records=0), replace(full, layers=()), replace(full, records=0, layers=()))
+    numbered_ones = tuple(replace(shard, shard=number) for number, shard in enumerate(shards))
+    assert readback.shards_to_read(replace(manifest, shards=numbered_ones)) == [0, 1, 2]

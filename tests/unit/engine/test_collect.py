@@ -1,6 +1,6 @@
 """The collector deletes what nobody needs, and nothing else, whatever happens beside it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -96,6 +96,31 @@ def registered(ports: Ports) -> Snapshot:
 
 
 # --- objects
+
+
+class FewAtOnce:
+    """A port that makes calls side by side, and remembers the most of them that were wanted at once."""
+
+    def __init__(self) -> None:
+        self.most = 0
+
+    def map[T, R](self, call: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        calls = list(items)
+        self.most = max(self.most, len(calls))
+        return [call(one) for one in calls]
+
+
+def test_collection_holds_few_manifests_at_once_however_many_snapshots_there_are() -> None:
+    ports = memory_ports()
+    for number in range(20):
+        put(ports, {KEYS[0]: number})
+        create_snapshot(ports, TENANT)
+    records = collect.read_records(ports, TENANT)
+    assert records is not None
+    few = FewAtOnce()
+    named = collect.read_manifests(replace(ports, parallel=few), records)
+    assert few.most <= 8
+    assert {*packs(ports)} == {one for one in named.keys if one.endswith(".pack")}
 
 
 def test_collect_keeps_what_completed_snapshots_need_and_deletes_the_notes_of_their_captures(ports: Ports) -> None:

@@ -1,24 +1,25 @@
 """A snapshot reads and stores what changed since its base, and still holds everything."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.driving import TENANT, content, damage, delete, doc, key, live, packs, put, run_restore
-from tests.fakes import memory_ports
-from tidemark.domain.live import Generation, Layout
+from tests.fakes import MemoryEntityTable, memory_ports
+from tidemark.domain.live import ChangedKey, Cut, Generation, Layout
 from tidemark.domain.manifest import LayerKind, Manifest
 from tidemark.domain.snapshot import Snapshot
 from tidemark.engine import manifests
 from tidemark.engine.copying import COMPACT_SHARE, MAX_DELTAS
 from tidemark.engine.verification import check_shard
 from tidemark.errors import PackCorrupt
-from tidemark.ports import Ports
-from tidemark.usecases.create_snapshot import create_snapshot
+from tidemark.ports import ChangedPage, Clock, EntityTable, Ports
+from tidemark.usecases.create_snapshot import INLINE_LIMIT_S, create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
 from tidemark.usecases.restore_snapshot import restore_snapshot
 
@@ -113,6 +114,54 @@ def test_entity_made_and_deleted_between_two_snapshots_is_in_no_layer() -> None:
     assert manifest_of(ports, second).packs == manifest_of(ports, first).packs
 
 
+class WrittenBetweenPages:
+    """A table; once, after the first page of a list of what changed, something is written."""
+
+    def __init__(self, table: EntityTable, write: Callable[[], None]) -> None:
+        self._table = table
+        self._writes = [write]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def changed_keys(self, *place: Any, since: Cut, after: ChangedKey | None = None) -> ChangedPage:
+        page = self._table.changed_keys(*place, since=since, after=after)
+        if self._writes:
+            self._writes.pop()()
+        return page
+
+
+def test_entity_that_is_written_while_changes_are_listed_has_one_line() -> None:
+    ports = replace(memory_ports(), layout=Layout(shards=1, gates=1), table=MemoryEntityTable(page_bytes=1000))
+    put(ports, {key(number): number for number in range(100)})
+    create_snapshot(ports, TENANT)
+    put(ports, {key(number): -1 for number in range(20)})
+    cut = live(ports)
+
+    def write() -> None:
+        put(ports, {key(number): -2 for number in range(20)})
+
+    table = cast("EntityTable", WrittenBetweenPages(ports.table, write))
+    second = create_snapshot(replace(ports, table=table), TENANT)
+    assert content(ports, second.id) == cut != live(ports)
+    (shard,) = manifest_of(ports, second).shards
+    assert [layer.records for layer in shard.layers] == [100, 20]
+    check_shard(ports.payloads, "manifest", shard, lambda: None)
+    restore = restore_snapshot(ports, TENANT, second.id)
+    assert run_restore(ports, restore.id) is None
+    assert live(ports) == cut
+
+
+def test_entities_that_are_listed_twice_do_not_make_a_shard_be_copied_as_a_whole() -> None:
+    ports = replace(memory_ports(), layout=Layout(shards=1, gates=1), table=MemoryEntityTable(page_bytes=1000))
+    put(ports, {key(number): number for number in range(100)})
+    create_snapshot(ports, TENANT)
+    put(ports, {key(number): -1 for number in range(40)})
+    table = WrittenBetweenPages(ports.table, lambda: put(ports, {key(number): -2 for number in range(40)}))
+    second = create_snapshot(replace(ports, table=cast("EntityTable", table)), TENANT)
+    assert [layer.kind for layer in manifest_of(ports, second).shards[0].layers] == [LayerKind.BASE, LayerKind.DELTA]
+
+
 def test_tombstones_go_once_a_snapshot_has_recorded_them() -> None:
     ports = small_world()
     put(ports, {key(number): number for number in range(40)})
@@ -121,6 +170,49 @@ def test_tombstones_go_once_a_snapshot_has_recorded_them() -> None:
     assert tombstones(ports) == 10
     create_snapshot(ports, TENANT)
     assert tombstones(ports) == 0
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_tombstones_go_though_nothing_is_left_of_their_shard_that_a_snapshot_could_store(left: int) -> None:
+    ports = small_world()
+    keys = [key(number) for number in range(40)]
+    put(ports, dict.fromkeys(keys, 1))
+    create_snapshot(ports, TENANT)
+    delete(ports, *keys[left:])
+    assert tombstones(ports) == len(keys) - left
+    snapshot = create_snapshot(ports, TENANT)
+    assert content(ports, snapshot.id) == live(ports)
+    assert tombstones(ports) == 0
+
+
+class SlowCommits:
+    """A table whose transactions each take a second."""
+
+    def __init__(self, table: EntityTable, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def commit(self, *told: Any) -> None:
+        self._clock.sleep(1)
+        self._table.commit(*told)
+
+
+def test_request_ends_in_time_though_there_are_more_tombstones_than_it_can_remove() -> None:
+    ports = small_world()
+    put(ports, {key(number): number for number in range(200)})
+    create_snapshot(ports, TENANT)
+    delete(ports, *(key(number) for number in range(90)))
+    began_s = ports.clock.monotonic_s()
+    slow = replace(ports, table=cast("EntityTable", SlowCommits(ports.table, ports.clock)))
+    snapshot = create_snapshot(slow, TENANT, budget_s=5)
+    assert ports.clock.monotonic_s() - began_s < INLINE_LIMIT_S
+    assert content(ports, snapshot.id) == live(ports)
+    assert 0 < tombstones(ports) < 90
+    put(ports, {key(number): -1 for number in range(90)})
+    assert content(ports, create_snapshot(ports, TENANT).id) == live(ports)
 
 
 def tombstones(ports: Ports) -> int:

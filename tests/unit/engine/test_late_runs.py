@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 
-from tests.driving import TENANT, delete, doc, live, put, run_capture, run_restore, work
-from tests.unit.engine.disturbed import KEYS, collect, prepare_restore, world
+from tests.driving import TENANT, content, delete, doc, live, put, run_capture, run_restore, work
+from tests.unit.engine.disturbed import KEYS, Death, collect, prepare_restore, world
 from tidemark.domain.live import FencingToken, LeaseKind, TenantState
 from tidemark.domain.restore import Phase, Restore, RestoreStatus
 from tidemark.domain.snapshot import CaptureId, Failure, Snapshot, SnapshotStatus, Trigger, snapshot_id
+from tidemark.domain.tenant import Tenant
 from tidemark.engine.live import leases
 from tidemark.errors import LeaseLost, WriteConflict
 from tidemark.ports import Ports
-from tidemark.usecases import restore_phases
+from tidemark.usecases import capture_phases, restore_phases
 from tidemark.usecases.contention import IN_REQUEST
 from tidemark.usecases.create_snapshot import create_snapshot
-from tidemark.usecases.restore_snapshot import restore_snapshot
+from tidemark.usecases.restore_phases.lifecycle import use
+from tidemark.usecases.restore_snapshot import Wish, restore_snapshot
 
 FAILURE = Failure("Unavailable", "AWS was away")
 
@@ -164,6 +166,18 @@ def test_collection_closes_what_was_registered_after_its_lease_was_given_back() 
     assert not ports.catalog.snapshot(TENANT, snapshot.id).used_by
 
 
+def test_collection_takes_off_a_restore_into_another_tenant_that_is_noted_after_it_is_over() -> None:
+    ports, other = world(), Tenant("other")
+    snapshot = create_snapshot(ports, TENANT)
+    restore = restore_snapshot(ports, TENANT, snapshot.id, Wish(target=other))
+    collect(ports)
+    assert ports.catalog.snapshot(TENANT, snapshot.id).used_by == {f"{restore.id}@other"}
+    assert run_restore(ports, restore.id, tenant=other) is None
+    use(ports, restore)
+    collect(ports)
+    assert not ports.catalog.snapshot(TENANT, snapshot.id).used_by
+
+
 def test_collection_closes_nothing_that_is_driven() -> None:
     ports = world()
     put(ports, {KEYS[0]: 2})
@@ -190,6 +204,31 @@ def test_late_staging_overwrites_nothing_that_was_written_after_cutover() -> Non
     late = replace(ports, table=Meanwhile(ports.table, "insert", successor))
     restore_phases.stage(late, TENANT, restore.id, token=planned.token, part=part)
     assert live(ports) == {one: doc(one, 99) for one in KEYS[1:]}
+
+
+def test_late_begin_leaves_the_cut_of_a_completed_snapshot_alone() -> None:
+    ports = world()
+    create_snapshot(ports, TENANT)
+    put(ports, {KEYS[1]: 11})
+    snapshot = create_snapshot(ports, TENANT, budget_s=-1)
+    begun = capture_phases.begin(ports, TENANT, snapshot.id, snapshot.capture_id, attempt=1)
+    cut = ports.catalog.snapshot(TENANT, snapshot.id).cut
+    for shard in begun.shards:
+        capture_phases.copy_shard(ports, TENANT, snapshot.id, token=begun.token, shard=shard)
+
+    def late_begin_and_death() -> None:
+        put(ports, {KEYS[2]: 22})
+        with pytest.raises(LeaseLost):
+            capture_phases.cut(ports, TENANT, snapshot.id, begun.token)
+        raise Death
+
+    dying = replace(ports, table=Meanwhile(ports.table, "replace_state", late_begin_and_death, after=True))
+    with pytest.raises(Death):
+        capture_phases.seal(dying, TENANT, snapshot.id, token=begun.token)
+    assert capture_phases.seal(ports, TENANT, snapshot.id, token=begun.token).cut == cut
+    after = create_snapshot(ports, TENANT)
+    assert after.parent_id == snapshot.id
+    assert content(ports, after.id) == live(ports)
 
 
 def test_late_release_leaves_the_lease_of_a_successor_alone() -> None:

@@ -1,7 +1,8 @@
 """Partial restores: the selection becomes as it was, everything else stays, also what is written meanwhile."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 
 from tests.driving import TENANT, content, delete, doc, key, live, put, run_restore, work
 from tests.fakes import memory_ports
+from tests.unit.engine.disturbed import Death
 from tidemark.dialects.ngsi import restore_filter
-from tidemark.domain.keys import EntityKey, shard_of
-from tidemark.domain.live import Cut, Gate, Item, ItemKey, Layout, TenantState
+from tidemark.domain.keys import EntityKey, gate_of, shard_of
+from tidemark.domain.live import Cut, Gate, Item, ItemKey, ItemWrite, Layout, TenantState
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.restore import Mode, RestoreStatus
 from tidemark.domain.snapshot import SnapshotStatus
@@ -21,7 +23,7 @@ from tidemark.engine import manifests, overlaying
 from tidemark.engine.live import gates
 from tidemark.engine.overlaying import Job
 from tidemark.errors import WriteConflict
-from tidemark.ports import Ports
+from tidemark.ports import EntityTable, Ports
 from tidemark.usecases import entities, restore_phases
 from tidemark.usecases.cancel_restore import cancel_restore
 from tidemark.usecases.create_snapshot import create_snapshot
@@ -253,6 +255,92 @@ def test_worker_that_catches_up_too_late_reaches_nothing_that_is_live() -> None:
     with pytest.raises(WriteConflict):
         overlaying.bring(ports, job, Cut(0), fences)
     assert values(ports)[CARS[0]] == 3
+
+
+class DyingOpener:
+    """A table with which a process dies just when it would open a gate; `closed` are the gates as it closed them."""
+
+    def __init__(self, table: EntityTable, gate: int) -> None:
+        self._table = table
+        self._gate = gate
+        self.closed: dict[int, Gate] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def replace_gate(self, gate: Gate) -> Gate:
+        if gate.closed_by is not None:
+            self.closed[gate.number] = self._table.replace_gate(gate)
+            return self.closed[gate.number]
+        if gate.number == self._gate and self._table.load(TENANT).state == self.flipped:
+            raise Death
+        return self._table.replace_gate(gate)
+
+    def replace_state(self, state: TenantState) -> TenantState:
+        self.flipped = self._table.replace_state(state)
+        return self.flipped
+
+
+def test_late_cutover_takes_back_nothing_that_was_written_while_some_gates_were_still_closed() -> None:
+    ports = world(shards=1)
+    # The first one's gate is still closed when that of the second lets writers through again.
+    first = next(one for one in CARS if gate_of(one.id, 3) == 2)
+    second = next(key(number, "Van") for number in range(100) if gate_of(key(number, "Van").id, 3) == 0)
+    put(ports, dict.fromkeys([*ROOMS, first, second], 1))
+    snapshot = create_snapshot(ports, TENANT)
+    restore = restore_snapshot(ports, TENANT, snapshot.id, Wish(selection=restore_filter.accept({"type": "Room"})))
+    late: list[Job] = []
+    dying = DyingOpener(ports.table, 2)
+
+    def cut_over_and_die(phase: str) -> None:
+        if phase == "Cutover":
+            put(ports, {first: 2, second: 2})
+            held = ports.catalog.restore(TENANT, restore.id)
+            late.append(job_of(ports, held, _state(ports)))
+            with pytest.raises(Death):
+                restore_phases.cutover(
+                    replace(ports, table=cast("EntityTable", dying)), TENANT, restore.id, token=held.token
+                )
+            put(ports, {second: 3})
+            with pytest.raises(WriteConflict):
+                overlaying.bring(ports, late[0], held.caught_up or Cut(0), dying.closed)
+
+    assert run_restore(ports, restore.id, between=cut_over_and_die) is None
+    assert values(ports) == dict.fromkeys(ROOMS, 1) | {first: 2, second: 3}
+
+
+class Contended:
+    """A table on which every other transaction that checks a gate conflicts with one of somebody else."""
+
+    def __init__(self, table: EntityTable) -> None:
+        self._table = table
+        self.lost = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def commit(self, tenant: Tenant, checked: Sequence[Gate], writes: Sequence[ItemWrite]) -> None:
+        self.lost += 1
+        if self.lost % 2:
+            raise WriteConflict("another transaction checks the same gate")
+        self._table.commit(tenant, checked, writes)
+
+
+def test_round_of_catching_up_goes_on_though_its_transactions_conflict_with_those_of_writers() -> None:
+    ports = world()
+    put(ports, dict.fromkeys(ROOMS + CARS, 1))
+    snapshot = create_snapshot(ports, TENANT)
+    restore = restore_snapshot(ports, TENANT, snapshot.id, Wish(selection=restore_filter.accept({"type": "Room"})))
+    planned = restore_phases.plan(ports, TENANT, restore.id, attempt=1)
+    for part in work(ports, planned.work_key):
+        restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part)
+    put(ports, dict.fromkeys(ROOMS + CARS, 2))
+    table = Contended(ports.table)
+    contended = replace(ports, table=cast("EntityTable", table))
+    assert restore_phases.catch_up(contended, TENANT, restore.id, token=planned.token, budget_s=60)
+    assert table.lost > 1
+    assert run_restore(ports, restore.id) is None
+    assert values(ports) == dict.fromkeys(ROOMS, 1) | dict.fromkeys(CARS, 2)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """What deleted and failed snapshots of volumes stored goes once nobody needs it; all that others need stays."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -32,7 +31,7 @@ from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import KEPT_FOR, Operation, Task, TaskStatus
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeSnapshot, VolumeSnapshotId
 from tidemark.domain.volume import VolumeSnapshotState as State
-from tidemark.errors import AwsFailure, DisksRefused, VolumeSnapshotNotFound
+from tidemark.errors import AwsFailure, VolumeSnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Region
 from tidemark.usecases.collect_images import collect_images
@@ -244,8 +243,7 @@ def test_region_that_does_not_answer_is_a_problem_and_stops_no_collection(world:
 def test_snapshot_that_can_not_be_closed_is_named_and_stops_none_of_the_others(world: World) -> None:
     stuck, other = world.take(keeps_source=True), world.take(keeps_source=True)
     template = registered(world, stuck)
-    with pytest.raises(DisksRefused):
-        delete(world, stuck)
+    delete(world, stuck)
     delete(world, other)
     running = world.ask()
     assert isinstance(world.ports.workflows, MemoryWorkflows)
@@ -253,7 +251,7 @@ def test_snapshot_that_can_not_be_closed_is_named_and_stops_none_of_the_others(w
     report = collect_images(world.ports, TEST_AREA)
     (problem,) = report.problems
     assert stuck.id in problem
-    assert "an image is made of" in problem
+    assert template in problem
     assert world.ports.workflows.started[-1].attempt == 2
     assert world.record(stuck.id).state is State.DELETING
     # EC2's snapshot stays; what is stored here is nobody's any more.
@@ -285,8 +283,8 @@ def test_deleted_snapshot_of_which_somebody_has_addresses_stays_with_its_record_
 def test_deletion_that_died_half_way_is_finished_and_its_bytes_go_in_the_same_run(world: World) -> None:
     snapshot = world.take(keeps_source=True)
     template = registered(world, snapshot)
-    with suppress(DisksRefused):
-        delete(world, snapshot)
+    delete(world, snapshot)
+    assert world.record(snapshot.id).state is State.DELETING
     world.disks.deregister_image(template)
     report = collect(world)
     assert (report.closed, report.purged) == (2, 1)

@@ -286,21 +286,22 @@ def test_scrub_goes_through_tenants_and_environments_and_reads_each_pack_once_ho
 
 
 def test_scrub_finds_the_damage_when_it_is_run_again_after_dying_at_any_call() -> None:
-    fatal, calls = 0, 1
-    while fatal < calls:
-        fatal += 1
+    def damaged() -> tuple[World, str, str]:
+        world = World()
+        snapshot = world.take()
+        (bad, *_) = damage(world, snapshot)
+        return world, snapshot.id, bad
+
+    world, *_ = damaged()
+    counter = Calls()
+    scrub(world.numbered(counter), days=1, budget_s=1e9)
+    for fatal in range(1, counter.calls + 1):
         for after in (False, True):
-            world = World()
-            snapshot = world.take()
-            (bad, *_) = damage(world, snapshot)
-            counter = Calls()
-            scrub(world.numbered(counter), days=1, budget_s=1e9)
-            calls = counter.calls
-            world.ports.volumes.replace_volume_snapshot(replace(world.record(snapshot.id), verification=None))
+            world, snapshot_id, bad = damaged()
             with pytest.raises(Death):
                 scrub(world.numbered(Calls(fatal, after=after)), days=1, budget_s=1e9)
             again = scrub(world.ports, days=1, budget_s=1e9)
             assert any(bad in one.failure.message for one in again.damage)
-            noted = world.record(snapshot.id).verification
+            noted = world.record(snapshot_id).verification
             assert noted is not None
             assert not noted.ok

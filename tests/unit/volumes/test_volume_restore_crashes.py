@@ -77,30 +77,29 @@ def test_nothing_is_left_when_a_task_died_at_any_call_and_is_cancelled(after: bo
 @operations
 @dying
 def test_giving_up_is_made_up_for_when_it_died_at_any_call(after: bool, operation: Operation) -> None:
-    make = making.make_volume if operation is Operation.RESTORE else making.register_image
-    fatal, calls = 0, 1
-    while fatal < calls:
-        fatal += 1
+    def made() -> tuple[Restoring, Task]:
+        make = making.make_volume if operation is Operation.RESTORE else making.register_image
         world = Restoring()
         task = world.begin(operation)
         for shard in writing.begin(world.ports, TEST_AREA, task.id).shards:
             writing.write_shard(world.ports, TEST_AREA, task.id, shard=shard)
         writing.complete(world.ports, TEST_AREA, task.id)
         make(world.ports, TEST_AREA, task.id)
-        counter = Counter(fatal, after=after)
+        return world, task
+
+    counter = Counter()
+    world, task = made()
+    making.abort(world.numbered(counter), task.id, FAILURE)
+    for fatal in range(1, counter.calls + 1):
+        world, task = made()
         with pytest.raises(Death):
-            making.abort(world.numbered(counter), task.id, FAILURE)
+            making.abort(world.numbered(Counter(fatal, after=after)), task.id, FAILURE)
         world.stop(task)
         close_volume_restores(world.ports, TEST_AREA)
         if world.task(task.id).status is TaskStatus.PENDING:
             # It was seen to be driven on.
             run(world.ports, task.id)
         world.all_is_well(task.id)
-        probe = Restoring()
-        other = probe.begin(operation)
-        counter = Counter()
-        making.abort(probe.numbered(counter), other.id, FAILURE)
-        calls = max(calls, counter.calls)
 
 
 @operations
@@ -183,16 +182,11 @@ def _is_there(world: Restoring, task_id: str) -> bool:
 @operations
 @dying
 def test_request_that_died_at_any_call_has_begun_nothing_or_is_driven_on(after: bool, operation: Operation) -> None:
-    fatal, calls = 0, 1
-    while fatal < calls:
-        fatal += 1
+    counter, probe = Counter(), Restoring()
+    _ask(probe.numbered(counter), probe.snapshot.id, operation)
+    for fatal in range(1, counter.calls + 1):
         world = Restoring()
         snapshot = world.snapshot
-        counter = Counter()
-        probe = Restoring()
-        probe_id = probe.snapshot.id
-        _ask(probe.numbered(counter), probe_id, operation)
-        calls = counter.calls
         registered: list[str] = []
         ports = world.numbered(Counter(fatal, after=after))
         ports = replace(ports, volumes=Registering(ports.volumes, registered))

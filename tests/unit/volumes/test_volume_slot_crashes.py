@@ -132,13 +132,9 @@ def test_two_executions_of_one_slot_at_once_make_one_snapshot_whenever_the_other
 
 @dying
 def test_schedule_is_one_when_its_maker_dies_at_any_call_and_asks_again(after: bool) -> None:
-    fatal, calls = 0, 1
-    while fatal < calls:
-        fatal += 1
-        counter = Counter()
-        world = World()
-        scheduled(replace_ports(world, counter))
-        calls = counter.calls
+    counter = Counter()
+    scheduled(replace_ports(World(), counter))
+    for fatal in range(1, counter.calls + 1):
         world = World()
         with pytest.raises(Death):
             scheduled(replace_ports(world, Counter(fatal, after=after)))

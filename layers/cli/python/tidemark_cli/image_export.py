@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Final
 import typer
 
 from tidemark_cli import areas, shown
-from tidemark_cli.api import FIRST_PAUSE_S, TRIES
 from tidemark_cli.areas import EnvironmentOption
 from tidemark_cli.failures import ExitCode, Failed, Unreachable
-from tidemark_cli.moving import bar, each
+from tidemark_cli.moving import at_address, bar, each
 from tidemark_cli.sending import Answer
 from tidemark_cli.session import Session, operation
 from tidemark_cli.snapshots import SnapshotArgument
@@ -217,23 +216,15 @@ class _Addresses:
 
     def _read(self, key: str, headers: dict[str, str]) -> bytes:
         name, url = key.rpartition("/")[2], self._url(key)
-        reason = ""
-        for attempt in range(1, TRIES + 1):
-            try:
-                answer = self._session.around.sender.send("GET", url, headers, None)
-            except Unreachable as error:
-                reason = error.reason
-            else:
-                if answer.status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
-                    return answer.body
-                reason = f"its address answers {answer.status}"
-                if answer.status == HTTPStatus.FORBIDDEN:
-                    # S3 says so of an address whose time is over.
-                    url = self._url(key, instead_of=url)
-                    continue
-                if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                    break
-            self._session.around.sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
+        answer = at_address(
+            self._session, "GET", url, lambda refused: self._url(key, instead_of=refused), headers=headers
+        )
+        if isinstance(answer, Unreachable):
+            reason = answer.reason
+        elif answer.status in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
+            return answer.body
+        else:
+            reason = f"its address answers {answer.status}"
         raise Failed(
             ExitCode.UNAVAILABLE, f"{name} could not be read: {reason}; run the command again, it goes on where it is"
         )

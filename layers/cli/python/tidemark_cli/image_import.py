@@ -7,8 +7,7 @@ zeros are not sent, and holes of the file not even read.
 import hashlib
 import os
 import shlex
-from collections.abc import Callable, Iterator
-from http import HTTPStatus
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Annotated, Any, BinaryIO, Final
@@ -16,10 +15,9 @@ from typing import Annotated, Any, BinaryIO, Final
 import typer
 
 from tidemark_cli import areas, shown
-from tidemark_cli.api import FIRST_PAUSE_S, TRIES, refusal
 from tidemark_cli.areas import EnvironmentOption
-from tidemark_cli.failures import ExitCode, Failed, Unreachable
-from tidemark_cli.moving import bar, each
+from tidemark_cli.failures import ExitCode, Failed
+from tidemark_cli.moving import bar, each, put
 from tidemark_cli.session import Session, operation
 from tidemark_cli.snapshots import QuietOption
 from tidemark_cli.volume_snapshots import follow
@@ -179,7 +177,7 @@ def _sent(session: Session, addresses: _Addresses, file: Path, size_bytes: int) 
             if body.count(0) != len(body):
                 part = addresses.part(number)
                 if not part["arrived"]:
-                    _put(
+                    put(
                         session,
                         f"part {number}",
                         body,
@@ -192,28 +190,8 @@ def _sent(session: Session, addresses: _Addresses, file: Path, size_bytes: int) 
         with file.open("rb") as opened:
             numbers = list(_parts_with_data(opened, size_bytes, part_bytes))
         each(numbers, send, _AT_ONCE)
-    _put(session, "the list of parts", sent.index, addresses.index_url, lambda _: addresses.renewed_index_url())
+    put(session, "the list of parts", sent.index, addresses.index_url, lambda _: addresses.renewed_index_url())
     return sent
-
-
-def _put(session: Session, what: str, body: bytes, url: str, renew: Callable[[str], str]) -> None:
-    for attempt in range(1, TRIES + 1):
-        try:
-            answer = session.around.sender.send("PUT", url, {}, body)
-        except Unreachable as error:
-            failed = Failed(ExitCode.UNAVAILABLE, f"{what} could not be sent: {error.reason}")
-        else:
-            if answer.status == HTTPStatus.OK:
-                return
-            failed = refusal(answer)
-            if answer.status == HTTPStatus.FORBIDDEN:
-                # S3 says so of an address whose time is over.
-                url = renew(url)
-                continue
-            if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                break
-        session.around.sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
-    raise failed
 
 
 def _checked(file: Path, *, packed_too: bool) -> int:

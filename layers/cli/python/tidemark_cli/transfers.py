@@ -6,6 +6,7 @@ Files go to and from addresses that the service gives out, which carry their own
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -15,9 +16,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from tidemark_cli import shown
-from tidemark_cli.api import FIRST_PAUSE_S, TRIES, Api, path, refusal
+from tidemark_cli.api import FIRST_PAUSE_S, TRIES, Api, path
 from tidemark_cli.failures import ExitCode, Failed, Unreachable
-from tidemark_cli.moving import bar, each
+from tidemark_cli.moving import bar, each, put
 from tidemark_cli.sending import Answer
 from tidemark_cli.session import Session, operation
 from tidemark_cli.snapshots import QuietOption, SnapshotArgument, print_ids
@@ -221,6 +222,10 @@ class _Part:
     number: int
 
 
+class _Arrived(Exception):
+    """A part is there already, and so has no address."""
+
+
 class _Addresses:
     """Where each part is PUT. Addresses end after a time; then there are new ones of the parts that are missing."""
 
@@ -230,13 +235,15 @@ class _Addresses:
         self._files = opened["files"]
         self._lock = Lock()
 
-    def of(self, part: _Part) -> str | None:
-        """The address of a part; None: it has arrived."""
+    def of(self, part: _Part) -> str:
+        """The address of a part. Raises _Arrived."""
         found: str | None = self._files[part.file]["urls"][part.number]
+        if found is None:
+            raise _Arrived
         return found
 
-    def instead_of(self, refused: str, part: _Part) -> str | None:
-        """The address of a part whose last one is refused; None: it has arrived."""
+    def instead_of(self, refused: str, part: _Part) -> str:
+        """The address of a part whose last one is refused. Raises _Arrived."""
         with self._lock:
             if self.of(part) == refused:
                 self._files = self._session.api.get(self._import).json()["files"]
@@ -274,25 +281,6 @@ def _upload(session: Session, part: _Part, addresses: _Addresses, arrived: Calla
             body = file.read(part.size_bytes)
     except OSError as error:
         raise Failed(ExitCode.FAILED, f"{part.path}: {error.strerror}") from error
-    url = addresses.of(part)
-    for attempt in range(1, TRIES + 1):
-        if url is None:
-            arrived(part.size_bytes)
-            return
-        try:
-            answer = session.around.sender.send("PUT", url, {}, body)
-        except Unreachable as error:
-            failed = Failed(ExitCode.UNAVAILABLE, f"{part.path} could not be sent: {error.reason}")
-        else:
-            if answer.status == HTTPStatus.OK:
-                arrived(part.size_bytes)
-                return
-            failed = refusal(answer)
-            if answer.status == HTTPStatus.FORBIDDEN:
-                # S3 says so of an address whose time is over.
-                url = addresses.instead_of(url, part)
-                continue
-            if answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                break
-        session.around.sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
-    raise failed
+    with suppress(_Arrived):
+        put(session, str(part.path), body, addresses.of(part), lambda refused: addresses.instead_of(refused, part))
+    arrived(part.size_bytes)

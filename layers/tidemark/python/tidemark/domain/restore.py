@@ -192,3 +192,9 @@ class DamagedRestore:
     id: RestoreId | None
     created_at: datetime | None
     failure: Failure
+
+
+def parse_restore_user(user: str) -> tuple[Tenant, RestoreId] | None:
+    """The target and id of the restore into another tenant that `Restore.user` calls so; None for other users."""
+    identity, _, target = user.partition("@")
+    return (Tenant(target), RestoreId(identity)) if target else None

@@ -26,6 +26,8 @@ from tidemark.ports import Ports, StoredObject
 
 _READINGS: Final = 8
 _AT_ONCE: Final = 200
+# Snapshots share most of the names, so only the manifests that are read at once count in memory, not all of a tenant's.
+_MANIFESTS_AT_ONCE: Final = 8
 # What the objects of a tenant are filed under, and what those of an environment's images are.
 _OWNER: Final = r"(?:volume-images/[^/]+/[^/]+|[^/]+)"
 _PACK_OR_NOTE: Final = re.compile(_OWNER + r"/packs/([^/]+)/[^/]+\.(?:pack|shard\.json)")
@@ -169,16 +171,15 @@ def read_manifests(ports: Ports, records: Records) -> Named:
         for snapshot in records.snapshots
         if snapshot.manifest is not None and (snapshot.status is not SnapshotStatus.PURGING or snapshot.id in needed)
     ]
-    read = ports.parallel.map(lambda reference: named_by(ports, reference), wanted)
     keys = {manifests.manifest_key(snapshot.tenant, snapshot.id) for snapshot in records.creating}
+    problems: list[str] = []
+    for some in batched(wanted, _MANIFESTS_AT_ONCE, strict=False):
+        for named in ports.parallel.map(lambda reference: named_by(ports, reference), some):
+            keys |= named.keys
+            problems += named.problems
     lost = sorted(needed - {snapshot.id for snapshot in records.snapshots})
-    return Named(
-        frozenset(keys.union(*(named.keys for named in read))),
-        (
-            *(problem for named in read for problem in named.problems),
-            *(f"snapshot {name} is needed and has no record" for name in lost),
-        ),
-    )
+    problems += [f"snapshot {name} is needed and has no record" for name in lost]
+    return Named(frozenset(keys), tuple(problems))
 
 
 def garbage(listed: Iterable[StoredObject], records: Records, named: Named) -> list[StoredObject]:

@@ -8,7 +8,6 @@ on behind it.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
 from typing import Final, NamedTuple
 
 from tidemark.domain.digest import SetDigest
@@ -70,11 +69,13 @@ def _copy(ports: Ports, job: ShardCut, proceed: Callable[[], None]) -> ShardMani
     if job.base is None or job.base_cut is None:
         return _copy_all(ports, job, proceed)
     limit = min(MAX_CHANGED_KEYS, int(job.base.records * COMPACT_SHARE))
-    found = changed_keys(ports, job.tenant, job.generation, job.shard, job.base_cut)
-    sort_keys = sorted(one.sort_key for one in islice(found, limit + 1))
-    if len(sort_keys) > limit:
-        return _copy_all(ports, job, proceed)
-    base_cut = job.base_cut
+    found: set[str] = set()
+    for one in changed_keys(ports, job.tenant, job.generation, job.shard, job.base_cut):
+        # An entity that is written while its shard is listed is listed twice: a layer may have it once only.
+        found.add(one.sort_key)
+        if len(found) > limit:
+            return _copy_all(ports, job, proceed)
+    sort_keys, base_cut = sorted(found), job.base_cut
 
     def source(after: str | None) -> Iterator[Record]:
         return changed_records(ports, job.tenant, job.generation, job.shard, job.cut, base_cut, sort_keys, after)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from tidemark.domain.change import Change, change_of
 from tidemark.domain.digest import SetDigest
-from tidemark.domain.keys import EntityKey, gate_of
+from tidemark.domain.keys import EntityKey, gate_of, id_in
 from tidemark.domain.live import Cut, Gate, Generation, Item, ItemKey, ItemWrite
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.restore import Changes, ShardDigest, StagedPart
@@ -26,11 +26,15 @@ from tidemark.engine.live.writes import MAX_TRANSACTION_BYTES
 from tidemark.engine.lookup import read_keys, shard_with
 from tidemark.engine.overlay import Overlay, as_of, item_of
 from tidemark.engine.records import Record, record
+from tidemark.errors import WriteConflict
 from tidemark.ports import Ports
 
 _STAGED_AT_ONCE: Final = 1000
 # A transaction takes 100 actions, of which one checks a gate.
 _BROUGHT_AT_ONCE: Final = 48
+# Under closed gates, all pauses together must be short beside the patience of the writers that wait.
+_TRIES: Final = 6
+_FIRST_PAUSE_S: Final = 0.01
 
 
 class Job(NamedTuple):
@@ -97,11 +101,42 @@ def _bring_shard(ports: Ports, job: Job, shard: int, since: Cut, fences: Mapping
         # An entity that is written while its shard is listed may be listed twice.
         sort_keys = list(dict.fromkeys(some))
         count += len(sort_keys)
-        writes = list(_writes(ports, job, shard, sort_keys))
-        fence = fences[gate_of(EntityKey.parse(sort_keys[0]).id, len(fences))]
-        for group in _fitting(writes):
-            ports.table.commit(job.tenant, [fence], group)
+        _bring_some(ports, job, shard, sort_keys, fences)
     return count
+
+
+def _bring_some(ports: Ports, job: Job, shard: int, sort_keys: Sequence[str], fences: Mapping[int, Gate]) -> None:
+    """A transaction conflicts with all others that check its gate at the same moment, those of writers and of other
+    shards, so one that loses is tried again while the gates stand.
+    """
+    pause_s = _FIRST_PAUSE_S
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            for fence, group in _fenced(list(_writes(ports, job, shard, sort_keys)), fences):
+                ports.table.commit(job.tenant, [fence], group)
+        except WriteConflict:
+            if not tries_left or ports.table.load(job.tenant, gates=list(fences)).gates != fences:
+                raise
+            ports.clock.sleep(pause_s * (0.5 + ports.entropy.jitter()))
+            pause_s *= 2
+        else:
+            return
+
+
+def _fenced(writes: Sequence[ItemWrite], fences: Mapping[int, Gate]) -> Iterator[tuple[Gate, Sequence[ItemWrite]]]:
+    """The writes in groups that fit a transaction, with the gate that each is to pass.
+
+    While gates are open, any will do: all of them move before a flip. After it closed ones open one by one, so one that
+    is still closed says nothing of what writers have committed through another: each entity passes its own.
+    """
+    by_gate: defaultdict[int, list[ItemWrite]] = defaultdict(list)
+    closed = any(fence.closed_by is not None for fence in fences.values())
+    for write in writes:
+        passed = write if closed else writes[0]
+        by_gate[gate_of(id_in(passed.key.sort_key), len(fences))].append(write)
+    for number, some in by_gate.items():
+        for group in _fitting(some):
+            yield fences[number], group
 
 
 def _writes(ports: Ports, job: Job, shard: int, sort_keys: Sequence[str]) -> Iterator[ItemWrite]:

@@ -9,6 +9,11 @@ from tidemark.engine.verification import Checked
 from tidemark.ports import PayloadStore, Ports
 
 
+def shards_to_read(manifest: Manifest) -> list[int]:
+    """The shards of which there is anything to be read back: packs, or records that packs should be there for."""
+    return [shard.shard for shard in manifest.shards if shard.layers or shard.records]
+
+
 def check_shard(
     ports: Ports, manifest_key: str, manifest: Manifest, shard: ShardManifest, proceed: Callable[[], None]
 ) -> Checked:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from math import inf
 from typing import Final, NamedTuple, Protocol
 
+from tidemark.domain.patience import ask_again_in_s
 from tidemark.domain.schedule import LastRun, Missed, Overlap, RunStatus, Schedule, ScheduleStatus
 from tidemark.domain.snapshot import Failure, SnapshotId
 from tidemark.domain.tenant import Tenant
@@ -113,8 +114,7 @@ def run_slot(
     if waited >= GIVEN_UP_AFTER:
         why = run.reason or f"snapshot {run.snapshot_id} is still being made"
         raise BackupOverdue(f"the slot was given up after {GIVEN_UP_AFTER // timedelta(hours=1)} hours: {why}")
-    # A tenth more each time: what is quick is seen soon, and what takes hours costs few requests.
-    return run._replace(wait_s=min(max(_SHORTEST_WAIT_S, int(waited.total_seconds()) // 10), _LONGEST_WAIT_S))
+    return run._replace(wait_s=ask_again_in_s(waited, shortest_s=_SHORTEST_WAIT_S, longest_s=_LONGEST_WAIT_S))
 
 
 def conclude_slot(

@@ -60,6 +60,9 @@ def cut(ports: Ports, tenant: Tenant, snapshot_id: str, token: FencingToken) -> 
     ended = gates.cut(ports, tenant, token)
 
     def note(snapshot: Snapshot) -> Snapshot:
+        if snapshot.status is not SnapshotStatus.CREATING:
+            # What a late run has just ended is not the cut of what was stored, and must not become the base's.
+            raise LeaseLost(f"snapshot {snapshot.id} is {snapshot.status}: its cut was ended before")
         # A late run does not take the record from a later one.
         latest = max(token, snapshot.token)
         return on_base(replace(snapshot, token=latest, generation=state.generation, cut=ended), state.base)
@@ -128,7 +131,9 @@ def copy_shard_until(
         return copying.copy_shard(ports, whole, proceed).records
 
 
-def seal(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int) -> Snapshot:
+def seal(
+    ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int, sweep_budget_s: float = _SWEEP_BUDGET_S
+) -> Snapshot:
     """Write the manifest, read it back, check that every pack is in place, and complete the snapshot; then end the
     capture. Raises LeaseLost, Corrupt ones.
     """
@@ -148,7 +153,7 @@ def seal(ports: Ports, tenant: Tenant, snapshot_id: str, *, token: int) -> Snaps
             ports.catalog, tenant, snapshot.restore_id, lambda record: record.entering(Phase.RETIRE, ports.clock.now())
         )
         return snapshot
-    _sweep(ports, snapshot)
+    _sweep(ports, snapshot, sweep_budget_s)
     _end(ports, tenant, FencingToken(token), snapshot)
     return snapshot
 
@@ -262,20 +267,20 @@ def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot |
         return
 
 
-def _sweep(ports: Ports, snapshot: Snapshot) -> None:
+def _sweep(ports: Ports, snapshot: Snapshot, budget_s: float) -> None:
     """Remove the tombstones that this snapshot has recorded. What the budget leaves costs storage, nothing else."""
     if snapshot.generation is None or snapshot.cut is None or snapshot.manifest is None:
         return
-    if snapshot.new_bytes == 0:
-        # Nothing was recorded: a tombstone is a line of a pack.
+    if snapshot.new_bytes == 0 and snapshot.entity_count:
+        # Nothing was recorded: a tombstone is a line of a pack, unless it was of the last entity of its shard.
         return
     generation, ended, since = snapshot.generation, snapshot.cut, snapshot.base_cut or STAGED
-    until_s = ports.clock.monotonic_s() + _SWEEP_BUDGET_S
+    until_s = ports.clock.monotonic_s() + budget_s
     manifest = manifests.read(ports.payloads, snapshot.manifest)
     grown = [
         shard.shard
         for shard in manifest.shards
-        if any(layer.capture_id == snapshot.capture_id for layer in shard.layers)
+        if not shard.layers or any(layer.capture_id == snapshot.capture_id for layer in shard.layers)
     ]
     ports.parallel.map(
         lambda shard: tombstones.sweep(ports, snapshot.tenant, generation, shard, since, ended, until_s), grown

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tidemark.domain.environment import EnvironmentId
-from tidemark.domain.task import Operation, Task, TaskStatus
 from tidemark.domain.volume import VolumeSnapshot
-from tidemark.errors import TaskNotFound, TidemarkError
+from tidemark.errors import TidemarkError
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Disk, DiskSnapshot, MachineImage
+from tidemark.usecases.read_volume_snapshots import find_task
 from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, drop_dead_users, region_of, tasks_using
-from tidemark.usecases.volume_restore_phases.lifecycle import TASK_TAG, end, is_pending, made_by, see_through
+from tidemark.usecases.volume_restore_phases.lifecycle import TASK_TAG, end, is_pending, kept_of, made_by, see_through
 
 type _Bearing = DiskSnapshot | Disk | MachineImage
 
@@ -39,7 +39,7 @@ def close_volume_restores(ports: Ports, environment_id: EnvironmentId) -> Closed
     problems: list[str] = []
     for identity in sorted({*found, *used}):
         try:
-            task = _task(ports, identity)
+            task = find_task(ports, identity)
             if task is None:
                 # What EC2 has of no task that is known may be another stack's, or somebody's by now: it stays.
                 if identity in used:
@@ -48,7 +48,7 @@ def close_volume_restores(ports: Ports, environment_id: EnvironmentId) -> Closed
             elif is_pending(task):
                 see_through(ports, task)
                 driven += 1
-            elif identity in used or {one.id for one in found[identity] if made_by(task, one)} - _kept(task):
+            elif identity in used or {one.id for one in found[identity] if made_by(task, one)} - kept_of(task):
                 end(ports, task)
                 ended += 1
         except TidemarkError as error:
@@ -69,17 +69,3 @@ def _found(ports: Ports, environment_id: EnvironmentId) -> Mapping[str, Sequence
         if TASK_TAG in one.tags:
             found.setdefault(one.tags[TASK_TAG], []).append(one)
     return found
-
-
-def _kept(task: Task) -> set[str | None]:
-    """What a task that is over has made and leaves."""
-    if task.status is not TaskStatus.SUCCESS:
-        return set()
-    return {task.made_id, task.target_id} if task.operation is Operation.CREATE_TEMPLATE else {task.made_id}
-
-
-def _task(ports: Ports, task_id: str) -> Task | None:
-    try:
-        return ports.volumes.task(task_id)
-    except TaskNotFound:
-        return None

@@ -1,7 +1,8 @@
 """What happens when a tenant's lease is held by somebody else: the caller is told who, and a holder that died is
-driven on by its state machine.
+driven on by its state machine. Which attempt that takes is reckoned alike for whatever else a state machine does.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from tidemark.domain.live import Lease, LeaseKind, TenantState
@@ -60,11 +61,12 @@ def see_through(ports: Ports, tenant: Tenant, lease: Lease, *, inline_limit_s: i
     asked: its execution waits for as long as the request may live (`inline_limit_s`, which AWS Lambda enforces) and
     then goes on from the packs that are stored.
     """
-    attempt = max(lease.attempt, FIRST_EXECUTION)
-    while (running := ports.workflows.running(tenant, lease.subject, attempt=attempt)) is False:
-        attempt += 1
+    attempt = next_attempt(
+        lambda number: ports.workflows.running(tenant, lease.subject, attempt=number),
+        first=max(lease.attempt, FIRST_EXECUTION),
+    )
     state = ports.table.load(tenant).state
-    if running or state is None or state.lease != lease:
+    if attempt is None or state is None or state.lease != lease:
         # It runs, or it came to its end while its executions were looked at.
         return
     if lease.kind is LeaseKind.RESTORE:
@@ -73,6 +75,17 @@ def see_through(ports: Ports, tenant: Tenant, lease: Lease, *, inline_limit_s: i
     in_request = lease.attempt == IN_REQUEST and attempt == FIRST_EXECUTION
     delay_s = inline_limit_s if in_request else 0
     ports.workflows.start_capture(tenant, lease.subject, lease.owner, attempt=attempt, delay_s=delay_s)
+
+
+def next_attempt(is_running: Callable[[int], bool | None], *, first: int = FIRST_EXECUTION) -> int | None:
+    """The number of the attempt that is to be started, after those that ended without a result; None while one runs.
+
+    `is_running` says it of an attempt, and None of one that was never started.
+    """
+    attempt = first
+    while (running := is_running(attempt)) is False:
+        attempt += 1
+    return None if running else attempt
 
 
 def _is_over(ports: Ports, tenant: Tenant, held: LeaseHeld) -> bool:

@@ -20,6 +20,8 @@ from tidemark.usecases.repeats import snapshot_asked_for
 
 # How long the request of a caller may live, which AWS Lambda enforces.
 INLINE_LIMIT_S: Final = 30
+# A request that dies while it removes tombstones would leave the lease of a snapshot that is completed.
+_SWEEP_AT_LEAST_S: Final = 3.0
 _NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -120,4 +122,5 @@ def _capture(ports: Ports, snapshot: Snapshot, shards: int, until_s: float) -> S
         ),
         range(shards),
     )
-    return capture_phases.seal(ports, snapshot.tenant, snapshot.id, token=snapshot.token)
+    sweep_budget_s = max(0.0, until_s - ports.clock.monotonic_s()) + _SWEEP_AT_LEAST_S
+    return capture_phases.seal(ports, snapshot.tenant, snapshot.id, token=snapshot.token, sweep_budget_s=sweep_budget_s)

@@ -1,5 +1,6 @@
 """Ask for a snapshot of a volume: register it with its task, and start its state machine."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
@@ -12,7 +13,6 @@ from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Operation, Task, new_task_id
 from tidemark.domain.uuids import RANDOM_BYTES
 from tidemark.domain.volume import (
-    Volume,
     VolumeId,
     VolumeSnapshot,
     VolumeSnapshotState,
@@ -58,36 +58,11 @@ def create_volume_snapshot(
             return begun
     volume = get_volume(ports, environment_id, wanted.volume_id)
     volume.check_ready()
-    snapshot, task = _drafted(ports, volume, wanted, asked)
-    try:
-        snapshot = _register(ports, volume, snapshot, task, named=wanted.name is not None)
-    except VolumeBusy as busy:
-        see_through(ports, environment_id, busy.snapshot_id)
-        raise
-    try:
-        ports.workflows.start_volume_backup(environment_id, snapshot.id, attempt=FIRST_EXECUTION)
-    except TidemarkError as error:
-        # Perhaps it was started all the same; then it finds that the snapshot is over.
-        give_up(ports, environment_id, snapshot.id, Failure(error.code, error.message))
-        raise
-    return replace(task, version=task.version + 1)
-
-
-def _drafted(ports: Ports, volume: Volume, wanted: Wanted, asked: Asked | None) -> tuple[VolumeSnapshot, Task]:
     now = ports.clock.now()
-    identity = new_volume_snapshot_id(ports.entropy.token_bytes(RANDOM_BYTES))
-    task = Task(
-        id=new_task_id(ports.entropy.token_bytes(RANDOM_BYTES)),
+    draft = VolumeSnapshot(
         environment=volume.environment,
-        operation=Operation.CREATE,
-        snapshot_id=identity,
-        created_at=now,
-        asked=asked,
-    )
-    snapshot = VolumeSnapshot(
-        environment=volume.environment,
-        id=identity,
-        name=wanted.name or default_name(volume, now),
+        id=new_volume_snapshot_id(ports.entropy.token_bytes(RANDOM_BYTES)),
+        name=wanted.name or "",
         volume_id=volume.id,
         volume_name=volume.name,
         volume_kind=volume.kind,
@@ -98,21 +73,41 @@ def _drafted(ports: Ports, volume: Volume, wanted: Wanted, asked: Asked | None) 
         schedule_id=wanted.schedule_id,
         slot_at=wanted.slot_at,
         asked=asked,
-        task_id=task.id,
         zone=volume.zone,
         source_kind=volume.source_kind,
     )
-    return snapshot, task
+    try:
+        snapshot, task = register(ports, draft, lambda sequence: default_name(volume, now, sequence))
+    except VolumeBusy as busy:
+        see_through(ports, environment_id, busy.snapshot_id)
+        raise
+    try:
+        ports.workflows.start_volume_backup(environment_id, snapshot.id, attempt=FIRST_EXECUTION)
+    except TidemarkError as error:
+        # Perhaps it was started all the same; then it finds that the snapshot is over.
+        give_up(ports, environment_id, snapshot.id, Failure(error.code, error.message))
+        raise
+    return task
 
 
-def _register(ports: Ports, volume: Volume, snapshot: VolumeSnapshot, task: Task, *, named: bool) -> VolumeSnapshot:
-    """Add the records: under the given name, or the first default one of this second that is free."""
+def register(ports: Ports, draft: VolumeSnapshot, default: Callable[[int], str]) -> tuple[VolumeSnapshot, Task]:
+    """Add the record of a snapshot, and that of the task which makes it. One that has no name is given the first
+    default one that is free; these are counted from 1. Raises NameTaken, VolumeBusy.
+    """
+    task = Task(
+        id=new_task_id(ports.entropy.token_bytes(RANDOM_BYTES)),
+        environment=draft.environment,
+        operation=Operation.CREATE,
+        snapshot_id=draft.id,
+        created_at=draft.created_at,
+        asked=draft.asked,
+    )
     for sequence in count(1):
-        name = snapshot.name if named else default_name(volume, snapshot.created_at, sequence)
+        named = replace(draft, name=draft.name or default(sequence), task_id=task.id)
         try:
-            return ports.volumes.add_volume_snapshot(replace(snapshot, name=name), task)
+            return ports.volumes.add_volume_snapshot(named, task), replace(task, version=task.version + 1)
         except NameTaken:
-            if named:
+            if draft.name:
                 raise
     raise AssertionError("count() ended")
 

@@ -1,13 +1,15 @@
-"""End what nobody drives any more: copies and imports whose execution died, and users of snapshots that are gone.
+"""End what nobody drives any more: copies and imports whose execution died, and users of snapshots that are over.
 
 The collector does this first. Which execution is alive is asked of Step Functions; the clock decides only how long one
 that was never started, or an import without its files, is waited for. Ending one too many is safe, since the record
 fences it.
 """
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
+from tidemark.domain.restore import RestoreStatus, parse_restore_user
 from tidemark.domain.snapshot import (
     Export,
     ExportStatus,
@@ -18,7 +20,7 @@ from tidemark.domain.snapshot import (
     parse_copy_user,
 )
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import SnapshotNotFound
+from tidemark.errors import RestoreNotFound, SnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_snapshot
 from tidemark.usecases.transfer_phases.export import fail_export
@@ -74,11 +76,13 @@ def _end_export(ports: Ports, snapshot: Snapshot) -> None:
 
 
 def _is_over(ports: Ports, user: str) -> bool:
-    """Whether a copy that uses a snapshot is over, or was never registered; False for other users."""
-    named = parse_copy_user(user)
-    if named is None:
+    """Whether a copy, or a restore into another tenant, that uses a snapshot is over, or was never registered; False
+    for other users.
+    """
+    with suppress(SnapshotNotFound, RestoreNotFound):
+        if (copy := parse_copy_user(user)) is not None:
+            return ports.catalog.snapshot(*copy).status is not SnapshotStatus.CREATING
+        if (restore := parse_restore_user(user)) is not None:
+            return ports.catalog.restore(*restore).status is not RestoreStatus.RESTORING
         return False
-    try:
-        return ports.catalog.snapshot(*named).status is not SnapshotStatus.CREATING
-    except SnapshotNotFound:
-        return True
+    return True

@@ -3,12 +3,11 @@ snapshot is.
 """
 
 from dataclasses import replace
-from itertools import count
 from typing import Final, NamedTuple
 
 from tidemark.domain.asked import Asked
 from tidemark.domain.environment import EnvironmentId
-from tidemark.domain.task import Operation, Task, new_task_id
+from tidemark.domain.task import Task
 from tidemark.domain.upload import AWAITED_FOR, MAX_IMAGE_BYTES, Upload
 from tidemark.domain.uuids import RANDOM_BYTES, random_uuid
 from tidemark.domain.volume import (
@@ -19,10 +18,10 @@ from tidemark.domain.volume import (
 )
 from tidemark.domain.volume_names import check_name, stamped_name
 from tidemark.engine.blocks import uploads
-from tidemark.errors import ImportNotOpen, InvalidRequest, NameTaken, VolumeNotFound
+from tidemark.errors import ImportNotOpen, InvalidRequest, VolumeNotFound
 from tidemark.ports import Ports
 from tidemark.usecases.contention import FIRST_EXECUTION
-from tidemark.usecases.create_volume_snapshot import begun_before
+from tidemark.usecases.create_volume_snapshot import begun_before, register
 from tidemark.usecases.read_volume_snapshots import get_volume_snapshot, list_volume_snapshots
 from tidemark.usecases.read_volumes import get_volume
 from tidemark.usecases.records import amend_volume_snapshot
@@ -81,19 +80,10 @@ def import_volume_image(
             return Begun(begun, ports.volumes.volume_snapshot(environment_id, begun.snapshot_id))
     volume = _volume(ports, environment_id, wanted)
     now = ports.clock.now()
-    identity = new_volume_snapshot_id(ports.entropy.token_bytes(RANDOM_BYTES))
-    task = Task(
-        id=new_task_id(ports.entropy.token_bytes(RANDOM_BYTES)),
-        environment=environment_id,
-        operation=Operation.CREATE,
-        snapshot_id=identity,
-        created_at=now,
-        asked=asked,
-    )
     upload = Upload(wanted.size_bytes, until=now + AWAITED_FOR)
-    snapshot = VolumeSnapshot(
+    draft = VolumeSnapshot(
         environment=environment_id,
-        id=identity,
+        id=new_volume_snapshot_id(ports.entropy.token_bytes(RANDOM_BYTES)),
         name=wanted.name or "",
         volume_id=volume.id,
         volume_name=volume.name,
@@ -101,10 +91,10 @@ def import_volume_image(
         size_bytes=upload.image_bytes,
         created_at=now,
         asked=asked,
-        task_id=task.id,
         uploaded=upload,
     )
-    return _registered(ports, snapshot, task)
+    snapshot, task = register(ports, draft, lambda sequence: stamped_name(IMPORTED, volume.name, now, sequence))
+    return Begun(task, snapshot)
 
 
 def open_upload(ports: Ports, environment_id: EnvironmentId, snapshot_id: str) -> Opened:
@@ -167,20 +157,6 @@ def _volume(ports: Ports, environment_id: EnvironmentId, wanted: ImageWanted) ->
             "for a new one"
         ) from None
     return _OfVolume(volume.id, volume.name, volume.kind)
-
-
-def _registered(ports: Ports, snapshot: VolumeSnapshot, task: Task) -> Begun:
-    """Add the records: under the given name, or the first default one of this second that is free."""
-    for sequence in count(1):
-        name = snapshot.name or stamped_name(IMPORTED, snapshot.volume_name, snapshot.created_at, sequence)
-        try:
-            added = ports.volumes.add_volume_snapshot(replace(snapshot, name=name), task)
-        except NameTaken:
-            if snapshot.name:
-                raise
-        else:
-            return Begun(replace(task, version=task.version + 1), added)
-    raise AssertionError("count() ended")
 
 
 def _open(snapshot: VolumeSnapshot) -> Upload:

@@ -55,7 +55,7 @@ def verify_snapshot(ports: Ports, tenant: Tenant, snapshot_id: str, *, budget_s:
 def list_packs(ports: Ports, tenant: Tenant, snapshot_id: str) -> list[int]:
     """The shards of the snapshot that have packs. Raises SnapshotNotFound, SnapshotNotCompleted, ManifestCorrupt."""
     _, manifest = _manifest(ports, tenant, snapshot_id)
-    return [shard.shard for shard in manifest.shards if shard.layers or shard.records]
+    return readback.shards_to_read(manifest)
 
 
 def verify_shard(ports: Ports, tenant: Tenant, snapshot_id: str, *, shard: int) -> Checked:

@@ -20,8 +20,7 @@ from tidemark.usecases.verify_snapshot import found
 
 def list_packs(ports: Ports, environment_id: str, snapshot_id: str) -> list[int]:
     """The shards of the image that have packs. Raises VolumeSnapshotNotFound, WrongState, ManifestCorrupt."""
-    manifest = _manifest(ports, environment_id, snapshot_id)
-    return [shard.shard for shard in manifest.shards if shard.layers or shard.records]
+    return readback.shards_to_read(_manifest(ports, environment_id, snapshot_id))
 
 
 def verify_shard(ports: Ports, environment_id: str, snapshot_id: str, *, shard: int) -> Checked:

@@ -27,11 +27,11 @@ def sweep(
     for keys in batched(old, _AT_ONCE, strict=False):
         if ports.clock.monotonic_s() >= until_s:
             break
-        removed += _remove(ports, tenant, keys, until)
+        removed += _remove(ports, tenant, keys, until, until_s)
     return removed
 
 
-def _remove(ports: Ports, tenant: Tenant, keys: Iterable[ItemKey], until: Cut) -> int:
+def _remove(ports: Ports, tenant: Tenant, keys: Iterable[ItemKey], until: Cut, until_s: float) -> int:
     items = ports.table.load(tenant, list(keys)).items.values()
     writes = [
         ItemWrite(item.key, item.rev, None)
@@ -40,6 +40,8 @@ def _remove(ports: Ports, tenant: Tenant, keys: Iterable[ItemKey], until: Cut) -
     ]
     removed = 0
     for write in writes:
+        if ports.clock.monotonic_s() >= until_s:
+            break
         # One by one: a writer that makes one of them again must not save the others.
         with suppress(WriteConflict):
             ports.table.commit(tenant, [], [write])

@@ -65,7 +65,7 @@ def plan(ports: Ports, tenant: Tenant, restore_id: str, *, attempt: int) -> Plan
     baseline = gates.cut(ports, tenant, token) if restore.partial else None
     # What was staged and added to since can't be staged or verified again, only be caught up with.
     resume_at = Phase.STAGE if restore.caught_up is None else Phase.CATCH_UP
-    parts = [Part(shard, shard) for shard in shards] if restore.partial else staging.parts_of(manifest)
+    parts = [Part(shard, shard) for shard in shards] if restore.partial else staging.parts_of(ports, manifest)
     with suppress(ObjectExists):
         ports.payloads.put(work_key, _work_list(parts))
 

@@ -34,9 +34,9 @@ from tidemark.ports.volumes import DiskSnapshot, DiskState
 from tidemark.usecases.read_volumes import get_volume
 from tidemark.usecases.records import amend_volume_snapshot
 from tidemark.usecases.volume_phases import uploads
-from tidemark.usecases.volume_phases.lifecycle import end, give_up, region_of, tags_of
+from tidemark.usecases.volume_phases.lifecycle import ask_ec2_again_in_s, end, give_up, region_of, tags_of
 from tidemark.usecases.volume_phases.parents import below, check_parent, store_upon_newest
-from tidemark.usecases.volume_phases.ranges import store_work_list
+from tidemark.usecases.volume_phases.work_lists import store_work_list
 
 _S = VolumeSnapshotState
 _GIB: Final = 1024**3
@@ -44,8 +44,6 @@ _GIB: Final = 1024**3
 _NOTES_KEPT: Final = timedelta(days=7)
 # EC2 takes minutes for most volumes, and up to a day for the first snapshot of a large one.
 GIVEN_UP_AFTER: Final = timedelta(days=3)
-_SHORTEST_WAIT_S: Final = 2
-_LONGEST_WAIT_S: Final = 300
 
 
 class Awaited(NamedTuple):
@@ -130,8 +128,10 @@ def await_source(ports: Ports, environment_id: str, snapshot_id: str) -> Awaited
         snapshot = store_upon_newest(ports, snapshot, told.size_gib * _GIB)
     if not snapshot.running:
         return Awaited(ready=True, shards=(), over=True)
-    work_key = store_work_list(ports, snapshot)
-    return Awaited(ready=True, shards=range(Image(snapshot.size_bytes).shards), over=False, work_key=work_key)
+    image = Image(snapshot.size_bytes)
+    ranges = [{"shard": shard, "place": image.range_of(shard).start} for shard in range(image.shards)]
+    work_key = store_work_list(ports, f"volume-backups/{snapshot.id}", ranges)
+    return Awaited(ready=True, shards=range(image.shards), over=False, work_key=work_key)
 
 
 def copy_range(
@@ -264,8 +264,7 @@ def _pending(ports: Ports, snapshot: VolumeSnapshot, told: DiskSnapshot) -> Awai
             f"EC2 has not completed {told.id} of volume {snapshot.volume_id} within {GIVEN_UP_AFTER.days} days; it is "
             f"at {told.percent} %"
         )
-    wait_s = min(max(_SHORTEST_WAIT_S, int(waited.total_seconds()) // 10), _LONGEST_WAIT_S)
-    return Awaited(ready=False, shards=(), over=False, wait_s=wait_s)
+    return Awaited(ready=False, shards=(), over=False, wait_s=ask_ec2_again_in_s(waited))
 
 
 def _stored_image(ports: Ports, snapshot: VolumeSnapshot) -> StoredImage:

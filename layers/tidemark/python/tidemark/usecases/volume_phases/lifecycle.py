@@ -4,9 +4,11 @@ of the snapshot that it is stored incrementally from. Whoever meets one that nob
 
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from typing import Final
 
 from tidemark.domain.environment import EnvironmentId
+from tidemark.domain.patience import ask_again_in_s
 from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import TaskStatus
 from tidemark.domain.volume import VolumeSnapshot
@@ -14,7 +16,7 @@ from tidemark.engine.blocks import uploads
 from tidemark.errors import TaskNotFound, VolumeSnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Region
-from tidemark.usecases.contention import FIRST_EXECUTION
+from tidemark.usecases.contention import next_attempt
 from tidemark.usecases.records import amend_volume_snapshot
 
 ENVIRONMENT_TAG: Final = "tidemark:environment"
@@ -48,16 +50,19 @@ def region_of(ports: Ports, environment_id: str) -> Region:
     return ports.region(ports.volumes.environment(environment_id).region)
 
 
+def ask_ec2_again_in_s(waited: timedelta) -> int:
+    """After how many seconds to ask EC2 again how far something is that was waited for so long."""
+    return ask_again_in_s(waited, shortest_s=2, longest_s=300)
+
+
 def see_through(ports: Ports, environment_id: EnvironmentId, snapshot_id: str) -> None:
     """Make sure that an execution ends the snapshot: nothing is done while one runs or where it is over, otherwise the
     next attempt is started. An import whose parts are waited for needs none yet.
     """
-    attempt = FIRST_EXECUTION
-    while (running := ports.workflows.volume_backup_running(snapshot_id, attempt=attempt)) is False:
-        attempt += 1
+    attempt = next_attempt(lambda number: ports.workflows.volume_backup_running(snapshot_id, attempt=number))
     # It may have come to its end while its executions were looked at.
     snapshot = ports.volumes.volume_snapshot(environment_id, snapshot_id)
-    if not running and snapshot.running and not snapshot.awaits_upload:
+    if attempt is not None and snapshot.running and not snapshot.awaits_upload:
         ports.workflows.start_volume_backup(environment_id, snapshot_id, attempt=attempt)
 
 

@@ -7,13 +7,14 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Final, NamedTuple
 
+from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import MAKING, Operation, Task, TaskStatus
 from tidemark.errors import TaskEnded, TaskNotFound, VolumeNotMade, VolumeSnapshotNotFound
 from tidemark.ports import Ports
 from tidemark.ports.volumes import Disk, Disks, DiskSnapshot, MachineImage
-from tidemark.usecases.contention import FIRST_EXECUTION
-from tidemark.usecases.records import amend_volume_snapshot
-from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, region_of, user_of_task
+from tidemark.usecases.contention import next_attempt
+from tidemark.usecases.records import amend_task, amend_volume_snapshot
+from tidemark.usecases.volume_phases.lifecycle import ENVIRONMENT_TAG, ask_ec2_again_in_s, region_of, user_of_task
 
 TASK_TAG: Final = "tidemark:task"
 RESTORED_TAG: Final = "tidemark:restored-from"
@@ -24,8 +25,6 @@ _TARGET_TAG: Final = "tidemark:target-of"
 OWN_TAGS: Final = 4
 # EBS itself gives a snapshot up to which nothing is written for three days.
 _PATIENCE: Final = timedelta(days=7)
-_SHORTEST_WAIT_S: Final = 2
-_LONGEST_WAIT_S: Final = 300
 
 
 class Looked(NamedTuple):
@@ -76,15 +75,14 @@ def ended(task: Task) -> TaskEnded:
 
 
 def not_ready(ports: Ports, task: Task, what: str) -> Looked:
-    """To look again later: longer each time, for a tenth of the time that the task has taken.
+    """To look again later: longer each time.
 
     Raises VolumeNotMade once it has waited for longer than anything at EC2 takes.
     """
     age = ports.clock.now() - task.created_at
     if age > _PATIENCE:
         raise VolumeNotMade(f"{what} in {_PATIENCE.days} days; look at EC2's own state there, and ask for it again")
-    wait_s = int(age.total_seconds() / 10)
-    return Looked(ready=False, wait_s=min(max(wait_s, _SHORTEST_WAIT_S), _LONGEST_WAIT_S))
+    return Looked(ready=False, wait_s=ask_ec2_again_in_s(age))
 
 
 def is_pending(task: Task) -> bool:
@@ -96,12 +94,18 @@ def see_through(ports: Ports, task: Task) -> None:
     """Make sure that an execution ends the task: nothing is done while one runs or where it is over, otherwise the next
     attempt is started.
     """
-    attempt = FIRST_EXECUTION
-    while (running := ports.workflows.volume_restore_running(task.id, attempt=attempt)) is False:
-        attempt += 1
+    attempt = next_attempt(lambda number: ports.workflows.volume_restore_running(task.id, attempt=number))
     # It may have come to its end while its executions were looked at.
-    if not running and is_pending(ports.volumes.task(task.id)):
+    if attempt is not None and is_pending(ports.volumes.task(task.id)):
         ports.workflows.start_volume_restore(task.environment, task.id, attempt=attempt)
+
+
+def fail(ports: Ports, task_id: str, failure: Failure) -> Task:
+    """Record why the task can't be done; one that is over stays what it is. Can be repeated."""
+    now = ports.clock.now()
+    return amend_task(
+        ports.volumes, task_id, lambda record: record.failed(failure, now) if is_pending(record) else record
+    )
 
 
 def end(ports: Ports, task: Task) -> int:
@@ -126,27 +130,33 @@ def release(ports: Ports, task: Task) -> None:
         )
 
 
+def kept_of(task: Task) -> set[str | None]:
+    """What a task that is over has made at EC2 and leaves there: of one that succeeded, what it was for; of a template
+    the snapshot too, which the image is made of.
+    """
+    if task.status is not TaskStatus.SUCCESS:
+        return set()
+    return {task.made_id, task.target_id} if task.operation is Operation.CREATE_TEMPLATE else {task.made_id}
+
+
 def _remove(disks: Disks, task: Task) -> int:
     """Remove what the task made at EC2 and nothing needs; how many things. They are looked for by their tags too:
     whoever dies right after EC2 has made something has not told of it.
     """
-    tags, succeeded = tags_of(task), task.status is TaskStatus.SUCCESS
-    images = {one.id for one in disks.images(tags) if made_by(task, one)}
-    unwanted = images - ({task.made_id} if succeeded else set())
-    for image_id in sorted(unwanted):
+    tags, kept = tags_of(task), kept_of(task)
+    images = {one.id for one in disks.images(tags) if made_by(task, one)} - kept
+    for image_id in sorted(images):
         # First: while there is the image, its snapshot can't be deleted.
         disks.deregister_image(image_id)
     volumes = {one.id for one in disks.volumes(tags) if made_by(task, one)}
     if task.made_id is not None and task.operation is Operation.RESTORE:
         volumes.add(task.made_id)
-    volumes -= {task.made_id} if succeeded else set()
     # One that somebody has attached by now is theirs, and stays.
-    gone = [volume_id for volume_id in sorted(volumes) if disks.delete_volume(volume_id)]
+    gone = [volume_id for volume_id in sorted(volumes - kept) if disks.delete_volume(volume_id)]
     snapshots = {one.id for one in disks.snapshots(tags) if made_by(task, one)}
-    snapshots |= {task.target_id} if task.target_id else set()
-    if succeeded and task.operation is Operation.CREATE_TEMPLATE:
-        # The image is made of it.
-        snapshots.discard(task.target_id)
+    if task.target_id is not None:
+        snapshots.add(task.target_id)
+    snapshots -= kept
     for snapshot_id in sorted(snapshots):
         disks.delete_snapshot(snapshot_id)
-    return len(unwanted) + len(gone) + len(snapshots)
+    return len(images) + len(gone) + len(snapshots)

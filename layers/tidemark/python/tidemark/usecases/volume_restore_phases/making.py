@@ -20,6 +20,7 @@ from tidemark.usecases.volume_restore_phases.lifecycle import (
     Looked,
     end,
     ended,
+    fail,
     is_pending,
     not_ready,
     pending,
@@ -85,10 +86,7 @@ def finish(ports: Ports, environment_id: str, task_id: str) -> Task:
 
 def abort(ports: Ports, task_id: str, failure: Failure) -> Task:
     """Record why the task can't be done, unless it is over, and leave nothing of it at EC2."""
-    now = ports.clock.now()
-    task = amend_task(
-        ports.volumes, task_id, lambda record: record.failed(failure, now) if is_pending(record) else record
-    )
+    task = fail(ports, task_id, failure)
     end(ports, task)
     return task
 

@@ -5,11 +5,8 @@ checks the blocks when all are said to be there. The task's record, which each s
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
 from typing import Final, NamedTuple
-
-import msgspec
 
 from tidemark.domain.blocks import BlockRange, Image
 from tidemark.domain.environment import image_owner
@@ -18,11 +15,12 @@ from tidemark.domain.task import Operation, Task
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.blocks import images
 from tidemark.engine.blocks.manifests import check_manifest
-from tidemark.errors import BudgetSpent, DiskSnapshotFailed, DiskSnapshotNotReady, ObjectExists
+from tidemark.errors import BudgetSpent, DiskSnapshotFailed, DiskSnapshotNotReady, DisksRefused
 from tidemark.ports import Ports
-from tidemark.ports.volumes import DiskState
+from tidemark.ports.volumes import Disks, DiskState
 from tidemark.usecases.records import amend_task
 from tidemark.usecases.volume_phases.lifecycle import region_of
+from tidemark.usecases.volume_phases.work_lists import store_work_list
 from tidemark.usecases.volume_restore_phases.lifecycle import Looked, is_pending, not_ready, pending, target_tags_of
 
 _GIB: Final = 1024**3
@@ -49,6 +47,7 @@ def begin(ports: Ports, environment_id: str, task_id: str) -> Begun:
     manifest, size_bytes = _image(ports, task)
     if task.target_id is None:
         region = region_of(ports, environment_id)
+        _check_zone(region.disks, task)
         target_id = region.blocks.start(
             -(-size_bytes // _GIB),
             token=task.id,
@@ -63,7 +62,8 @@ def begin(ports: Ports, environment_id: str, task_id: str) -> Begun:
             region.disks.delete_snapshot(target_id)
             return Begun(task.operation, (), over=True)
     shards = [shard.shard for shard in manifest.shards if shard.records]
-    return Begun(task.operation, shards, over=False, work_key=_store_work_list(ports, task, shards))
+    work_key = store_work_list(ports, f"volume-restores/{task.id}", [{"shard": shard} for shard in shards])
+    return Begun(task.operation, shards, over=False, work_key=work_key)
 
 
 def write_shard(ports: Ports, environment_id: str, task_id: str, *, shard: int, budget_s: float = 600.0) -> bool:
@@ -121,14 +121,18 @@ def target_of(task: Task) -> str:
     return task.target_id
 
 
-def _store_work_list(ports: Ports, task: Task, shards: Sequence[int]) -> str:
-    """Store which shards are to be written, as an object under `work-lists/`, which expires: a state machine passes no
-    more than 256 KiB on. Can be repeated: what a snapshot holds stays.
+def _check_zone(disks: Disks, task: Task) -> None:
+    """Raises DisksRefused where no volume can be made in the task's zone, which may have closed since it was asked for:
+    EC2 would say so once all blocks are written.
     """
-    key = f"work-lists/volume-restores/{task.id}.json"
-    with suppress(ObjectExists):
-        ports.payloads.put(key, msgspec.json.encode([{"shard": shard} for shard in shards]))
-    return key
+    if task.operation is not Operation.RESTORE or task.making is None or task.making.zone is None:
+        return
+    zones = disks.zones()
+    if task.making.zone not in zones:
+        raise DisksRefused(
+            f"no volume can be made in the zone {task.making.zone} now; restore the snapshot {task.snapshot_id} again, "
+            f"into one of the zones {', '.join(zones)}"
+        )
 
 
 class _Progress:
