@@ -266,7 +266,7 @@ class Story:
         upload = plans.read(ports.payloads, TENANT, snapshot.capture_id).files[0].upload_id
         s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=body)
         self._http("POST", path, 202)
-        self._ended("TransferStateMachine", f"import_{begun['id'].removeprefix('snapshot_')}.")
+        self._ended("TransferStateMachine", f"import_{begun['id'].removeprefix('snapshot_')}_")
         assert ports.catalog.snapshot(TENANT, begun["id"]).status is SnapshotStatus.COMPLETED
         # As if the request had died before it noted that the uploads are completed.
         stored = ports.catalog.snapshot(TENANT, begun["id"])
