@@ -1,8 +1,8 @@
 """The control records of a tenant's live data: which generation readers see, which cut writes belong to, who holds the
 lease.
 
-All three kinds of record (tenant state, gate, item) carry `rev`, and every change is a compare-and-swap on it. So no rev
-of a record may come again: that of an item, which can go and be made anew, begins at a random number.
+All three kinds of record (tenant state, gate, item) carry `rev`, and every change is a compare-and-swap on it. So no
+rev of a record may come again: that of an item, which can go and be made anew, begins at a random number.
 """
 
 from dataclasses import dataclass

@@ -23,9 +23,9 @@ from tidemark.usecases.restore_phases.catch_up import since_of
 from tidemark.usecases.restore_phases.lifecycle import enter, refuse_cancelled
 from tidemark.usecases.restore_phases.overlaid import job_of
 
-# Whoever stages looks, before each batch, whether the flip was noted. AWS Lambda lets no invocation live for longer than
-# 15 minutes: not that of the worker that looked just before, nor the cutover's, which read the clock just before. The
-# rest is for clocks that disagree.
+# Whoever stages looks before each batch whether the flip was noted. AWS Lambda lets no invocation live for longer than
+# 15 minutes: neither that of a worker that looked just before, nor this one, which reads the clock before it flips.
+# The other half hour is for clocks that disagree.
 LATECOMERS_LIVE: Final = timedelta(hours=1)
 
 
