@@ -23,6 +23,7 @@ from tests.simulation.checks import (
     settle,
     undo,
 )
+from tests.simulation.lives import Lives
 from tests.simulation.transfers import STAGING, TENANTS, Movers
 from tests.simulation.world import BUDGET_S, World
 from tidemark.domain.tenant import Tenant
@@ -171,6 +172,22 @@ def run_dry_runs(world: World) -> None:
     check_dry_runs(world)
 
 
+def run_lives(world: World) -> None:
+    """Writers who read before they write, of a tenant that has no snapshot at first; then nothing of theirs is lost."""
+    lives, seed = Lives(world), 3 * world.seed
+    world.scheduler.run(
+        {
+            "change-1": lambda: lives.changer(10, seed),
+            "change-2": lambda: lives.changer(10, seed + 1),
+            "change-3": lambda: lives.changer(10, seed + 2),
+            "capture": lambda: world.capturer(3),
+        }
+    )
+    finish_captures(world)
+    check(world)
+    lives.check()
+
+
 SCENES: Final[Mapping[str, Scene]] = MappingProxyType(
     {
         "restores": Scene(run_restores),
@@ -179,6 +196,7 @@ SCENES: Final[Mapping[str, Scene]] = MappingProxyType(
         "crashes with collections": Scene(run_crashes_with_collections, (0.1, 0.3, 0.6)),
         "transfers": Scene(run_transfers, tenants=TENANTS),
         "crashes with transfers": Scene(run_transfers, (0.1, 0.3, 0.6), tenants=TENANTS),
+        "lives": Scene(run_lives),
         "dry runs": Scene(run_dry_runs, (0.1, 0.3, 0.6)),
     }
 )
