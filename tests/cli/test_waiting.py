@@ -185,7 +185,8 @@ def test_restore_without_a_plan_sends_its_wish_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"), [((), "Everything is as in the snapshot"), (("--type", "Rom"), "All that is selected, if any")]
+    ("options", "told"),
+    [((), "Everything is as in the snapshot"), (("--type", "Rom"), "All that is selected is as in")],
 )
 def test_plan_that_changes_nothing_says_of_what(options: tuple[str, ...], told: str) -> None:
     script = Scripted([answer(200, plan("plan_1", updated=0))])

@@ -86,6 +86,7 @@ class _Machines:
             content.get("captureId"),
             content.get("delaySeconds", 0),
             snapshot_id if verification_id else None,
+            content.get("owner"),
         )
 
 
@@ -119,9 +120,19 @@ def test_start_capture_gives_the_execution_what_it_needs(world: World) -> None:
 
 
 def test_start_restore_gives_the_execution_what_it_needs(world: World) -> None:
-    world.workflows.start_restore(LONG, RESTORE, attempt=1)
-    assert world.started() == [Started(LONG, RESTORE, 1)]
+    assert world.workflows.start_restore(LONG, RESTORE, "o-1", attempt=1)
+    assert world.started() == [Started(LONG, RESTORE, 1, owner="o-1")]
     assert world.workflows.running(LONG, RESTORE, attempt=1) is True
+
+
+def test_start_says_whether_this_very_restore_runs_when_its_name_is_used_up(world: World) -> None:
+    assert world.workflows.start_restore(ACME, RESTORE, "o-1", attempt=1)
+    assert world.workflows.start_restore(ACME, RESTORE, "o-1", attempt=1)
+    assert not world.workflows.start_restore(ACME, RESTORE, "o-2", attempt=1)
+    assert world.workflows.start_restore(ACME, RESTORE, "o-2", attempt=2)
+    world.end()
+    assert not world.workflows.start_restore(ACME, RESTORE, "o-1", attempt=1)
+    assert world.started() == [Started(ACME, RESTORE, 1, owner="o-1"), Started(ACME, RESTORE, 2, owner="o-2")]
 
 
 def test_start_verification_gives_the_execution_what_it_needs(world: World) -> None:
@@ -156,12 +167,13 @@ def test_start_volume_backup_gives_the_execution_what_it_needs(world: World) -> 
 
 def test_start_volume_restore_gives_the_execution_what_it_needs(world: World) -> None:
     for _ in range(2):
-        world.workflows.start_volume_restore(TEST_AREA, TASK_ID, attempt=2)
+        assert world.workflows.start_volume_restore(TEST_AREA, TASK_ID, attempt=2)
     assert world.started() == [Started(image_owner(TEST_AREA), TASK_ID, 2)]
     assert world.workflows.volume_restore_running(TASK_ID, attempt=2) is True
     assert world.workflows.volume_restore_running(TASK_ID, attempt=1) is None
     world.end()
     assert world.workflows.volume_restore_running(TASK_ID, attempt=2) is False
+    assert not world.workflows.start_volume_restore(TEST_AREA, TASK_ID, attempt=2)
 
 
 def test_backup_of_a_volume_is_refused_where_no_machine_makes_it() -> None:
@@ -175,7 +187,7 @@ def test_backup_of_a_volume_is_refused_where_no_machine_makes_it() -> None:
 
 def test_running_is_false_when_the_attempt_is_over(world: World) -> None:
     world.workflows.start_capture(ACME, SNAPSHOT, "c-1", attempt=1, delay_s=0)
-    world.workflows.start_restore(ACME, RESTORE, attempt=1)
+    world.workflows.start_restore(ACME, RESTORE, "o-1", attempt=1)
     world.end()
     assert world.workflows.running(ACME, SNAPSHOT, attempt=1) is False
     assert world.workflows.running(ACME, RESTORE, attempt=1) is False
@@ -184,14 +196,14 @@ def test_running_is_false_when_the_attempt_is_over(world: World) -> None:
 def test_start_changes_nothing_when_the_attempt_runs_already(world: World) -> None:
     for delay_s in (0, 0, 30):
         world.workflows.start_capture(ACME, SNAPSHOT, "c-1", attempt=1, delay_s=delay_s)
-        world.workflows.start_restore(ACME, RESTORE, attempt=1)
-    assert world.started() == [Started(ACME, SNAPSHOT, 1, "c-1", 0), Started(ACME, RESTORE, 1)]
+        world.workflows.start_restore(ACME, RESTORE, "o-1", attempt=1)
+    assert world.started() == [Started(ACME, SNAPSHOT, 1, "c-1", 0), Started(ACME, RESTORE, 1, owner="o-1")]
 
 
 def test_start_changes_nothing_when_the_attempt_is_over(world: World) -> None:
     for _ in range(2):
         world.workflows.start_capture(ACME, SNAPSHOT, "c-1", attempt=1, delay_s=0)
-        world.workflows.start_restore(ACME, RESTORE, attempt=1)
+        world.workflows.start_restore(ACME, RESTORE, "o-1", attempt=1)
         world.end()
     assert len(world.started()) == 2
     assert world.workflows.running(ACME, RESTORE, attempt=1) is False
@@ -199,7 +211,7 @@ def test_start_changes_nothing_when_the_attempt_is_over(world: World) -> None:
 
 def test_start_starts_anew_when_it_is_another_attempt(world: World) -> None:
     for attempt in (1, 2):
-        world.workflows.start_restore(ACME, RESTORE, attempt=attempt)
+        world.workflows.start_restore(ACME, RESTORE, "o-1", attempt=attempt)
         world.end()
     assert [each.attempt for each in world.started()] == [1, 2]
 

@@ -257,10 +257,11 @@ def test_dry_run_shows_the_plan_and_does_nothing(city: City) -> None:
     assert city.tidemark("plans", "show", "plan_none").code == 3
 
 
-def test_filter_that_selects_nothing_is_told(city: City) -> None:
+@pytest.mark.parametrize("options", [("--yes", "--no-plan"), ("--yes",), ("--dry-run",)], ids=" ".join)
+def test_filter_that_selects_nothing_is_told(city: City, options: tuple[str, ...]) -> None:
     city.rooms(1)
     snapshot = city.snapshot()
-    said = city.tidemark("snapshots", "restore", snapshot, "--type", "Nothing", "--yes", "--no-plan")
+    said = city.tidemark("snapshots", "restore", snapshot, "--type", "Nothing", *options)
     assert said.code == 1
     assert "selects no entity" in said.err
 

@@ -49,8 +49,13 @@ def test_restore_notes_what_is_wanted_of_it(ports: Ports) -> None:
     assert restore.selection == '{"q":"value<2","type":"Room"}'
 
 
-def test_restore_is_refused_when_its_filter_selects_nothing(ports: Ports) -> None:
-    assert_error(ask({"filter": {"type": "Bus"}}), 422, "Unprocessable", "selects no entity", "nothing was restored")
+@pytest.mark.parametrize("dry_run", [False, True], ids=["at once", "dry run"])
+def test_restore_is_refused_when_its_filter_selects_nothing(ports: Ports, *, dry_run: bool) -> None:
+    answer = ask({"filter": {"type": "Bus"}, "dryRun": dry_run})
+    assert_error(answer, 422, "Unprocessable", "selects no entity", "nothing was restored")
+    state = ports.table.load(SMARTCITY).state
+    assert state is not None
+    assert state.lease is None
     assert list(ports.catalog.restores(SMARTCITY)) == []
 
 

@@ -44,11 +44,12 @@ class StateMachines(MemoryWorkflows):
         self._requested = requested
         self._twins = count(1)
 
-    def _start(self, execution: Started) -> None:
+    def _start(self, execution: Started) -> bool:
         before = len(self.started)
-        super()._start(execution)
+        runs = super()._start(execution)
         if len(self.started) > before:
             self._scheduler.spawn(f"{_short(execution.subject)}/{len(self.started)}", lambda: self._execute(execution))
+        return runs
 
     def _execute(self, execution: Started) -> None:
         if execution.delay_s:

@@ -22,6 +22,7 @@ from tidemark.errors import (
     CountIncomplete,
     DryRunInProgress,
     LeaseLost,
+    NothingSelected,
     PlanNotFound,
     PlanNotReady,
     PlanOutdated,
@@ -39,6 +40,7 @@ from tidemark.usecases.stored_plans import UnderWay, find, look_at_plan, read_pl
 OTHER: Final = Tenant("test")
 TRIES: Final = 3
 ROOMS: Final = Wish(selection=restore_filter.accept({"type": "Room"}))
+NOBODY: Final = Wish(selection=restore_filter.accept({"type": "Bus"}))
 # Of the snapshot's twelve rooms one was changed and one deleted since, and one is new.
 CHANGES: Final = Changes(created=1, updated=1, deleted=1, unchanged=10)
 
@@ -255,9 +257,9 @@ def test_request_that_cannot_start_the_execution_gives_the_lease_back() -> None:
     settle(ports)
 
 
-def ask_and_count(ports: Ports, beside: Ports, budget_s: float) -> None:
+def ask_and_count(ports: Ports, beside: Ports, budget_s: float, wish: Wish = ROOMS) -> None:
     oldest = list(beside.catalog.snapshots(TENANT))[-1]
-    dry_run(ports, TENANT, oldest.id, ROOMS, budget_s=budget_s)
+    dry_run(ports, TENANT, oldest.id, wish, budget_s=budget_s)
     run_started(ports, beside)
 
 
@@ -269,10 +271,11 @@ def run_started(ports: Ports, beside: Ports, tries: int = 1) -> None:
             beside.workflows.end(TENANT, one.subject, attempt=one.attempt)
 
 
-def calls_of(budget_s: float) -> int:
+def calls_of(budget_s: float, wish: Wish = ROOMS) -> int:
     ports, counter = world(), Counter()
     captured(ports)
-    ask_and_count(numbered(ports, counter), ports, budget_s)
+    with suppress(NothingSelected):
+        ask_and_count(numbered(ports, counter), ports, budget_s, wish)
     return counter.calls
 
 
@@ -304,6 +307,49 @@ def test_dry_run_is_exact_or_ended_when_whoever_counts_dies_at_any_call(after: b
         settle(ports)
     # What a request counts is lost with it, up to its last call.
     assert (ready > 0) == (after or budget_s < 0)
+
+
+def test_dry_run_that_selects_nothing_comes_to_no_plan_and_says_so() -> None:
+    ports = world()
+    snapshot = captured(ports)
+    made = asked(ports, snapshot, NOBODY)
+    count(ports, made)
+    failure = failure_of(ports, made)
+    assert failure is not None
+    assert (failure.code, snapshot.id in failure.message) == ("NothingSelected", True)
+    with pytest.raises(PlanNotReady):
+        read_plan(ports, TENANT, made.id)
+    with pytest.raises(NothingSelected) as refused:
+        dry_run(ports, TENANT, snapshot.id, NOBODY)
+    assert refused.value.message == failure.message
+    # What is selected, but does not differ, is something.
+    put(ports, {key(1, "Bus"): 1})
+    create_snapshot(ports, TENANT)
+    newest = next(iter(ports.catalog.snapshots(TENANT)))
+    for budget_s in (5, -1):
+        same = dry_run(ports, TENANT, newest.id, NOBODY, budget_s=budget_s)
+        run_started(ports, ports)
+        assert read_plan(ports, TENANT, same.id).changes == Changes(unchanged=13)
+    settle(ports)
+
+
+@pytest.mark.parametrize("budget_s", [5, -1], ids=["in the request", "by workers"])
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_dry_run_that_selects_nothing_holds_nothing_when_it_dies_at_any_call(after: bool, budget_s: float) -> None:
+    for fatal in range(1, calls_of(budget_s, NOBODY) + 1):
+        ports = world()
+        captured(ports)
+        with suppress(Death, NothingSelected):
+            ask_and_count(numbered(ports, Counter(fatal, after=after)), ports, budget_s, NOBODY)
+        assert isinstance(ports.workflows, MemoryWorkflows)
+        for one in ports.workflows.started:
+            ports.workflows.end(TENANT, one.subject, attempt=one.attempt)
+        drive_on(ports)
+        settle(ports)
+        for found in plans_of(ports):
+            assert isinstance(found, UnderWay), fatal
+            assert found.failure is not None, fatal
+            assert found.failure.code == "NothingSelected", fatal
 
 
 @pytest.mark.parametrize("length", [1, TRIES, 3 * TRIES], ids=["once", "a-phase-long", "several-phases-long"])

@@ -21,7 +21,7 @@ def script(machines: Machines) -> Script:
     """Phases in which all goes well."""
     script = Script(
         {
-            "list_tenants": {"run": "run", "tenantsKey": KEY, "tenants": 3},
+            "list_tenants": {"run": "run", "tenantsKey": KEY, "tenants": 3, "environments": 0},
             "collect_garbage": {"done": True},
             "report_collection": REPORT,
         }
@@ -33,7 +33,7 @@ def script(machines: Machines) -> Script:
 
 def test_collection_looks_at_every_tenant_and_reports_when_all_goes_well(machines: Machines, script: Script) -> None:
     run = machines.run(MACHINE, TOLD)
-    assert run.path == ["ListTenants", "CollectTenants", "Report", "Outcome", "Collected"]
+    assert run.path == ["ListTenants", "AnyTenants", "CollectTenants", "Report", "Outcome", "Collected"]
     assert run.status == "SUCCEEDED"
     assert run.output["outcome"]["report"] == REPORT
     assert len(script.calls["list_tenants"][0]["run"]) > 3
@@ -61,7 +61,7 @@ def test_collection_goes_on_with_the_others_when_tenants_fail_and_fails_at_the_e
     script.say("collect_garbage", RuntimeError("no luck"), {"done": True})
     script.say("report_collection", {**REPORT, "whole": False, "message": "tenant acme was not finished"})
     run = machines.run(MACHINE, TOLD)
-    assert run.path == ["ListTenants", "CollectTenants", "Report", "Outcome", "NotAllCollected"]
+    assert run.path == ["ListTenants", "AnyTenants", "CollectTenants", "Report", "Outcome", "NotAllCollected"]
     assert (run.status, run.error, run.cause) == ("FAILED", "NotAllCollected", "tenant acme was not finished")
     assert {call["tenant"] for call in script.calls["collect_garbage"]} == set(TENANTS)
 
@@ -85,17 +85,26 @@ def test_collection_fails_and_says_why_when_it_cannot_go_on(machines: Machines, 
 
 
 def test_collection_fails_when_the_list_of_tenants_is_gone(machines: Machines, script: Script) -> None:
-    script.say("list_tenants", {"run": "run", "tenantsKey": "work-lists/collections/none.json", "tenants": 3})
+    gone = "work-lists/collections/none.json"
+    script.say("list_tenants", {"run": "run", "tenantsKey": gone, "tenants": 3, "environments": 0})
     run = machines.run(MACHINE, TOLD)
     assert run.path[-1] == "CollectionFailed"
     assert script.calls["collect_garbage"] == []
 
 
-def test_collection_ends_well_when_there_is_no_tenant(machines: Machines, script: Script) -> None:
-    machines.put("work-lists/collections/empty.json", [])
-    script.say("list_tenants", {"run": "run", "tenantsKey": "work-lists/collections/empty.json", "tenants": 0})
-    assert machines.run(MACHINE, TOLD).status == "SUCCEEDED"
+def test_collection_maps_over_no_empty_list_when_there_is_no_tenant(machines: Machines, script: Script) -> None:
+    # It is not even looked for.
+    none = "work-lists/collections/none.json"
+    script.say("list_tenants", {"run": "run", "tenantsKey": none, "tenants": 0, "environments": 0})
+    run = machines.run(MACHINE, TOLD)
+    assert run.path == ["ListTenants", "AnyTenants", "Report", "Outcome", "Collected"]
     assert script.calls["collect_garbage"] == []
+
+
+def test_collection_looks_at_environments_when_there_is_no_tenant(machines: Machines, script: Script) -> None:
+    script.say("list_tenants", {"run": "run", "tenantsKey": KEY, "tenants": 0, "environments": 3})
+    assert "CollectTenants" in machines.run(MACHINE, TOLD).path
+    assert len(script.calls["collect_garbage"]) == 3
 
 
 def test_only_the_collector_may_delete_packs_and_manifests_and_others_no_more_than_parts_of_uploaded_images() -> None:

@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from tests.workflow.scripted import Machines, Script
-from tidemark.errors import AwsFailure, GatesClosed, PackCorrupt, RestoreCancelled, Throttled, VerificationFailed
+from tidemark.errors import (
+    AwsFailure,
+    GatesClosed,
+    PackCorrupt,
+    RestoreCancelled,
+    RestoreOutpaced,
+    Throttled,
+    VerificationFailed,
+)
 
 MACHINE = "RestoreStateMachine"
 TOLD = {"tenant": "smartcity", "restoreId": "restore_1", "attempt": 1}
@@ -100,6 +108,25 @@ def test_restore_goes_on_catching_up_when_an_earlier_attempt_had_staged_all(mach
     script.say("plan", {**PLANNED, "partial": True, "resumeAt": "CatchUp"})
     run = machines.run(MACHINE, {**TOLD, "attempt": 2})
     assert run.path == ["Plan", "Resume", *CATCHING_UP, "Cutover", *PRESERVING, *RETIRING, "Completed"]
+
+
+def test_restore_of_an_empty_snapshot_has_no_work_to_map_over(machines: Machines, script: Script) -> None:
+    script.say("plan", {**PLANNED, "parts": 0, "workKey": "work-lists/smartcity/none.json"})
+    run = machines.run(MACHINE, TOLD)
+    assert run.status == "SUCCEEDED"
+    assert run.path == [*(state for state in BEFORE if state != "Stage"), *PRESERVING, *RETIRING, "Completed"]
+
+
+def test_restore_rolls_back_and_says_why_when_writers_are_too_fast_for_it(machines: Machines, script: Script) -> None:
+    script.say("plan", {**PLANNED, "partial": True})
+    script.say("catch_up", {"done": False}, RestoreOutpaced("writers are too fast"))
+    script.say("rollback", {**ROLLED_BACK, "error": "RestoreOutpaced", "message": "writers are too fast"})
+    run = machines.run(MACHINE, TOLD)
+    assert run.path[-5:] == ["CaughtUp", "CatchUp", "Rollback", "Outcome", "RolledBack"]
+    assert (run.error, run.cause) == ("RestoreOutpaced", "writers are too fast")
+    assert len(script.calls["catch_up"]) == 2
+    assert script.calls["cutover"] == []
+    assert script.calls["rollback"][0]["error"] == "RestoreOutpaced"
 
 
 def test_restore_does_nothing_when_it_was_over_already(machines: Machines, script: Script) -> None:

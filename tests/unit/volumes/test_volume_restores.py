@@ -264,7 +264,7 @@ def test_task_has_failed_when_its_execution_could_not_be_started(world: Restorin
     tried: list[str] = []
 
     class Refusing(Numbered):
-        def start_volume_restore(self, environment: EnvironmentId, task_id: str, *, attempt: int) -> None:
+        def start_volume_restore(self, environment: EnvironmentId, task_id: str, *, attempt: int) -> bool:
             del environment, attempt
             tried.append(task_id)
             raise Throttled("Step Functions is busy")
@@ -298,6 +298,24 @@ def test_request_that_is_sent_again_begins_no_second_task(world: Restoring, oper
     assert ask() == world.task(first.id)
     clock_of(world).advance(25 * 3600)
     assert ask().id != first.id
+
+
+def test_request_that_is_sent_again_drives_its_task_on_when_its_execution_died(world: Restoring) -> None:
+    asked = Asked("key", "content")
+    ports, workflows = world.ports, world.workflows
+
+    def ask() -> Task:
+        return restore_volume_snapshot(ports, TEST_AREA, world.snapshot.id, RestoreWish(), asked=asked)
+
+    task = ask()
+    for attempt in (1, 2):
+        workflows.end(image_owner(TEST_AREA), task.id, attempt=attempt)
+        assert [ask().id, ask().id] == [task.id] * 2
+    assert [one.attempt for one in workflows.started if one.subject == task.id] == [1, 2, 3]
+    assert run(ports, task.id).status is TaskStatus.SUCCESS
+    workflows.end(image_owner(TEST_AREA), task.id, attempt=3)
+    assert ask().status is TaskStatus.SUCCESS
+    assert [one.attempt for one in workflows.started if one.subject == task.id] == [1, 2, 3]
 
 
 def test_request_whose_task_failed_begins_another_one(world: Restoring) -> None:

@@ -28,10 +28,10 @@ from tidemark_cli.waiting import (
 _PLANS: Final = 3
 _NAMED: Final = 5
 _CHANGES: Final = ("created", "updated", "deleted")
-# By whether entities were selected. A plan does not tell none from none that differ.
+# By whether there is a filter. One that selects nothing comes to no plan.
 _ALIKE: Final = {
     False: "Everything is as in the snapshot already",
-    True: "All that is selected, if anything is, is as in the snapshot already",
+    True: "All that is selected is as in the snapshot already",
 }
 _PANEL: Final = "What is restored (everything that is given must hold)"
 

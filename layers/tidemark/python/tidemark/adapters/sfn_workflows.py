@@ -54,9 +54,10 @@ class StepFunctionsWorkflows:
         }
         self._start(self._capture_arn, execution_name(tenant, snapshot_id, attempt), content)
 
-    def start_restore(self, tenant: Tenant, restore_id: str, *, attempt: int) -> None:
-        content = {"tenant": tenant, "restoreId": restore_id, "attempt": attempt}
-        self._start(self._restore_arn, execution_name(tenant, restore_id, attempt), content)
+    def start_restore(self, tenant: Tenant, restore_id: str, owner: str, *, attempt: int) -> bool:
+        # No phase needs the owner: it tells executions apart that have one name.
+        content = {"tenant": tenant, "restoreId": restore_id, "owner": owner, "attempt": attempt}
+        return self._start(self._restore_arn, execution_name(tenant, restore_id, attempt), content)
 
     def start_verification(self, tenant: Tenant, snapshot_id: str, verification_id: str, *, attempt: int) -> None:
         content = {
@@ -87,9 +88,9 @@ class StepFunctionsWorkflows:
     def volume_backup_running(self, snapshot_id: str, *, attempt: int) -> bool | None:
         return self._is_running(self._volume_backups(), f"{snapshot_id}_{attempt}")
 
-    def start_volume_restore(self, environment: EnvironmentId, task_id: str, *, attempt: int) -> None:
+    def start_volume_restore(self, environment: EnvironmentId, task_id: str, *, attempt: int) -> bool:
         content = {"environment": environment, "taskId": task_id, "attempt": attempt}
-        self._start(self._volume_restores(), f"{task_id}_{attempt}", content)
+        return self._start(self._volume_restores(), f"{task_id}_{attempt}", content)
 
     def volume_restore_running(self, task_id: str, *, attempt: int) -> bool | None:
         return self._is_running(self._volume_restores(), f"{task_id}_{attempt}")
@@ -114,13 +115,16 @@ class StepFunctionsWorkflows:
                     raise
                 return None
 
-    def _start(self, machine: str, name: str, content: dict[str, Any]) -> None:
+    def _start(self, machine: str, name: str, content: dict[str, Any]) -> bool:
+        """Whether the execution runs: one that does is met again by the same content, and by that alone."""
         with named(f"starting execution {name}"):
             try:
                 self._client.start_execution(stateMachineArn=machine, name=name, input=json.dumps(content))
             except ClientError as error:
                 if code_of(error) != "ExecutionAlreadyExists":
                     raise
+                return False
+        return True
 
 
 def execution_name(tenant: Tenant, subject: str, attempt: int) -> str:

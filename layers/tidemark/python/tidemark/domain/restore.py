@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, NewType
+from typing import Final, NamedTuple, NewType
 
 from tidemark.domain.asked import Asked
 from tidemark.domain.change import Change
@@ -37,6 +37,9 @@ class Phase(StrEnum):
     ROLLBACK = "Rollback"
 
 
+# Four rounds that each find nine tenths of the one before are still getting on.
+_IDLE_ROUNDS: Final = 4
+_CLEARLY_LESS: Final = 3 / 4
 BEFORE_CUTOVER = frozenset({Phase.PLAN, Phase.STAGE, Phase.VERIFY, Phase.CATCH_UP})
 
 
@@ -74,6 +77,30 @@ class Changes(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How the rounds of catching up get on in an `attempt`: `least` is what the best of them found, `idle` how many
+    that followed it did not find clearly less.
+    """
+
+    attempt: int
+    least: int
+    idle: int = 0
+
+    @property
+    def steady(self) -> bool:
+        """Whether further rounds will not find less: writers write as much as a round brings."""
+        return self.idle >= _IDLE_ROUNDS
+
+    def after(self, attempt: int, found: int) -> "Pace":
+        """With one more round. The first of a later attempt also finds what was written since the one before ended,
+        so those after it are compared with it; it is no proof of getting on either.
+        """
+        if attempt != self.attempt:
+            return Pace(attempt, found, min(self.idle, _IDLE_ROUNDS - 1))
+        return Pace(attempt, found) if found <= _CLEARLY_LESS * self.least else replace(self, idle=self.idle + 1)
+
+
+@dataclass(frozen=True, slots=True)
 class Restore:
     """The catalog record of one restore. `version` is the compare-and-swap token of the record.
 
@@ -85,7 +112,7 @@ class Restore:
     `source_tenant` is whose snapshot it is, None where it is the tenant's own. `selection` is the text of a filter in
     the caller's dialect. A restore with one, or in mode `MERGE`, is partial: it keeps what else is live. Then
     `baseline` is the cut as of which live data was staged, and `caught_up` the last one whose changes were added since;
-    `changes` is what it does to live data as of the baseline.
+    `changes` is what it does to live data as of the baseline, `pace` how the rounds of adding got on.
 
     `swept`: what was left in the dead one of its two generations, and the notes of its staged parts, are removed;
     `staged` is then what those notes added up to. `asked` is the request that began it, where that can be sent again.
@@ -119,6 +146,7 @@ class Restore:
     selection: str | None = None
     baseline: Cut | None = None
     caught_up: Cut | None = None
+    pace: Pace | None = None
     changes: Changes | None = None
     asked: Asked | None = None
     version: int = 0

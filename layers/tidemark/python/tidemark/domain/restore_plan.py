@@ -49,11 +49,12 @@ class DryRun:
 @dataclass(frozen=True, slots=True)
 class Counted:
     """What a restore would do to some shards, in numbers, and the sort keys of the first entities of each kind of
-    change, in order, at most NAMED.
+    change, in order, at most NAMED. `selected`: it is about any of their entities, whether they differ or not.
     """
 
     changes: Changes = Changes()  # noqa: RUF009 - a frozen tuple
     named: Mapping[Change, Sequence[str]] = field(default_factory=dict)
+    selected: bool = True
 
 
 def together(parts: Sequence[Counted]) -> Counted:
@@ -61,6 +62,7 @@ def together(parts: Sequence[Counted]) -> Counted:
     return Counted(
         reduce(Changes.plus, (part.changes for part in parts), Changes()),
         {kind: list(islice(merge(*(part.named.get(kind, ()) for part in parts)), NAMED)) for kind in Change},
+        any(part.selected for part in parts),
     )
 
 

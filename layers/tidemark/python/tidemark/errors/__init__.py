@@ -21,6 +21,7 @@ from tidemark.errors.categories import (
     Unprocessable,
     UnsupportedMediaType,
 )
+from tidemark.errors.restores import *  # noqa: F403 - leaves, each of which belongs here too
 from tidemark.errors.volumes import *  # noqa: F403 - leaves, each of which belongs here too
 
 __all__ = [
@@ -120,26 +121,6 @@ class SnapshotHeld(Conflict):
 
 class HoldInProgress(Conflict):
     """A legal hold is being placed or lifted at this moment."""
-
-
-class PlanNotFound(NotFound):
-    """No plan of a restore has this id, or its time is over."""
-
-
-class PlanOutdated(Conflict):
-    """Live data has moved since the plan of a restore was made."""
-
-
-class PlanNotReady(Conflict):
-    """The dry run that makes the plan goes on, or has failed."""
-
-
-class DryRunInProgress(Conflict):
-    """A dry run of a restore is looking at the tenant's data."""
-
-
-class NothingSelected(Unprocessable):
-    """The filter of a restore selects no entity, neither of the snapshot nor of live data."""
 
 
 class SnapshotNotCompleted(Conflict):

@@ -16,8 +16,13 @@ class Workflows(Protocol):
         """
         ...
 
-    def start_restore(self, tenant: Tenant, restore_id: str, *, attempt: int) -> None:
-        """Start the execution of a restore. Repeating it changes nothing while that attempt runs or after it ended."""
+    def start_restore(self, tenant: Tenant, restore_id: str, owner: str, *, attempt: int) -> bool:
+        """Start the execution of a restore; whether it runs now. Repeating it changes nothing while that attempt runs
+        or after it ended.
+
+        False where the attempt has ended, or is that of another `owner`: a request that died before it had registered
+        its restore may have left the id to a later one, but its execution keeps the name.
+        """
         ...
 
     def start_verification(self, tenant: Tenant, snapshot_id: str, verification_id: str, *, attempt: int) -> None:
@@ -42,9 +47,9 @@ class Workflows(Protocol):
         """Whether that attempt at a snapshot of a volume is running; None when it was never started."""
         ...
 
-    def start_volume_restore(self, environment: EnvironmentId, task_id: str, *, attempt: int) -> None:
-        """Start the execution that makes a volume or image of a snapshot. Repeating it changes nothing while that
-        attempt runs or after it ended.
+    def start_volume_restore(self, environment: EnvironmentId, task_id: str, *, attempt: int) -> bool:
+        """Start the execution that makes a volume or image of a snapshot; whether it runs now. Repeating it changes
+        nothing while that attempt runs or after it ended.
         """
         ...
 

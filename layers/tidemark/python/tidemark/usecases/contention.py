@@ -70,7 +70,7 @@ def see_through(ports: Ports, tenant: Tenant, lease: Lease, *, inline_limit_s: i
         # It runs, or it came to its end while its executions were looked at.
         return
     if lease.kind is LeaseKind.RESTORE:
-        ports.workflows.start_restore(tenant, lease.subject, attempt=attempt)
+        ports.workflows.start_restore(tenant, lease.subject, lease.owner, attempt=attempt)
         return
     in_request = lease.attempt == IN_REQUEST and attempt == FIRST_EXECUTION
     delay_s = inline_limit_s if in_request else 0
@@ -86,6 +86,17 @@ def next_attempt(is_running: Callable[[int], bool | None], *, first: int = FIRST
     while (running := is_running(attempt)) is False:
         attempt += 1
     return None if running else attempt
+
+
+def start_unused(start: Callable[[int], bool], is_over: Callable[[], bool]) -> None:
+    """Start the first attempt whose name is not used up, unless one runs or there is nothing left to do.
+
+    `start` says whether the attempt runs then. One that does not is over, or is of something else that had the name
+    before: that it is there says nothing of this one.
+    """
+    attempt = FIRST_EXECUTION
+    while not start(attempt) and not is_over():
+        attempt += 1
 
 
 def _is_over(ports: Ports, tenant: Tenant, held: LeaseHeld) -> bool:

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from tidemark.domain.change import Change, change_of
+from tidemark.domain.keys import EntityKey
 from tidemark.domain.live import Cut, Generation, TenantState
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.restore import Changes, Mode
@@ -97,15 +98,19 @@ def _told_by_layers(ports: Ports, counting: Counting, shard: int, proceed: Proce
 
 def _compared(ports: Ports, job: Job, shard: int, proceed: Proceed) -> Counted:
     counts, named = Counter[Change | None](), _nobody()
+    selection = job.overlay.selection
+    selected = selection is None
     pairs: Iterator[Pair] = overlaying.pairs(ports, job, shard)
     while some := list(islice(pairs, _STRIDE)):
         proceed()
         for pair in some:
             was, now = overlaying.text_of(pair.was), pair.now.doc if pair.now else None
+            # Only until one is: of most filters that is soon.
+            selected = selected or (selection is not None and selection.picks(EntityKey.parse(pair.key), was, now))
             result = job.overlay.result(pair.key, was, now)
             if now is not None or result is not None:
                 _count(pair.key, change_of(now, result), counts, named)
-    return Counted(Changes.of(counts), named)
+    return Counted(Changes.of(counts), named, selected)
 
 
 def _nobody() -> dict[Change, list[str]]:

@@ -38,8 +38,8 @@ def dry_run(
     """What the restore would do to live data as of now: a RestorePlan when it fits `budget_s`, else what an execution
     was started to count. Both are found under the id.
 
-    Raises SnapshotNotFound, SnapshotNotCompleted, CaptureInProgress, RestoreInProgress, DryRunInProgress,
-    WriteConflict, Corrupt ones.
+    Raises NothingSelected, SnapshotNotFound, SnapshotNotCompleted, CaptureInProgress, RestoreInProgress,
+    DryRunInProgress, WriteConflict, Corrupt ones.
     """
     snapshot = restorable(get_snapshot(ports, tenant, snapshot_id))
     until_s = ports.clock.monotonic_s() + budget_s
@@ -63,7 +63,7 @@ def dry_run(
 
     if ports.table.load(wanted.tenant).state is None:
         with suppress(BudgetSpent):
-            return stored_plans.finish(ports, wanted, _counted(ports, wanted, manifest, None, proceed))
+            return _planned(ports, wanted, _counted(ports, wanted, manifest, None, proceed))
     return _under_lease(ports, wanted, manifest, proceed, inline_limit_s=inline_limit_s)
 
 
@@ -94,6 +94,12 @@ def _under_lease(ports: Ports, wanted: DryRun, manifest: Manifest, proceed: Proc
         _end(ports, wanted, token)
         raise
     _end(ports, asked, token)
+    return _planned(ports, asked, found)
+
+
+def _planned(ports: Ports, asked: DryRun, found: Counted) -> RestorePlan:
+    if not found.selected:
+        raise nothing_selected(asked.snapshot_id)
     return stored_plans.finish(ports, asked, found)
 
 
@@ -154,7 +160,12 @@ def require_selected(ports: Ports, tenant: Tenant, snapshot_id: str, wish: Wish,
             was, now = overlaying.text_of(pair.was), pair.now.doc if pair.now else None
             if selection.picks(EntityKey.parse(pair.key), was, now) or ports.clock.monotonic_s() > until_s:
                 return
-    raise NothingSelected(
+    raise nothing_selected(snapshot_id)
+
+
+def nothing_selected(snapshot_id: str) -> NothingSelected:
+    """What a restore is refused with, and a dry run, whose filter selects no entity at all."""
+    return NothingSelected(
         f"the filter selects no entity, neither of snapshot {snapshot_id} nor of what is live: nothing was restored"
     )
 

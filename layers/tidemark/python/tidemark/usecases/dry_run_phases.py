@@ -19,7 +19,7 @@ from tidemark.usecases import stored_plans
 from tidemark.usecases.capture_phases import CaptureBegun
 from tidemark.usecases.count_changes import count_shard as counted_of
 from tidemark.usecases.count_changes import counting_of
-from tidemark.usecases.dry_run import give_back
+from tidemark.usecases.dry_run import give_back, nothing_selected
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.restore_phases.lifecycle import manifest_of_snapshot, restorable
 from tidemark.usecases.stored_plans import UnderWay
@@ -66,7 +66,8 @@ def count_shard(ports: Ports, tenant: Tenant, plan_id: str, *, token: int, shard
 
 
 def conclude(ports: Ports, tenant: Tenant, plan_id: str, *, token: int) -> int:
-    """Store the plan, add up what was counted, and give the lease back; the number of entities.
+    """Store the plan, add up what was counted, and give the lease back; the number of entities. There is no plan, and
+    that is told, where the filter selects none of them.
 
     Raises LeaseLost, CountIncomplete.
     """
@@ -76,9 +77,14 @@ def conclude(ports: Ports, tenant: Tenant, plan_id: str, *, token: int) -> int:
     noted = [part for part in parts if part is not None]
     if len(noted) < asked.shards:
         raise CountIncomplete(f"dry run {plan_id} has no result of {asked.shards - len(noted)} shards")
-    plan = stored_plans.finish(ports, asked, together(noted))
-    give_back(ports, tenant, FencingToken(token), plan.cut)
-    return sum(plan.changes)
+    found = together(noted)
+    if found.selected:
+        stored_plans.finish(ports, asked, found)
+    else:
+        refused = nothing_selected(asked.snapshot_id)
+        stored_plans.fail(ports, plan_id, Failure(refused.code, refused.message))
+    give_back(ports, tenant, FencingToken(token), asked.cut if found.selected else None)
+    return sum(found.changes)
 
 
 def abort(ports: Ports, tenant: Tenant, plan_id: str, *, attempt: int, failure: Failure) -> SnapshotStatus:

@@ -18,7 +18,7 @@ from tidemark.errors import (
     WriteConflict,
 )
 from tidemark.ports import Ports
-from tidemark.usecases.contention import FIRST_EXECUTION, acquire
+from tidemark.usecases.contention import FIRST_EXECUTION, acquire, next_attempt, start_unused
 from tidemark.usecases.read_snapshots import get_snapshot
 from tidemark.usecases.repeats import restore_asked_for
 from tidemark.usecases.restore_phases.lifecycle import end, enter_rollback, give_up, restorable, use
@@ -65,9 +65,9 @@ def restore_snapshot(
             raise PlanOutdated("another restore was made since the plan; ask for another dry run")
         use(ports, restore)
         asked_to_start = True
-        ports.workflows.start_restore(restore.tenant, restore.id, attempt=FIRST_EXECUTION)
+        _start(ports, restore)
     except TidemarkError as error:
-        goes_on = asked_to_start and _was_started(ports, restore)
+        goes_on = asked_to_start and _runs(ports, restore)
         if not goes_on and _withdraw(ports, restore, Failure(error.code, error.message)):
             raise
         return ports.catalog.restore(restore.tenant, restore.id)
@@ -126,10 +126,20 @@ def _still_held(ports: Ports, restore: Restore) -> None:
         raise WriteConflict(f"restore {restore.id} was given up before it was registered; ask for it again") from lost
 
 
-def _was_started(ports: Ports, restore: Restore) -> bool:
-    """Whether the execution was started although nobody heard of it; False too when AWS does not say."""
+def _start(ports: Ports, restore: Restore) -> None:
+    """Start it, under another number where a request of the same second that died had the id before: its execution
+    found no restore, and has used the name up.
+    """
+    start_unused(
+        lambda number: ports.workflows.start_restore(restore.tenant, restore.id, restore.owner, attempt=number),
+        lambda: ports.catalog.restore(restore.tenant, restore.id).status is not RestoreStatus.RESTORING,
+    )
+
+
+def _runs(ports: Ports, restore: Restore) -> bool:
+    """Whether an execution was started although nobody heard of it; False too when AWS does not say."""
     try:
-        return ports.workflows.running(restore.tenant, restore.id, attempt=FIRST_EXECUTION) is not None
+        return next_attempt(lambda number: ports.workflows.running(restore.tenant, restore.id, attempt=number)) is None
     except Unavailable:
         return False
 

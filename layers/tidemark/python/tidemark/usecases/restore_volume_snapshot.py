@@ -30,7 +30,7 @@ from tidemark.errors import (
     VolumeNotFound,
 )
 from tidemark.ports import Ports
-from tidemark.usecases.contention import FIRST_EXECUTION
+from tidemark.usecases.contention import FIRST_EXECUTION, start_unused
 from tidemark.usecases.read_volume_snapshots import find_task, get_volume_snapshot
 from tidemark.usecases.read_volumes import get_volume
 from tidemark.usecases.repeats import same_request
@@ -218,10 +218,17 @@ def _asked_for(ports: Ports, asked: Asked | None) -> Task | None:
             continue
         if task.status is not TaskStatus.FAILED:
             if is_pending(task):
-                # Perhaps the request died before it did.
-                ports.workflows.start_volume_restore(task.environment, task.id, attempt=FIRST_EXECUTION)
+                # Perhaps the request died before it did, or the execution since.
+                _drive_on(ports, task)
             return task
     return None
+
+
+def _drive_on(ports: Ports, task: Task) -> None:
+    start_unused(
+        lambda number: ports.workflows.start_volume_restore(task.environment, task.id, attempt=number),
+        lambda: not is_pending(ports.volumes.task(task.id)),
+    )
 
 
 def _derived(asked: Asked, at: datetime) -> TaskId:
