@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.aws import table_on
-from tests.contract.examples import ACME, api_key, item, key, restore, snapshot, state
+from tests.contract.examples import ACME, TEN_O_CLOCK, api_key, item, key, restore, snapshot, state
 from tidemark.adapters.dynamo_catalog import DynamoCatalog
 from tidemark.adapters.dynamo_rows import Row, gate_row, item_row, state_row
-from tidemark.domain.live import Anchor, Base, Cut, FencingToken, Gate, Generation, Item, Lease, LeaseKind
+from tidemark.domain.live import Anchor, Base, Cut, FencingToken, Gate, Generation, Item, Latecomers, Lease, LeaseKind
 from tidemark.domain.snapshot import SnapshotId
 
 if TYPE_CHECKING:
@@ -74,8 +74,9 @@ def test_gate_row_is_open_when_nobody_closed_it() -> None:
 
 def test_state_row_is_flat() -> None:
     lease = Lease(LeaseKind.CAPTURE, "c-1", "snapshot_x", FencingToken(6), 2)
-    row = state_row(state(base=Base(SnapshotId("snapshot_y"), Cut(0)), lease=lease))
-    assert {name: value for name, value in row.items() if name.startswith(("pk", "sk", "lease", "base"))} == {
+    latecomers = Latecomers(Cut(3), TEN_O_CLOCK)
+    row = state_row(state(base=Base(SnapshotId("snapshot_y"), Cut(0)), lease=lease, latecomers=latecomers))
+    assert {name: value for name, value in row.items() if name.startswith(("pk", "sk", "lease", "base", "late"))} == {
         "pk": {"S": "acme#state"},
         "sk": {"S": "state"},
         "baseSnapshotId": {"S": "snapshot_y"},
@@ -85,6 +86,8 @@ def test_state_row_is_flat() -> None:
         "leaseSubject": {"S": "snapshot_x"},
         "leaseToken": {"N": "6"},
         "leaseAttempt": {"N": "2"},
+        "latecomersSince": {"N": "3"},
+        "latecomersGoneAt": {"S": "2026-01-15T10:00:00.123456+00:00"},
     }
 
 

@@ -11,6 +11,7 @@ from tests.contract.examples import (
     ACME,
     ONE,
     OTHER,
+    TEN_O_CLOCK,
     change,
     create,
     delete,
@@ -29,6 +30,7 @@ from tidemark.domain.live import (
     FencingToken,
     Generation,
     Item,
+    Latecomers,
     Lease,
     LeaseKind,
     TenantState,
@@ -41,7 +43,7 @@ LEASE = Lease(LeaseKind.RESTORE, "owner", "restore_2026-01-15T10-00-00Z", Fencin
 BASE = Base(SnapshotId("snapshot_2026-01-15T10-00-00Z"), Cut(4))
 ITEMS = [
     item("staged", '{"id":"staged"}'),
-    item("written", '{"a":"ü \\u0000 \U0001f30a"}', rev=12, changed=Cut(3)),
+    item("written", '{"a":"ü \\u0000 \U0001f30a"}', rev=2**48 - 1, changed=Cut(3)),
     item("caught", "{}", changed=Cut(5), prev='{"old":1}', prev_cut=Cut(3)),
     item("caught-staged", "{}", changed=Cut(5), prev="{}", prev_cut=Cut(0)),
     item("caught-new", "{}", changed=Cut(5), prev=None, prev_cut=Cut(5)),
@@ -65,6 +67,7 @@ def test_load_finds_nothing_when_nothing_is_stored(table: EntityTable) -> None:
         state(),
         state(capturing=Cut(0), base=BASE, lease=LEASE, rev=41),
         state(lease=replace(LEASE, kind=LeaseKind.CAPTURE)),
+        state(latecomers=Latecomers(Cut(0), TEN_O_CLOCK)),
     ],
 )
 def test_load_returns_the_state_as_it_was_added(table: EntityTable, stored: TenantState) -> None:

@@ -17,6 +17,7 @@ from tidemark.engine.records import record
 from tidemark.usecases.collect_garbage import collect_garbage
 from tidemark.usecases.create_snapshot import create_snapshot
 from tidemark.usecases.delete_snapshot import delete_snapshot
+from tidemark.usecases.restore_phases.cutover import LATECOMERS_LIVE
 from tidemark.usecases.restore_snapshot import restore_snapshot
 from tidemark.usecases.stored_plans import UnderWay, find
 
@@ -161,6 +162,21 @@ def check_collected(world: World) -> None:
         assert restore.swept, (seed, restore)
         pages = [world.base.table.page(TENANT, restore.dead_generation, shard) for shard in range(state.shards)]
         assert not any(page.items for page in pages), (seed, restore)
+
+
+def check_swept(world: World) -> None:
+    """The first snapshot that is made when nobody can be late any more leaves none of the tombstones that were kept."""
+    before = world.base.table.load(TENANT).state
+    world.let_pass(LATECOMERS_LIVE)
+    create_snapshot(world.base, TENANT, budget_s=BUDGET_S)
+    state = world.base.table.load(TENANT).state
+    assert before is not None
+    assert state is not None
+    assert state.latecomers is None, (world.seed, state)
+    if before.latecomers is not None:
+        pages = [world.base.table.page(TENANT, state.generation, shard) for shard in range(state.shards)]
+        left = [item.changed for page in pages for item in page.items if item.doc is None]
+        assert all(cut <= before.latecomers.since for cut in left if cut), (world.seed, "a tombstone stays")
 
 
 def check(world: World, *, deletes: bool = False, crashes: bool = False) -> None:

@@ -1,11 +1,12 @@
 """What was live at each cut, known for sure: whatever a snapshot or a restore says is held against it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tests.simulation.scheduler import Scheduler
 from tidemark.domain.keys import EntityKey
-from tidemark.domain.live import Cut, Generation, TenantState
+from tidemark.domain.live import Cut, Generation, Item, TenantState
+from tidemark.domain.tenant import Tenant
 from tidemark.ports import EntityTable
 
 
@@ -19,6 +20,7 @@ class Oracle:
         self._scheduler = scheduler
         self.at: dict[tuple[Generation, Cut], dict[EntityKey, str]] = {}
         self.restored: dict[Generation, dict[EntityKey, str]] = {}
+        self.inserts: list[tuple[Tenant, Sequence[Item]]] = []
         self.state: TenantState | None = None
 
     @property
@@ -28,6 +30,10 @@ class Oracle:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._table, name)
+
+    def insert(self, tenant: Tenant, items: Sequence[Item]) -> None:
+        self.inserts.append((tenant, items))
+        self._table.insert(tenant, items)
 
     def replace_state(self, state: TenantState) -> TenantState:
         with self._scheduler.unseen():

@@ -18,11 +18,13 @@ from tests.simulation.checks import (
     check_collected,
     check_dry_runs,
     check_restores,
+    check_swept,
     delete_failed,
     finish_captures,
     settle,
     undo,
 )
+from tests.simulation.lives import Lives
 from tests.simulation.transfers import STAGING, TENANTS, Movers
 from tests.simulation.world import BUDGET_S, World
 from tidemark.domain.tenant import Tenant
@@ -171,6 +173,46 @@ def run_dry_runs(world: World) -> None:
     check_dry_runs(world)
 
 
+def run_lives(world: World) -> None:
+    """Writers who read before they write, of a tenant that has no snapshot at first; then nothing of theirs is lost."""
+    lives, seed = Lives(world), 3 * world.seed
+    world.scheduler.run(
+        {
+            "change-1": lambda: lives.changer(10, seed),
+            "change-2": lambda: lives.changer(10, seed + 1),
+            "change-3": lambda: lives.changer(10, seed + 2),
+            "capture": lambda: world.capturer(3),
+        }
+    )
+    finish_captures(world)
+    check(world)
+    lives.check()
+
+
+def run_latecomers(world: World) -> None:
+    """Restores beside captures and deletes, and what was staged comes once more; nothing is brought back by it, and no
+    tombstone stays when nobody can be late any more.
+    """
+    seed = world.seed
+    put(world.base, {key(number, "Churn"): 0 for number in range(3)})
+    create_snapshot(world.base, TENANT, budget_s=BUDGET_S)
+    world.scheduler.run(
+        {
+            "churner": lambda: world.churner(20, seed),
+            "capture": lambda: world.capturer(5),
+            "restore": world.restorer,
+            "late-1": lambda: world.latecomer(6, seed + 1),
+            "late-2": lambda: world.latecomer(6, seed + 2),
+        }
+    )
+    finish_captures(world)
+    create_snapshot(world.base, TENANT, budget_s=BUDGET_S)
+    check(world)
+    check_restores(world)
+    check_swept(world)
+    check(world)
+
+
 SCENES: Final[Mapping[str, Scene]] = MappingProxyType(
     {
         "restores": Scene(run_restores),
@@ -179,6 +221,8 @@ SCENES: Final[Mapping[str, Scene]] = MappingProxyType(
         "crashes with collections": Scene(run_crashes_with_collections, (0.1, 0.3, 0.6)),
         "transfers": Scene(run_transfers, tenants=TENANTS),
         "crashes with transfers": Scene(run_transfers, (0.1, 0.3, 0.6), tenants=TENANTS),
+        "lives": Scene(run_lives),
+        "latecomers": Scene(run_latecomers),
         "dry runs": Scene(run_dry_runs, (0.1, 0.3, 0.6)),
     }
 )

@@ -208,6 +208,14 @@ class World:
             return
         assert run_restore(ports, restore.id) is None
 
+    def latecomer(self, times: int, seed: int) -> None:
+        """A worker of a restore that stood still in what it staged, until whatever time."""
+        ports, choice = self.ports(), random.Random(seed)
+        for _ in range(times):
+            self.wait_a_while()
+            if self.oracle.inserts:
+                ports.table.insert(*choice.choice(self.oracle.inserts))
+
     def wish(self) -> Wish:
         """All of a snapshot, or the accounts alone, or what does not delete: each keeps their sum."""
         return self.random.choice((Wish(), Wish(), Wish(selection=ACCOUNTS), Wish(mode=Mode.MERGE)))

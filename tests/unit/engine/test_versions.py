@@ -17,7 +17,7 @@ BASED = Gate(Tenant("t"), 0, Generation(1), Cut(8), base=Cut(5))
 
 
 def after(gate: Gate, current: Item | None, doc: str | None) -> Item | None:
-    write = write_of(gate, KEY, current, doc)
+    write = write_of(gate, KEY, current, doc, first_rev=7_000)
     return current if write is None else write.item
 
 
@@ -28,6 +28,12 @@ def test_write_keeps_what_was_before_only_while_a_capture_runs() -> None:
     assert after(CAPTURING, old, "new") == Item(
         KEY, "new", 4, changed=Cut(8), prev="old", prev_cut=Cut(4), anchors=anchors
     )
+
+
+def test_item_that_is_not_there_begins_with_the_rev_that_is_given_and_counts_on() -> None:
+    created = after(IDLE, None, "new")
+    assert created == Item(KEY, "new", 7_000, changed=Cut(7))
+    assert after(IDLE, created, "newer") == Item(KEY, "newer", 7_001, changed=Cut(7))
 
 
 def test_second_write_passes_on_what_was_before_the_cut() -> None:
@@ -61,14 +67,14 @@ def test_entity_deleted_and_made_again_after_the_cut_is_in_it_as_it_was() -> Non
 
 @pytest.mark.parametrize(("gate", "leaves"), [(IDLE, False), (CAPTURING, True), (BASED, True)])
 def test_delete_leaves_a_tombstone_only_when_a_snapshot_must_hear_of_it(gate: Gate, leaves: bool) -> None:
-    write = write_of(gate, KEY, Item(KEY, "old", 3, changed=Cut(4)), None)
+    write = write_of(gate, KEY, Item(KEY, "old", 3, changed=Cut(4)), None, first_rev=1)
     assert write is not None
     assert (write.item is not None) is leaves
 
 
 @pytest.mark.parametrize("current", [None, Item(KEY, None, 2, changed=Cut(6))])
 def test_delete_of_what_is_not_there_writes_nothing(current: Item | None) -> None:
-    assert write_of(BASED, KEY, current, None) is None
+    assert write_of(BASED, KEY, current, None, first_rev=1) is None
 
 
 def test_doc_at_refuses_an_item_that_does_not_say_what_it_was() -> None:

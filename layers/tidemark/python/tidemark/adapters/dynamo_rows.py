@@ -5,6 +5,7 @@ the entity. What is None has no attribute. The local secondary indexes `byId` (o
 hold the items that have the attribute.
 """
 
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -21,6 +22,7 @@ from tidemark.domain.live import (
     Generation,
     Item,
     ItemKey,
+    Latecomers,
     Lease,
     LeaseKind,
     TenantState,
@@ -93,12 +95,15 @@ def state_row(state: TenantState) -> Row:
             "leaseToken": number(state.lease.token),
             "leaseAttempt": number(state.lease.attempt),
         }
+    if state.latecomers is not None:
+        row["latecomersSince"] = number(state.latecomers.since)
+        row["latecomersGoneAt"] = text(state.latecomers.gone_at.isoformat())
     return row
 
 
 def state_from(row: Row) -> TenantState:
     """The state in a row."""
-    base = lease = None
+    base = lease = latecomers = None
     if "baseCut" in row:
         named = row.get("baseSnapshotId")
         base = Base(SnapshotId(named["S"]) if named else None, Cut(_int(row, "baseCut")))
@@ -110,6 +115,9 @@ def state_from(row: Row) -> TenantState:
             FencingToken(_int(row, "leaseToken")),
             _int(row, "leaseAttempt"),
         )
+    if "latecomersSince" in row:
+        gone_at = datetime.fromisoformat(row["latecomersGoneAt"]["S"])
+        latecomers = Latecomers(Cut(_int(row, "latecomersSince")), gone_at)
     return TenantState(
         tenant=Tenant(row["pk"]["S"].partition("#")[0]),
         shards=_int(row, "shards"),
@@ -120,6 +128,7 @@ def state_from(row: Row) -> TenantState:
         capturing=_cut(row, "capturing"),
         base=base,
         lease=lease,
+        latecomers=latecomers,
         rev=_int(row, "rev"),
     )
 

@@ -1,10 +1,12 @@
 """The control records of a tenant's live data: which generation readers see, which cut writes belong to, who holds the
 lease.
 
-All three kinds of record (tenant state, gate, item) carry `rev`, and every change is a compare-and-swap on it.
+All three kinds of record (tenant state, gate, item) carry `rev`, and every change is a compare-and-swap on it. So no
+rev of a record may come again: that of an item, which can go and be made anew, begins at a random number.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple, NewType
 
@@ -67,6 +69,17 @@ class Base:
     cut: Cut
 
 
+class Latecomers(NamedTuple):
+    """Workers of the last restore that may still insert what they staged, until they are surely gone.
+
+    What stops them where an entity was deleted since is its tombstone: none of a cut after `since` may go before
+    `gone_at`.
+    """
+
+    since: Cut
+    gone_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class TenantState:
     """The record that decides. `generation` is what readers see; `cut` the cut that writes belong to now; `capturing`
@@ -85,6 +98,7 @@ class TenantState:
     capturing: Cut | None = None
     base: Base | None = None
     lease: Lease | None = None
+    latecomers: Latecomers | None = None
     rev: int = 0
 
 

@@ -47,7 +47,7 @@ def item_of(stamp: Gate, key: ItemKey, current: Item | None, result: str | None)
     """
     if current is not None and current.doc == result:
         return current._replace(key=key, rev=FIRST_REV, prev=None, prev_cut=None)
-    write = write_of(stamp, key, current, result)
+    write = write_of(stamp, key, current, result, first_rev=FIRST_REV)
     return write.item._replace(rev=FIRST_REV) if write is not None and write.item is not None else None
 
 

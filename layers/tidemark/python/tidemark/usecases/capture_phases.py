@@ -6,7 +6,7 @@ Each can be repeated, run late, or run by a worker that has lost its lease: then
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from tidemark.domain.live import Base, FencingToken
+from tidemark.domain.live import Base, FencingToken, Latecomers
 from tidemark.domain.manifest import Manifest
 from tidemark.domain.restore import Phase
 from tidemark.domain.snapshot import Failure, Snapshot, SnapshotId, SnapshotStatus
@@ -138,7 +138,9 @@ def seal(
     capture. Raises LeaseLost, Corrupt ones.
     """
     snapshot = ports.catalog.snapshot(tenant, snapshot_id)
-    if not snapshot.was_completed:
+    if snapshot.was_completed:
+        state = leases.current_state(ports.table, tenant)
+    else:
         state = leases.held_state(ports.table, tenant, FencingToken(token))
         try:
             snapshot = _complete(ports, snapshot, state.shards)
@@ -153,8 +155,8 @@ def seal(
             ports.catalog, tenant, snapshot.restore_id, lambda record: record.entering(Phase.RETIRE, ports.clock.now())
         )
         return snapshot
-    _sweep(ports, snapshot, sweep_budget_s)
-    _end(ports, tenant, FencingToken(token), snapshot)
+    nobody_late = _sweep(ports, snapshot, state.latecomers, sweep_budget_s)
+    _end(ports, tenant, FencingToken(token), snapshot, nobody_late=nobody_late)
     return snapshot
 
 
@@ -246,7 +248,9 @@ def _complete(ports: Ports, snapshot: Snapshot, shards: int) -> Snapshot:
     return amend_snapshot(ports.catalog, snapshot.tenant, snapshot.id, complete)
 
 
-def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot | None) -> None:
+def _end(
+    ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot | None, *, nobody_late: bool = False
+) -> None:
     """Let writers stop keeping what was before, make a completed snapshot the base, and give the lease back."""
 
     def next_base(present: Base | None) -> Base | None:
@@ -256,32 +260,43 @@ def _end(ports: Ports, tenant: Tenant, token: FencingToken, snapshot: Snapshot |
             # Even if it was deleted meanwhile: the tombstones that it recorded may be swept, so no older base will do.
             return Base(snapshot.id, snapshot.cut)
         if snapshot.failure is not None and snapshot.failure.code in _BASE_IS_DAMAGED:
-            # A capture that found the base's bytes damaged must not be followed by another that builds on them.
-            return None
+            # A capture that found the base's bytes damaged must not be followed by another that builds on them. Deletes
+            # go on to leave tombstones, which latecomers of a restore must meet.
+            return present and Base(None, present.cut)
         return present
 
     try:
-        gates.finish_capture(ports, tenant, token, next_base)
+        gates.finish_capture(ports, tenant, token, next_base, nobody_late=nobody_late)
         gates.release(ports, tenant, token)
     except LeaseLost:
         return
 
 
-def _sweep(ports: Ports, snapshot: Snapshot, budget_s: float) -> None:
-    """Remove the tombstones that this snapshot has recorded. What the budget leaves costs storage, nothing else."""
+def _sweep(ports: Ports, snapshot: Snapshot, latecomers: Latecomers | None, budget_s: float) -> bool:
+    """Remove the tombstones that this snapshot has recorded, unless latecomers of a restore must meet them; then a
+    later snapshot does so. What the budget leaves costs storage, nothing else.
+
+    Whether nobody is late any more, and what had been kept for them is removed.
+    """
     if snapshot.generation is None or snapshot.cut is None or snapshot.manifest is None:
-        return
-    if snapshot.new_bytes == 0 and snapshot.entity_count:
-        # Nothing was recorded: a tombstone is a line of a pack, unless it was of the last entity of its shard.
-        return
+        return False
+    if latecomers is not None and ports.clock.now() < latecomers.gone_at:
+        return False
     generation, ended, since = snapshot.generation, snapshot.cut, snapshot.base_cut or STAGED
+    kept = latecomers is not None and latecomers.since < since
+    if snapshot.new_bytes == 0 and snapshot.entity_count and not kept:
+        # Nothing was recorded: a tombstone is a line of a pack, unless it was of the last entity of its shard.
+        return True
+    if latecomers is not None:
+        since = min(since, latecomers.since)
     until_s = ports.clock.monotonic_s() + budget_s
     manifest = manifests.read(ports.payloads, snapshot.manifest)
-    grown = [
+    shards = [
         shard.shard
         for shard in manifest.shards
-        if not shard.layers or any(layer.capture_id == snapshot.capture_id for layer in shard.layers)
+        if kept or not shard.layers or any(layer.capture_id == snapshot.capture_id for layer in shard.layers)
     ]
     ports.parallel.map(
-        lambda shard: tombstones.sweep(ports, snapshot.tenant, generation, shard, since, ended, until_s), grown
+        lambda shard: tombstones.sweep(ports, snapshot.tenant, generation, shard, since, ended, until_s), shards
     )
+    return ports.clock.monotonic_s() < until_s

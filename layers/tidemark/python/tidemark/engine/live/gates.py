@@ -92,16 +92,23 @@ def fences(ports: Ports, tenant: Tenant, token: FencingToken, generation: Genera
 
 
 def finish_capture(
-    ports: Ports, tenant: Tenant, token: FencingToken, next_base: Callable[[Base | None], Base | None]
+    ports: Ports,
+    tenant: Tenant,
+    token: FencingToken,
+    next_base: Callable[[Base | None], Base | None],
+    *,
+    nobody_late: bool = False,
 ) -> None:
     """End the capture that is running: writers stop keeping what was before.
 
-    `next_base` says what the tenant's base is then. Can be repeated.
+    `next_base` says what the tenant's base is then, `nobody_late` that the tombstones which were kept for latecomers of
+    a restore are removed. Can be repeated.
     """
     while True:
         gates = _gates(ports.table, held_state(ports.table, tenant, token))
         state = held_state(ports.table, tenant, token)
-        finished = replace(state, capturing=None, base=next_base(state.base))
+        latecomers = None if nobody_late else state.latecomers
+        finished = replace(state, capturing=None, base=next_base(state.base), latecomers=latecomers)
         try:
             noted = state if finished == state else ports.table.replace_state(finished)
         except StaleRecord:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
-from itertools import batched
+from itertools import batched, takewhile
 from typing import Final
 
-from tidemark.domain.live import Cut, Generation, ItemKey, ItemWrite
+from tidemark.domain.live import ChangedKey, Cut, Generation, ItemKey, ItemWrite
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.changes import changed_keys
 from tidemark.errors import WriteConflict
@@ -21,8 +21,12 @@ def sweep(
 
     Each is removed only as it was read: an entity that was made again meanwhile stays.
     """
-    found = changed_keys(ports, tenant, generation, shard, since)
-    old = (ItemKey(generation, shard, one.sort_key) for one in found if one.deleted and one.cut <= until)
+
+    def in_question(one: ChangedKey) -> bool:
+        return one.cut <= until and ports.clock.monotonic_s() < until_s
+
+    found = takewhile(in_question, changed_keys(ports, tenant, generation, shard, since))
+    old = (ItemKey(generation, shard, one.sort_key) for one in found if one.deleted)
     removed = 0
     for keys in batched(old, _AT_ONCE, strict=False):
         if ports.clock.monotonic_s() >= until_s:

@@ -19,9 +19,9 @@ class Change(NamedTuple):
     was: str | None
 
 
-def write_of(gate: Gate, key: ItemKey, current: Item | None, doc: str | None) -> ItemWrite | None:
+def write_of(gate: Gate, key: ItemKey, current: Item | None, doc: str | None, *, first_rev: int) -> ItemWrite | None:
     """The write that gives `key` the document `doc` (None: deletes it) under `gate`; None when there is nothing to
-    write.
+    write. `first_rev` is the rev of an item that is not there yet.
 
     The first write after the cut of a running capture keeps what the item was (`prev`, `prev_cut`), and the first one
     after that cut or after the base's keeps its fingerprint (`anchors`); later ones pass that on.
@@ -35,7 +35,7 @@ def write_of(gate: Gate, key: ItemKey, current: Item | None, doc: str | None) ->
     item = Item(
         key=key,
         doc=doc,
-        rev=(rev or 0) + 1,
+        rev=first_rev if rev is None else rev + 1,
         changed=gate.cut,
         prev=prev,
         prev_cut=prev_cut,

@@ -10,7 +10,7 @@ from tidemark.engine.live import gates as gate_protocol
 from tidemark.engine.live.leases import ensure_tenant
 from tidemark.engine.live.versions import write_of
 from tidemark.errors import EntityTooLarge, GatesClosed, WriteConflict
-from tidemark.ports import Loaded, Ports
+from tidemark.ports import Entropy, Loaded, Ports
 
 type Documents = Mapping[EntityKey, str | None]
 type Decide = Callable[[Documents], Documents]
@@ -24,6 +24,8 @@ GATE_PATIENCE_S: Final = 2.0
 WRITE_BUDGET_S: Final = 15.0
 _FIRST_PAUSE_S: Final = 0.01
 _LONGEST_PAUSE_S: Final = 0.5
+# Each more makes items larger, and it would take a write that is under way just when an entity goes and comes again.
+_FIRST_REV_BYTES: Final = 4
 
 
 def change(ports: Ports, tenant: Tenant, keys: Sequence[EntityKey], decide: Decide) -> None:
@@ -62,7 +64,7 @@ def _change_group(ports: Ports, tenant: Tenant, keys: Sequence[EntityKey], decid
             continue
         try:
             if _pass(ports, tenant, loaded, placement, closed_since):
-                writes = _writes(loaded, located, placement, decide)
+                writes = _writes(ports.entropy, loaded, located, placement, decide)
                 if len(writes) > 1 and _size_bytes(writes) > MAX_TRANSACTION_BYTES:
                     middle = len(keys) // 2
                     _change_group(ports, tenant, keys[:middle], decide)
@@ -111,7 +113,7 @@ def _pass(ports: Ports, tenant: Tenant, loaded: Loaded, placement: Placement, cl
 
 
 def _writes(
-    loaded: Loaded, located: Mapping[EntityKey, ItemKey], placement: Placement, decide: Decide
+    entropy: Entropy, loaded: Loaded, located: Mapping[EntityKey, ItemKey], placement: Placement, decide: Decide
 ) -> list[ItemWrite]:
     items = {key: loaded.items.get(item_key) for key, item_key in located.items()}
     decided = decide({key: item.doc if item else None for key, item in items.items()})
@@ -123,10 +125,17 @@ def _writes(
                 f"the limit is {MAX_ENTITY_BYTES}"
             )
         gate: Gate = loaded.gates[gate_of(key.id, placement.gates)]
-        write = write_of(gate, located[key], items[key], doc)
+        write = write_of(gate, located[key], items[key], doc, first_rev=_first_rev(entropy))
         if write is not None:
             writes.append(write)
     return writes
+
+
+def _first_rev(entropy: Entropy) -> int:
+    """A rev to begin with. An item that was removed may be made again: were its revs the same ones then, a writer that
+    read the old item would take the new one for it.
+    """
+    return int.from_bytes(entropy.token_bytes(_FIRST_REV_BYTES))
 
 
 def _size_bytes(writes: Sequence[ItemWrite]) -> int:

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from datetime import timedelta
 from itertools import count
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from tidemark.domain.live import Base, Cut, FencingToken, Gate, TenantState
+from tidemark.domain.live import Base, Cut, FencingToken, Gate, Latecomers, TenantState
 from tidemark.domain.restore import Phase, Restore
 from tidemark.domain.snapshot import CaptureId, Snapshot, SnapshotId, Trigger, snapshot_id
 from tidemark.domain.tenant import Tenant
@@ -21,6 +22,11 @@ from tidemark.usecases.records import amend_restore, amend_snapshot
 from tidemark.usecases.restore_phases.catch_up import since_of
 from tidemark.usecases.restore_phases.lifecycle import enter, refuse_cancelled
 from tidemark.usecases.restore_phases.overlaid import job_of
+
+# Whoever stages looks before each batch whether the flip was noted. AWS Lambda lets no invocation live for longer than
+# 15 minutes: neither that of a worker that looked just before, nor this one, which reads the clock before it flips.
+# The other half hour is for clocks that disagree.
+LATECOMERS_LIVE: Final = timedelta(hours=1)
 
 
 class CutOver(NamedTuple):
@@ -57,6 +63,7 @@ def cutover(ports: Ports, tenant: Tenant, restore_id: str, *, token: int) -> Cut
             cut=Cut(before.cut + 1),
             capturing=None,
             base=_base_after(restore, before),
+            latecomers=Latecomers(_kept_since(restore, before), ports.clock.now() + LATECOMERS_LIVE),
         )
 
     flipped_before = state.generation == restore.generation
@@ -84,6 +91,14 @@ def _base_after(restore: Restore, before: TenantState) -> Base:
     if restore.partial:
         return before.base or Base(None, before.cut)
     return Base(restore.snapshot_id if restore.source_tenant is None else None, before.cut)
+
+
+def _kept_since(restore: Restore, before: TenantState) -> Cut:
+    """After which cut the new generation's tombstones are, with those that a partial restore took over from the old
+    one.
+    """
+    since = _base_after(restore, before).cut
+    return min(since, before.latecomers.since) if restore.partial and before.latecomers is not None else since
 
 
 def _register_safety(ports: Ports, restore: Restore, token: FencingToken, flipped: TenantState) -> Snapshot:

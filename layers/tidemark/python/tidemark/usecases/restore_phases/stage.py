@@ -10,6 +10,7 @@ from tidemark.engine import overlaying, staging
 from tidemark.engine.live import leases
 from tidemark.errors import (
     Corrupt,
+    LeaseLost,
 )
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_restore
@@ -28,7 +29,10 @@ def stage(ports: Ports, tenant: Tenant, restore_id: str, *, token: int, part: Pa
     state = leases.held_state(ports.table, tenant, FencingToken(token))
 
     def proceed() -> None:
-        leases.held_state(ports.table, tenant, FencingToken(token))
+        held = leases.held_state(ports.table, tenant, FencingToken(token))
+        if held.generation == restore.generation:
+            # From the flip on it is known until when a worker may still be writing what it staged.
+            raise LeaseLost(f"restore {restore_id} has been cut over: nothing is staged any more")
         refuse_cancelled(ports.catalog.restore(tenant, restore_id))
 
     proceed()
