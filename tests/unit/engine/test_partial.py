@@ -224,7 +224,7 @@ def test_part_that_is_staged_twice_passes_verify_though_entities_were_written_in
     planned = restore_phases.plan(ports, TENANT, restore.id, attempt=1)
     for _ in range(2):
         for part in work(ports, planned.work_key):
-            restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part)
+            restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part, budget_s=60)
         put(ports, {CARS[0]: 5, key(8, "Car"): 8})
         delete(ports, CARS[1])
     for shard in planned.shards:
@@ -333,7 +333,7 @@ def test_round_of_catching_up_goes_on_though_its_transactions_conflict_with_thos
     restore = restore_snapshot(ports, TENANT, snapshot.id, Wish(selection=restore_filter.accept({"type": "Room"})))
     planned = restore_phases.plan(ports, TENANT, restore.id, attempt=1)
     for part in work(ports, planned.work_key):
-        restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part)
+        restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part, budget_s=60)
     put(ports, dict.fromkeys(ROOMS + CARS, 2))
     table = Contended(ports.table)
     contended = replace(ports, table=cast("EntityTable", table))
