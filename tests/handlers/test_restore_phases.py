@@ -138,7 +138,8 @@ def _records_in(restoring: Restoring, part: dict[str, Any]) -> int:
     """What a part has, told by what the snapshot has of its shard."""
     snapshot = restoring.ports.catalog.snapshot(TENANT, restoring.record.snapshot_id)
     assert snapshot.manifest is not None
-    return manifests.read(restoring.ports.payloads, snapshot.manifest).shards[part["shard"]].records
+    shard: int = part["shard"]
+    return manifests.read(restoring.ports.payloads, snapshot.manifest).shards[shard].records
 
 
 def test_stage_leaves_what_readers_see_alone(restoring: Restoring) -> None:

@@ -1,6 +1,6 @@
 """Staging step by step: a part for which one invocation has not the time is handed over, and each step counts once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -12,12 +12,12 @@ from tests.unit.engine.disturbed import Counter, Death, drive_on, numbered, sett
 from tests.unit.engine.test_late_runs import Meanwhile
 from tidemark.dialects.ngsi import restore_filter
 from tidemark.domain.keys import EntityKey, behind, shard_of
-from tidemark.domain.live import Layout
+from tidemark.domain.live import Item, Layout
 from tidemark.domain.restore import Mode, Part, Restore, RestoreStatus, StagedPart
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import packs, staging
 from tidemark.errors import AwsFailure, RestoreCancelled, StageIncomplete, StaleRecord
-from tidemark.ports import Catalog, Ports
+from tidemark.ports import Catalog, EntityTable, Ports
 from tidemark.usecases import restore_phases
 from tidemark.usecases.cancel_restore import cancel_restore
 from tidemark.usecases.create_snapshot import create_snapshot
@@ -71,9 +71,7 @@ def stage_all(ports: Ports, restore: Restore, token: int, parts: list[Part]) -> 
 
 def verify(ports: Ports, restore: Restore, plan: Planned) -> int:
     """The entities of the new generation, if each shard holds what was staged."""
-    return sum(
-        restore_phases.verify(ports, TENANT, restore.id, token=plan.token, shard=shard) for shard in plan.shards
-    )
+    return sum(restore_phases.verify(ports, TENANT, restore.id, token=plan.token, shard=shard) for shard in plan.shards)
 
 
 def selected(now: Mapping[EntityKey, str], was: Mapping[EntityKey, str], *, merge: bool) -> dict[EntityKey, str]:
@@ -82,18 +80,31 @@ def selected(now: Mapping[EntityKey, str], was: Mapping[EntityKey, str], *, merg
     return {**kept, **was}
 
 
+class Inserted:
+    """A table, and the keys that were inserted into it, request by request."""
+
+    def __init__(self, table: EntityTable) -> None:
+        self._table = table
+        self.keys: list[list[str]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._table, name)
+
+    def insert(self, tenant: Tenant, items: Sequence[Item]) -> None:
+        self.keys.append([one.key.sort_key for one in items])
+        self._table.insert(tenant, items)
+
+
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("shards", [1, 2, 16])
 def test_partial_restore_of_shards_much_larger_than_the_snapshots_takes_many_short_invocations(
-    shards: int, mode: Mode, monkeypatch: pytest.MonkeyPatch
+    shards: int, mode: Mode
 ) -> None:
     ports = world(shards)
     now, was = live(ports), content(ports, next(ports.catalog.snapshots(TENANT)).id)
-    inserted: list[int] = []
-    insert = type(ports.table).insert
-    monkeypatch.setattr(
-        type(ports.table), "insert", lambda *said: (inserted.append(len(said[2])), insert(*said))[1]
-    )
+    table = Inserted(ports.table)
+    inserted = table.keys
+    ports = replace(ports, table=cast("Any", table))
     restore = begun(ports, ROOMS, mode)
     plan, parts = planned(ports, restore)
     assert [part.shard for part in parts] == list(range(shards))
@@ -106,7 +117,7 @@ def test_partial_restore_of_shards_much_larger_than_the_snapshots_takes_many_sho
             calls += 1
             assert len(inserted) <= before + 1
     assert calls >= max(shards, len(now) // STEP)
-    assert max(inserted) <= STEP
+    assert max(len(some) for some in inserted) <= STEP
     expected = selected(now, was, merge=mode is Mode.MERGE)
     assert verify(ports, restore, plan) == len(expected)
     assert get_restore(ports, TENANT, restore.id).done == len(was)
@@ -249,18 +260,9 @@ def test_later_attempt_goes_on_where_the_earlier_one_had_come(wanted: Mapping[st
     reached = ports.catalog.parts(TENANT, restore.id)[0].reached
     assert reached is not None
     again, [part] = planned(ports, restore, attempt=2)
-    keys: list[str] = []
-
-    class Seen:
-        def __getattr__(self, name: str) -> Any:
-            if name == "insert":
-                return lambda tenant, items: (keys.extend(one.key.sort_key for one in items), insert(tenant, items))
-            return getattr(ports.table, name)
-
-    insert = ports.table.insert
-    assert stage(replace(ports, table=cast("Any", Seen())), restore, again.token, part, budget_s=60).done
-    assert keys
-    assert min(keys) > reached
+    table = Inserted(ports.table)
+    assert stage(replace(ports, table=cast("Any", table)), restore, again.token, part, budget_s=60).done
+    assert min(table.keys[0]) > reached
     assert verify(ports, restore, again) > 0
 
 

@@ -91,6 +91,4 @@ def _steps(
     if restore.partial:
         return overlaying.stage(ports, job_of(ports, restore, state), part, proceed, after=after)
     shard = manifest_of(ports, restore).shards[part.shard]
-    return staging.stage(
-        ports, restore.tenant, restore.generation, state.shards, shard, part, proceed, after=after
-    )
+    return staging.stage(ports, restore.tenant, restore.generation, state.shards, shard, part, proceed, after=after)
