@@ -83,9 +83,13 @@ up: $(DEV_STAMP) ## Serve the whole stack at http://127.0.0.1:3000 until Ctrl-C 
 sam-api: $(DEV_STAMP) $(SAM_STAMP) ## Serve the same stack through SAM CLI's own front end (PORT=...)
 	@PORT=$(PORT) exec $(BIN)/python -m tests.local.sam_api $(ARGS)
 
+# Tests start hundreds of processes and copies of functions, each of which would compile all that it imports: some
+# machines forbid Python to keep what it compiled. Files are handed to the processes in the order of tests/conftest.py.
 .PHONY: test
+test: export PYTHONDONTWRITEBYTECODE :=
+test: export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.local/bytecode
 test: $(DEV_STAMP) $(SAM_STAMP) $(NGSI_STAMP) ## Run all tests, in a process a core (ARGS="-k name" for some, WORKERS=0 for one process)
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: bench
 bench: $(DEV_STAMP) ## Measure speed, memory, bytes and requests beside other tools (ENTITIES=... MEMORY_ENTITIES=... DAILY_ENTITIES=...); takes ten minutes

@@ -1,6 +1,7 @@
 """Plumbing of pytest for all tests: no test can reach a real AWS account, and generated examples are repeatable."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,20 @@ settings.register_profile(
     "tidemark", deadline=None, derandomize=True, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("tidemark")
+
+# Folders that take longest go first, so that short ones fill what is left when several processes share the tests. The
+# stack that all of tests/e2e use stands while files of that folder follow each other.
+_FIRST = ("e2e", "workflow", "simulation", "benchmarks", "handlers", "cli")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files by their folders; within a folder all stay in their order."""
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    return _FIRST.index(folder) if folder in _FIRST else len(_FIRST)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -17,6 +17,7 @@ from tidemark.domain.task import KEPT_FOR, Operation, Task, TaskId
 from tidemark.domain.upload import Upload
 from tidemark.domain.volume import DamagedVolumeSnapshot, VolumeId, VolumeSnapshot, VolumeSnapshotId
 from tidemark.domain.volume import VolumeSnapshotState as State
+from tidemark.domain.volume_names import MAX_NAME_CHARS
 from tidemark.errors import (
     AwsFailure,
     CatalogCorrupt,
@@ -81,6 +82,20 @@ def test_name_is_one_snapshots_of_the_environment_until_it_is_deleted(volumes: V
     volumes.replace_volume_snapshot(replace(first, state=State.DELETED))
     assert volumes.add_volume_snapshot(rival).version == 1
     assert elsewhere.name == rival.name
+
+
+def test_longest_names_are_told_apart_and_given_back_as_all_others(volumes: VolumeCatalog) -> None:
+    # Four bytes each.
+    longest = "\U0001f692" * MAX_NAME_CHARS
+    first = volumes.add_volume_snapshot(numbered(1, name=longest))
+    assert volumes.volume_snapshot(TEST_AREA, first.id).name == longest
+    with pytest.raises(NameTaken) as refused:
+        volumes.add_volume_snapshot(numbered(2, name=longest))
+    assert refused.value.snapshot_id == first.id
+    volumes.add_volume_snapshot(numbered(3, name=longest[:-1] + "\U0001f693"))
+    first = volumes.replace_volume_snapshot(replace(first, state=State.FAILED, failure=FAILURE))
+    volumes.replace_volume_snapshot(replace(first, state=State.DELETED))
+    assert volumes.add_volume_snapshot(numbered(2, name=longest)).version == 1
 
 
 @pytest.mark.parametrize("ended", [State.STORED, State.FAILED])

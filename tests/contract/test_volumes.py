@@ -23,6 +23,7 @@ from tidemark.domain.blocks import BLOCK_BYTES, ZEROS, Block, BlockRange
 from tidemark.errors import AwsFailure, Throttled, TidemarkError, WriteConflict
 from tidemark.errors.volumes import (
     BlockDamaged,
+    DiskSnapshotInUse,
     DiskSnapshotNotFound,
     DiskSnapshotNotReady,
     DiskSnapshotsUnrelated,
@@ -165,6 +166,10 @@ def test_volumes_are_found_by_all_of_their_tags(world: World) -> None:
     assert world.disks.volume(wanted).instance_id is None
 
 
+def test_zones_are_those_of_the_region(world: World) -> None:
+    assert list(world.disks.zones()) == ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
+
+
 def test_instance_of_a_volume_is_found_with_its_tags_and_root_device(world: World) -> None:
     volume_id = world.volume({}, TAGS)
     assert world.disks.volume(volume_id).created_at.tzinfo is not None
@@ -232,8 +237,10 @@ def test_image_is_registered_once_and_keeps_its_disk_snapshot(world: World) -> N
     assert made[0].startswith("ami-")
     with pytest.raises(DisksRefused, match="golden"):
         world.disks.register_image(second, name="golden", description="d", tags=TAGS)
-    with pytest.raises(DisksRefused, match="deregister"):
+    with pytest.raises(DiskSnapshotInUse, match="deregister") as told:
         world.disks.delete_snapshot(first)
+    assert first in told.value.message
+    assert made[0] in told.value.message
 
 
 def test_images_are_found_by_their_tags_and_by_name_until_they_are_deregistered(world: World) -> None:
@@ -433,6 +440,14 @@ def _failing(code: str, reason: str = "") -> dict[str, Any]:
         (_failing("ValidationException", "INVALID_PAGE_TOKEN"), AwsFailure, "ValidationException"),
         (_failing("AccessDeniedException", "UNAUTHORIZED_ACCOUNT"), DisksRefused, "operator"),
         (_failing("ServiceQuotaExceededException"), DisksRefused, "quota"),
+        (
+            _failing("ValidationException", "INVALID_CUSTOMER_KEY"),
+            DisksRefused,
+            "INVALID_CUSTOMER_KEY.*no message says",
+        ),
+        (_failing("ValidationException", "INVALID_PARAMETER_VALUE"), DisksRefused, "would again"),
+        (_failing("ValidationException", "WRITE_REQUEST_TIMEOUT"), AwsFailure, "ValidationException"),
+        (_failing("ResourceNotFoundException", "DEPENDENCY_RESOURCE_NOT_FOUND"), DisksRefused, "would again"),
         (_failing("ConcurrentLimitExceededException"), Throttled, "try again later"),
         (_failing("RequestThrottledException"), Throttled, "try again later"),
         (_failing("InternalServerException"), AwsFailure, "InternalServerException"),
@@ -476,6 +491,21 @@ def test_volume_and_image_that_are_gone_count_as_removed_though_their_tags_no_lo
         Ec2Disks(ec2).deregister_image(image_id)
 
 
+def test_zones_in_which_the_account_can_make_nothing_are_left_out(ec2: "EC2Client") -> None:
+    def zone(name: str, state: str, wanted: str = "opt-in-not-required") -> dict[str, str]:
+        return {"ZoneName": name, "State": state, "OptInStatus": wanted}
+
+    told = [
+        zone("eu-west-1c", "constrained"),
+        zone("eu-west-1a", "available"),
+        zone("eu-west-1b", "unavailable"),
+        zone("eu-west-1-lon-1a", "available", "opted-in"),
+        zone("eu-west-1-wl1-lon-wlz-1", "available", "not-opted-in"),
+    ]
+    disturb(ec2, "DescribeAvailabilityZones", {"AvailabilityZones": told})
+    assert list(Ec2Disks(ec2).zones()) == ["eu-west-1-lon-1a", "eu-west-1a", "eu-west-1c"]
+
+
 @pytest.mark.parametrize(
     ("code", "kind", "said"),
     [
@@ -483,7 +513,15 @@ def test_volume_and_image_that_are_gone_count_as_removed_though_their_tags_no_lo
         ("SnapshotCreationPerVolumeRateExceeded", Throttled, "try again later"),
         ("RequestLimitExceeded", Throttled, "try again later"),
         ("UnauthorizedOperation", DisksRefused, "operator"),
-        ("SnapshotLimitExceeded", DisksRefused, "quota"),
+        ("SnapshotLimitExceeded", DisksRefused, "no message says anything; .* quota"),
+        ("ResourceLimitExceeded", DisksRefused, "no message says anything; .* quota"),
+        ("PendingSnapshotLimitExceeded", Throttled, "try again later"),
+        ("InvalidParameterValue", DisksRefused, "InvalidParameterValue.: no message says anything"),
+        ("InvalidParameterCombination", DisksRefused, "would again"),
+        ("UnsupportedOperation", DisksRefused, "would again"),
+        ("VolumeTypeNotAvailableInZone", DisksRefused, "would again"),
+        ("AuthFailure", AwsFailure, "AuthFailure"),
+        ("InsufficientVolumeCapacity", AwsFailure, "InsufficientVolumeCapacity"),
         ("InternalError", AwsFailure, "InternalError"),
     ],
 )
@@ -491,10 +529,17 @@ def test_ec2_says_why_it_refuses(
     ec2: "EC2Client", monkeypatch: pytest.MonkeyPatch, code: str, kind: type[TidemarkError], said: str
 ) -> None:
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    disturb(ec2, "CreateSnapshot", *[code] * 9)
+    disturb(ec2, "CreateSnapshot", *[_failing(code)] * 9)
     with pytest.raises(kind, match=said) as raised:
         Ec2Disks(ec2).create_snapshot("vol-1", description="", tags=TAGS)
     assert type(raised.value) is kind
+
+
+def test_what_ec2_says_of_a_missing_right_is_not_told_to_callers(ec2: "EC2Client") -> None:
+    disturb(ec2, "CreateSnapshot", _failing("UnauthorizedOperation"))
+    with pytest.raises(DisksRefused) as raised:
+        Ec2Disks(ec2).create_snapshot("vol-1", description="", tags=TAGS)
+    assert "no message says" not in raised.value.message
 
 
 def test_disk_snapshot_that_failed_says_so(ec2: "EC2Client") -> None:

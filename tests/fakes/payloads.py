@@ -18,6 +18,8 @@ class MemoryPayloads:
         self.objects: dict[str, bytes] = {}
         self.retained: set[str] = set()
         self.held: set[str] = set()
+        # By key: what was there when it was asked for, and its digest. Tests that damage something put other bytes.
+        self._digests: dict[str, tuple[bytes, str]] = {}
         self._lock = threading.Lock()
 
     def put(self, key: str, body: bytes) -> None:
@@ -40,7 +42,10 @@ class MemoryPayloads:
 
     def head(self, key: str) -> StoredObject:
         body = self.get(key)
-        return StoredObject(key, len(body), hashlib.sha256(body).hexdigest())
+        known = self._digests.get(key)
+        if known is None or known[0] is not body:
+            known = self._digests[key] = (body, hashlib.sha256(body).hexdigest())
+        return StoredObject(key, len(body), known[1])
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         with self._lock:
@@ -53,6 +58,7 @@ class MemoryPayloads:
             if key in self.retained | self.held:
                 return False
             self.objects.pop(key, None)
+            self._digests.pop(key, None)
             return True
 
     def hold(self, key: str, *, on: bool) -> None:

@@ -1,7 +1,6 @@
 """EC2's disks and the EBS direct APIs of one region, in memory."""
 
 import hashlib
-import itertools
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from tidemark.domain.blocks import BLOCK_BYTES, ZEROS, Block, BlockRange
 from tidemark.errors import Throttled, WriteConflict
 from tidemark.errors.volumes import (
     BlockDamaged,
+    DiskSnapshotInUse,
     DiskSnapshotNotFound,
     DiskSnapshotNotReady,
     DiskSnapshotsUnrelated,
@@ -55,6 +55,7 @@ class MemoryDisks:
     pending: bool = False
     making: bool = False
     failing: str = ""
+    zones_there: tuple[str, ...] = ("eu-west-1a", "eu-west-1b", "eu-west-1c")
     held: dict[str, _Held] = field(default_factory=dict)
     disks: dict[str, Disk] = field(default_factory=dict)
     known: dict[str, Instance] = field(default_factory=dict)
@@ -62,16 +63,20 @@ class MemoryDisks:
     tokens: dict[str, tuple[str, object]] = field(default_factory=dict)
     reads: list[int] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
-    _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    _last_id: int = 0
 
     @property
     def region(self) -> Region:
         """Both ports."""
         return Region(self, self)
 
+    def _next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
     def add_volume(self, size_gib: int, content: Content, tags: Mapping[str, str] | None = None) -> str:
         """A volume that holds these blocks; its id."""
-        volume_id = f"vol-{next(self._ids):017x}"
+        volume_id = f"vol-{self._next_id():017x}"
         self.disks[volume_id] = Disk(
             volume_id, size_gib, "eu-west-1a", "available", "gp3", MADE_AT, tags=dict(tags or {})
         )
@@ -96,6 +101,9 @@ class MemoryDisks:
             if volume_id not in self.disks:
                 raise VolumeNotFound(f"there is no volume {volume_id}")
             return self.disks[volume_id]
+
+    def zones(self) -> Collection[str]:
+        return self.zones_there
 
     def instances(self, instance_ids: Collection[str]) -> Iterator[Instance]:
         with self._lock:
@@ -132,8 +140,9 @@ class MemoryDisks:
 
     def delete_snapshot(self, snapshot_id: str) -> None:
         with self._lock:
-            if any(snapshot_id in image.snapshot_ids for image in self.registered.values()):
-                raise DisksRefused(f"an image is made of {snapshot_id}; deregister that first")
+            for image in self.registered.values():
+                if snapshot_id in image.snapshot_ids:
+                    raise DiskSnapshotInUse(f"the image {image.id} is made of {snapshot_id}; deregister that first")
             self.held.pop(snapshot_id, None)
 
     def create_volume(self, snapshot_id: str, *, zone: str, kind: str, token: str, tags: Mapping[str, str]) -> Disk:
@@ -180,7 +189,7 @@ class MemoryDisks:
             found = self.image_named(name)
             if found is None:
                 state = "pending" if self.making else "available"
-                found = MachineImage(f"ami-{next(self._ids):017x}", name, state, (snapshot_id,), dict(tags))
+                found = MachineImage(f"ami-{self._next_id():017x}", name, state, (snapshot_id,), dict(tags))
                 self.registered[found.id] = found
             if snapshot_id not in found.snapshot_ids:
                 raise DisksRefused(f"another image has the name {name!r}; choose another one")
@@ -247,7 +256,7 @@ class MemoryDisks:
             return held.told.state
 
     def _new_id(self) -> str:
-        return f"snap-{next(self._ids):017x}"
+        return f"snap-{self._next_id():017x}"
 
     def _found(self, snapshot_id: str) -> _Held:
         if snapshot_id not in self.held:

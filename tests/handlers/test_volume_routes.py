@@ -48,6 +48,24 @@ def records(world: World) -> list[Any]:
     return list(world.ports.volumes.volume_snapshots(TEST_AREA))
 
 
+def test_deletion_that_an_image_is_in_the_way_of_is_accepted_and_its_task_says_so(
+    world: World, api: VolumeApi, key: str
+) -> None:
+    made = world.take(keeps_source=True)
+    image_id = world.disks.register_image(made.source_id or "", name="theirs", description="", tags={})
+    status, begun = api.call("DELETE", f"{SNAPSHOTS}/{made.id}", key)
+    assert (status, begun["taskStatus"], "errors" in begun) == (202, "PENDING", False)
+    told = api.call("GET", f"/v1/tasks/{begun['taskId']}", key)
+    assert (told[1]["taskStatus"], told[1]["data"]["status"]) == ("FAILED", "FAILED")
+    assert error(told)[:2] == (200, 2013)
+    assert image_id in error(told)[2]
+    assert api.call("GET", f"{SNAPSHOTS}/{made.id}", key)[1]["data"]["state"] == "Destroying"
+    world.disks.deregister_image(image_id)
+    assert api.call("DELETE", f"{SNAPSHOTS}/{made.id}", key)[0] == 202
+    over = api.call("GET", f"/v1/tasks/{begun['taskId']}", key)[1]
+    assert (over["taskStatus"], "errors" in over) == ("SUCCESS", False)
+
+
 def test_sample_events_are_what_the_functions_serve(world: World) -> None:
     answers = {
         path: call(FUNCTIONS[event["httpMethod"], event["resource"]], event).status

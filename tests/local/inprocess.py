@@ -3,10 +3,12 @@
 Lambda gives each function a process; here each gets its own copy of the layers' packages instead, loaded with its own
 environment, so that what a module keeps (settings, clients, metrics) is never shared between functions or between
 stacks; what it imports when it is called comes from its own copy too (see `own_modules`). One copy serves one
-invocation at a time; more copies are loaded when a function runs several times at once.
+invocation at a time; more copies are loaded when a function runs several times at once. What keeps nothing, all have in
+common.
 """
 
 import contextlib
+import functools
 import importlib.util
 import io
 import json
@@ -16,10 +18,12 @@ import threading
 import time
 import traceback
 import types
+import typing
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TextIO
 
 from awslambdaric.lambda_context import LambdaContext
@@ -27,7 +31,9 @@ from awslambdaric.lambda_runtime_marshaller import to_json
 
 from tests.local.functions import Outcome
 from tests.local.logs import LogStore
-from tests.local.own_modules import Importing, OwnModules, loading
+from tests.local.own_modules import CommonModules, Importing, OwnModules, loading
+from tests.local.product import STATELESS
+from tests.local.service_models import keep_service_models
 from tests.local.spec import FunctionSpec
 from tests.local.workers import runtime_environment
 
@@ -153,6 +159,7 @@ class InProcess:
         self._idle: dict[str, list[_Copy]] = defaultdict(list)
         self._lock = threading.Lock()
         self._importing = Importing()
+        keep_service_models()
         self._real_environ = os.environ
         os.environ = _Environ(os.environ)  # type: ignore[assignment] # noqa: B003 - replaced on purpose, and put back in close
 
@@ -194,6 +201,7 @@ class InProcess:
         os.environ = self._real_environ  # noqa: B003 - see __init__
         if isinstance(sys.stdout, _Output):
             sys.stdout = sys.stdout.before
+        _forget_types()
 
     def _environment(self, spec: FunctionSpec) -> dict[str, str]:
         return {**runtime_environment(spec), **self._aws_environment, **spec.environment}
@@ -201,14 +209,11 @@ class InProcess:
     def _load(self, spec: FunctionSpec, call: _Call) -> _Copy:
         environment = call.environment = self._environment(spec)
         module_name, function_name = spec.handler.rsplit(".", 1)
-        own = OwnModules((*_COPIED_PACKAGES, *_packages(spec)), _COPIED_MODULES)
-        with own.in_place():
-            paths = [str(path) for path in spec.layer_directories if str(path) not in sys.path]
-            sys.path[:0] = paths
-            try:
+        with _importable(spec.layer_directories):
+            packages, common = _packages(spec.layer_directories), _common(*spec.layer_directories)
+            own = OwnModules((*_COPIED_PACKAGES, *packages), _COPIED_MODULES, common)
+            with own.in_place():
                 module = _execute(f"{spec.name}-{module_name}", spec.code_directory / f"{module_name}.py")
-            finally:
-                del sys.path[: len(paths)]
         own.claim(module)
         return _Copy(getattr(module, function_name), environment)
 
@@ -224,6 +229,12 @@ class Shared(InProcess):
         return _Copy(getattr(module, function_name), call.environment)
 
 
+def _forget_types() -> None:
+    """Let go of the copies: `typing` keeps the types that it was last asked for, and each leads to a whole copy."""
+    for clear in typing._cleanups:  # type: ignore[attr-defined]  # noqa: SLF001 - where Python's own tests clear them
+        clear()
+
+
 @contextlib.contextmanager
 def _calling(call: _Call) -> Iterator[None]:
     token = _current.set(call)
@@ -233,10 +244,31 @@ def _calling(call: _Call) -> Iterator[None]:
         _current.reset(token)
 
 
-def _packages(spec: FunctionSpec) -> list[str]:
+@contextlib.contextmanager
+def _importable(directories: Iterable[Path]) -> Iterator[None]:
+    """Until the block ends, Python finds what is in the directories."""
+    with loading:
+        paths = [str(path) for path in directories if str(path) not in sys.path]
+        sys.path[:0] = paths
+        try:
+            yield
+        finally:
+            del sys.path[: len(paths)]
+
+
+@functools.cache
+def _common(*layer_directories: Path) -> CommonModules | None:
+    """What all functions with these layers share: they are those of the product, or there is nothing to share."""
+    packages = _packages(layer_directories)
+    if not {name.partition(".")[0] for name in STATELESS} <= set(packages):
+        return None
+    return CommonModules(packages, STATELESS)
+
+
+def _packages(layer_directories: Iterable[Path]) -> list[str]:
     return [
         path.stem
-        for directory in spec.layer_directories
+        for directory in layer_directories
         for path in directory.iterdir()
         if not path.name.startswith((".", "_"))
     ]

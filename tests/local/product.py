@@ -2,7 +2,17 @@
 
 import sys
 from pathlib import Path
+from typing import Final
 
+# What keeps nothing between two calls, so that all functions of a process may share it; what it imports is here too.
+STATELESS: Final = (
+    *("tidemark.domain", "tidemark.errors", "tidemark.ports"),
+    *(
+        f"tidemark.engine.{part}"
+        for part in ("blocks", "changes", "collect", "copying", "framing", "live", "manifests")
+    ),
+    *(f"tidemark.engine.{part}" for part in ("manifests", "merge", "packs", "records", "storing", "verification")),
+)
 _LAYER = Path(__file__).resolve().parents[2] / "layers" / "tidemark" / "python"
 
 

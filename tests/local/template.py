@@ -55,11 +55,11 @@ class Template:
     """Where the code behind an S3 key of the transformed template is in the working tree."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """YAML with the short forms of CloudFormation's functions (`!Ref`, `!GetAtt`, ...)."""
 
 
-def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _short_form(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     value: Any
     match node:
         case yaml.ScalarNode():
@@ -184,5 +184,5 @@ def _point_code_at_working_tree(source: dict[str, Any], folder: Path) -> dict[st
             definition = folder / properties.pop("DefinitionUri")
             if not definition.is_file():
                 raise TemplateError(f"{logical_id}: DefinitionUri {definition} is not a file")
-            properties["Definition"] = yaml.safe_load(definition.read_text(encoding="utf-8"))
+            properties["Definition"] = yaml.load(definition.read_text(encoding="utf-8"), yaml.CSafeLoader)
     return directories

@@ -5,7 +5,6 @@ told what to do over the socket whose number is its argument: one message is the
 worker's socket and the write end of its log pipe attached; the answer is the process id.
 """
 
-import functools
 import gc
 import importlib
 import json
@@ -46,11 +45,11 @@ def _preload() -> None:
 
 def _keep_service_models() -> None:
     """Read botocore's descriptions of services once for all workers: they are megabytes of JSON."""
-    from botocore import loaders, session  # noqa: PLC0415 - costly to import: it is paid here, once
+    from botocore import session  # noqa: PLC0415 - costly to import: it is paid here, once
 
-    load_file = functools.cache(functools.partial(loaders.JSONFileLoader.load_file, loaders.JSONFileLoader()))
-    loader_class: Any = loaders.JSONFileLoader
-    loader_class.load_file = lambda _, path: load_file(path)
+    from tests.local.service_models import keep_service_models  # noqa: PLC0415 - as above
+
+    keep_service_models()
     for service in _PRELOADED_SERVICES:
         session.get_session().create_client(
             service, region_name="eu-west-1", aws_access_key_id="none", aws_secret_access_key="none"

@@ -116,7 +116,7 @@ def definition(path: Path) -> dict[str, Any]:
     return document
 
 
-class _TemplateLoader(yaml.SafeLoader):
+class _TemplateLoader(yaml.CSafeLoader):
     """YAML with CloudFormation's short tags, which become their long form."""
 
 

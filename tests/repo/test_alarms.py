@@ -61,6 +61,28 @@ def test_alarms_and_dashboard_look_at_metrics_that_are_published() -> None:
     assert sorted(name for name in watched if f'"{name}"' not in published) == []
 
 
+def test_readme_names_every_alarm() -> None:
+    readme = README.read_text(encoding="utf-8")
+    alarms = resources(ALARMS).values()
+    names = [alarm["AlarmName"]["Fn::Sub"].replace("${AWS::StackName}", "tidemark") for alarm in alarms]
+    assert [name for name in names if f"`{name}`" not in readme] == []
+
+
+def test_somebody_is_told_that_the_stream_lags_before_what_it_holds_is_given_up() -> None:
+    mappings = resources("AWS::Lambda::EventSourceMapping")
+    lagging = {
+        alarm["Dimensions"][0]["Value"]["Ref"]: alarm
+        for alarm in resources(ALARMS).values()
+        if (alarm.get("Namespace"), alarm.get("MetricName")) == ("AWS/Lambda", "IteratorAge")
+    }
+    assert mappings
+    for mapping in mappings.values():
+        alarm = lagging[mapping["FunctionName"]["Ref"]]
+        assert alarm["Statistic"] == "Maximum"
+        # Milliseconds; there is time left to do something.
+        assert alarm["Threshold"] / 1000 * 2 <= mapping["MaximumRecordAgeInSeconds"]
+
+
 def test_dashboard_shows_every_alarm() -> None:
     [dashboard] = resources("AWS::CloudWatch::Dashboard").values()
     shown = set(re.findall(r"\$\{(\w+)\.Arn\}", dashboard["DashboardBody"]["Fn::Sub"]))

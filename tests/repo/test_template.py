@@ -20,6 +20,7 @@ LONGEST_STACK = 52
 # Actions that AWS defines without a resource, so that "*" is the only one that can be named. Each says what for.
 WITHOUT_RESOURCE = {
     "cloudwatch:PutMetricData": "metrics have no ARN",
+    "ec2:DescribeAvailabilityZones": "lists by filters",
     "ec2:DescribeImages": "lists by filters",
     "ec2:DescribeInstances": "lists by filters",
     "ec2:DescribeSnapshots": "lists by filters",
@@ -109,6 +110,18 @@ def test_no_resource_is_everything_without_a_reason() -> None:
         if action not in WITHOUT_RESOURCE and "AssumeRolePolicyDocument" not in resources()[name]
     ]
     assert unjustified == []
+
+
+def test_tags_are_set_only_on_what_is_being_made_or_are_the_products_own() -> None:
+    tagging = [statement for _, statement in _grants() if "ec2:CreateTags" in _listed(statement["Action"])]
+    assert tagging
+    for statement in tagging:
+        if "ec2:CreateAction" in statement["Condition"].get("StringEquals", {}):
+            continue
+        keys = statement["Condition"]["ForAllValues:StringEquals"]["aws:TagKeys"]
+        assert all(key.startswith("tidemark:") for key in keys), statement
+        # That none is left out; a request without tags has no keys to be compared.
+        assert statement["Condition"]["StringLike"] == {f"aws:RequestTag/{key}": "*" for key in keys}, statement
 
 
 def test_every_log_group_forgets() -> None:

@@ -148,6 +148,7 @@ def _all_are_like(said: list[str], wanted: list[str]) -> bool:
 # Of the language of conditions, what the template speaks.
 _HOLDS: dict[str, Callable[[list[str], list[str]], bool]] = {
     "ForAllValues:StringLike": _all_are_like,
+    "ForAllValues:StringEquals": lambda said, wanted: set(said) <= set(wanted),
     "StringLike": lambda said, wanted: bool(said) and _all_are_like(said, wanted),
     "StringEquals": lambda said, wanted: bool(said) and set(said) <= set(wanted),
 }
@@ -221,7 +222,9 @@ def _on_disks(function: str, service: str, operation: str, params: dict[str, Any
         borne = frozenset[tuple[str, str]]() if operation == "CreateSnapshot" else _tags_of(one)
         yield Need(function, action, place.removesuffix("*") + one, context=borne)
     tags = [tag for given in params.get("TagSpecifications", ()) for tag in given["Tags"]]
-    asked = frozenset((f"aws:RequestTag/{tag['Key']}", tag["Value"]) for tag in (*tags, *params.get("Tags", ())))
+    given_tags = (*tags, *params.get("Tags", ()))
+    asked = frozenset((f"aws:RequestTag/{tag['Key']}", tag["Value"]) for tag in given_tags)
+    asked |= {("aws:TagKeys", tag["Key"]) for tag in given_tags}
     if operation in made:
         yield Need(function, action, made[operation], context=asked)
         yield Need(function, "ec2:CreateTags", made[operation], context=asked | {("ec2:CreateAction", operation)})

@@ -268,7 +268,7 @@ class Story:
         upload = plans.read(ports.payloads, TENANT, snapshot.capture_id).files[0].upload_id
         s3.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=body)
         self._http("POST", path, 202)
-        self._ended("TransferStateMachine", f"import_{begun['id'].removeprefix('snapshot_')}.")
+        self._ended("TransferStateMachine", f"import_{begun['id'].removeprefix('snapshot_')}_")
         assert ports.catalog.snapshot(TENANT, begun["id"]).status is SnapshotStatus.COMPLETED
         # As if the request had died before it noted that the uploads are completed.
         stored = ports.catalog.snapshot(TENANT, begun["id"])
@@ -531,6 +531,14 @@ def test_a_right_is_refused_when_no_statement_gives_it(stack: LocalStack) -> Non
     assert is_allowed(hand_on, rights["CreateScheduleFunction"])
     assert not is_allowed(hand_on._replace(passed_to="lambda.amazonaws.com"), rights["CreateScheduleFunction"])
     assert not is_allowed(hand_on._replace(resource=f"{role}-other"), rights["CreateScheduleFunction"])
+    tags = {"tidemark:task": "t", "tidemark:environment": "a/b", "tidemark:target-of": "s"}
+    function, snapshot_arn = "BeginVolumeRestoreFunction", "arn:aws:ec2:eu-west-1::snapshot/snap-1"
+    for named, allowed in ((tags, True), ({**tags, "Owner": "me"}, False), ({"Owner": "me"}, False), ({}, False)):
+        said = {(f"aws:RequestTag/{key}", value) for key, value in named.items()} | {
+            ("aws:TagKeys", key) for key in named
+        }
+        tag = Need(function, "ec2:CreateTags", snapshot_arn, context=frozenset(said))
+        assert is_allowed(tag, rights[function]) is allowed, named
     ours = f"arn:aws:scheduler:eu-west-1:123456789012:schedule/{stack.physical_id('ScheduleGroup')}/schedule_01"
     remove = Need("DeleteScheduleFunction", "scheduler:DeleteSchedule", ours)
     assert is_allowed(remove, rights["DeleteScheduleFunction"])

@@ -17,6 +17,7 @@ from tests.workflow.volume import OTHER_SHARD, SIZE_GIB, Volume
 from tidemark.domain.task import Task, TaskStatus
 from tidemark.domain.volume import VolumeId, VolumeSnapshot
 from tidemark.engine import manifests
+from tidemark.errors import InvalidRequest
 from tidemark.ports import Ports
 from tidemark.usecases.cancel_task import cancel_task
 from tidemark.usecases.close_volume_restores import close_volume_restores
@@ -161,11 +162,21 @@ def test_restore_whose_execution_died_is_driven_on_by_the_next_collection(world:
     assert close_volume_restores(world.ports, world.environment) == (0, 0, ())
 
 
-def test_zone_that_ec2_does_not_have_fails_the_restore_with_a_reason(world: Restores) -> None:
+def test_zone_that_ec2_does_not_have_is_refused_at_once_with_those_that_it_has(world: Restores) -> None:
+    with pytest.raises(InvalidRequest, match=r"'eu-west-1z' .* eu-west-1a, eu-west-1b, eu-west-1c"):
+        world.restore(wish=RestoreWish(zone="eu-west-1z"))
+    assert world.uses() == frozenset()
+
+
+def test_zone_that_has_closed_meanwhile_fails_the_restore_before_anything_is_written(world: Restores) -> None:
     before = world.at_ec2()
-    task = world.restore(wish=RestoreWish(zone="eu-west-1z"))
+    task = world.task(world.restore(replace(world.ports, workflows=MemoryWorkflows())))
+    assert task.making is not None
+    world.ports.volumes.replace_task(replace(task, making=replace(task.making, zone="eu-west-1z")))
+    world.ports.workflows.start_volume_restore(world.environment, task.id, attempt=1)
     assert world.over(task).status == "FAILED"
-    failure = world.task(task).failure
-    assert failure is not None
-    assert "no such zone" in failure.message
+    ended = world.task(task)
+    assert ended.failure is not None
+    assert "the zone eu-west-1z now" in ended.failure.message
+    assert ended.target_id is None
     assert (world.at_ec2(), world.uses()) == (before, frozenset())

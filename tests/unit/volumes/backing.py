@@ -1,11 +1,14 @@
 """An environment with a volume in memory, and what the state machine of a backup does, step by step."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from math import inf
+from typing import Self
 
 from tests.fakes import ManualClock, MemoryDisks, memory_ports
+from tests.fakes.copying import copied
 from tests.unit.blocks import imaging
 from tests.unit.engine.disturbed import Counter, Numbered
 from tests.unit.volumes.examples import TEST_AREA, environment
@@ -41,6 +44,14 @@ class World:
         self.ports = replace(self.ports, region=lambda _name: self.disks.region)
         self.ports.volumes.add_environment(environment(region=REGION))
         self.source_id = self.disks.add_volume(SIZE_GIB, FIRST, {"Environment": "test_area", "Name": "foo"})
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """Another world in the state of this one."""
+        other = copy.copy(self)
+        memo[id(self)] = other
+        other.__dict__.update(copied(self.__dict__, memo))
+        other.ports = replace(other.ports, region=lambda _name: other.disks.region)
+        return other
 
     @property
     def held(self) -> Content:

@@ -6,10 +6,11 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import pytest
 
+from tests.fakes.copying import copied
 from tests.simulation.scheduler import Scheduler, Stepped
 from tests.unit.blocks.imaging import small
 from tests.unit.engine.disturbed import Counter, Death
@@ -81,14 +82,23 @@ class Kept:
         assert self.world.disks.held == {}
 
 
+@cache
+def made() -> Kept:
+    return Kept()
+
+
+def kept_world() -> Kept:
+    return copied(made())
+
+
 def calls_of_a_collection() -> range:
     counter = Counter()
-    collected(Kept().world.numbered(counter))
+    collected(kept_world().world.numbered(counter))
     return range(1, counter.calls + 1)
 
 
 def calls_of_a_backup() -> range:
-    counter, kept = Counter(), Kept()
+    counter, kept = Counter(), kept_world()
     run(kept.world.numbered(counter), kept.asked)
     return range(1, counter.calls + 1)
 
@@ -100,7 +110,7 @@ def collected(ports: Ports) -> None:
 @dying
 def test_collection_is_made_up_for_when_it_died_at_any_call(after: bool) -> None:
     for fatal in calls_of_a_collection():
-        kept = Kept()
+        kept = kept_world()
         with pytest.raises(Death):
             collected(kept.world.numbered(Counter(fatal, after=after)))
         kept.whole()
@@ -158,7 +168,7 @@ def test_nothing_that_is_needed_goes_when_anything_happens_at_any_call_of_a_coll
     meanwhile: Callable[[Kept], None], late: bool
 ) -> None:
     for at in calls_of_a_collection():
-        kept = Kept()
+        kept = kept_world()
         disturbed = kept.world.numbered(Interrupted(at, partial(meanwhile, kept), late=late))
         # Where another collection was faster with a manifest, this one finds nothing to judge by, and deletes nothing.
         collect_images(disturbed, TEST_AREA)
@@ -168,7 +178,7 @@ def test_nothing_that_is_needed_goes_when_anything_happens_at_any_call_of_a_coll
 def test_nothing_that_is_needed_goes_when_a_collection_happens_at_any_call_of_a_backup() -> None:
     for late in (False, True):
         for at in calls_of_a_backup():
-            kept = Kept()
+            kept = kept_world()
             disturbed = kept.world.numbered(Interrupted(at, partial(collected, kept.world.ports), late=late))
             made = run(disturbed, kept.asked)
             assert (made.state, kept.world.content(made)) == (State.STORED, kept.moments[-1]), at
@@ -178,7 +188,7 @@ def test_nothing_that_is_needed_goes_when_a_collection_happens_at_any_call_of_a_
 @dying
 def test_backup_that_died_at_any_call_is_driven_on_after_a_collection(after: bool) -> None:
     for fatal in calls_of_a_backup():
-        kept = Kept()
+        kept = kept_world()
         with pytest.raises(Death):
             run(kept.world.numbered(Counter(fatal, after=after)), kept.asked)
         report = collect_images(kept.world.ports, TEST_AREA)
@@ -191,7 +201,7 @@ class Interleaved:
     """Backups of two volumes, deletions, writers and collections, of which the seed says who makes the next call."""
 
     def __init__(self, seed: int) -> None:
-        self.kept = Kept()
+        self.kept = kept_world()
         self.world = self.kept.world
         self.random = random.Random(seed)
         self.scheduler = Scheduler(seed)

@@ -20,7 +20,13 @@ from tidemark.domain.volume import (
     volume_id,
 )
 from tidemark.domain.volume import VolumeSnapshotState as State
-from tidemark.domain.volume_names import MAX_NAME_CHARS, check_name, default_name
+from tidemark.domain.volume_names import (
+    MAX_NAME_CHARS,
+    check_name,
+    check_template_name,
+    default_name,
+    default_template_name,
+)
 from tidemark.errors import InvalidRequest, SnapshotInUse, WrongState
 
 STEPS: dict[State, Callable[[VolumeSnapshot], VolumeSnapshot]] = {
@@ -181,6 +187,16 @@ def test_default_name_is_one_that_may_be_given(instance: str, name: str, sequenc
     found = default_name(volume(instance_name=instance, name=name), TEN_O_CLOCK, sequence)
     assert check_name(found) == found
     assert "_20161116211009" in found
+
+
+@pytest.mark.parametrize(
+    ("snapshot_name", "expected"),
+    [("a\U0001f692:b", "a__b"), ("x", "x__"), ("x" * 127 + " y", "x" * 127), ("\U0001f692" * 255, "_" * 128)],
+)
+def test_default_name_of_a_template_is_one_that_may_be_given(snapshot_name: str, expected: str) -> None:
+    found = default_template_name(snapshot_name)
+    assert found == expected
+    assert check_template_name(check_name(found)) == found
 
 
 @pytest.mark.parametrize("name", ["", " ", "a ", " a", "a\nb", "a\x00", "x" * (MAX_NAME_CHARS + 1)])

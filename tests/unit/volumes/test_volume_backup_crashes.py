@@ -5,15 +5,18 @@ moment, or failed, and nothing is left at EC2.
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
 
 from tests.fakes import MemoryWorkflows
+from tests.fakes.copying import copied
 from tests.unit.engine.disturbed import Counter, Death, Numbered
 from tests.unit.volumes.backing import OTHER_SHARD, REGION, World, body, run
 from tests.unit.volumes.examples import FAILURE, TEST_AREA
 from tidemark.domain.environment import image_owner
+from tidemark.domain.volume import VolumeSnapshot
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.errors import TidemarkError
 from tidemark.ports.volumes import Disks
@@ -57,6 +60,11 @@ class Asking(Numbered):
 
 def prepared(*, keeps: bool) -> tuple[World, str, str | None]:
     """A volume with one snapshot that is stored and one that was asked for; and what the first one keeps at EC2."""
+    return copied(made(keeps=keeps))
+
+
+@cache
+def made(*, keeps: bool) -> tuple[World, str, str | None]:
     world = World()
     first = world.take(keeps_source=keeps)
     world.change(b7=body("7 later"), b9=body(9), b0=None)
@@ -232,6 +240,29 @@ def test_snapshot_is_there_or_can_be_deleted_again_when_its_deletion_died_at_any
             delete_volume_snapshot(world.ports, TEST_AREA, snapshot.id)
         assert world.record(snapshot.id).state is State.DELETED
         world.nothing_is_left()
+
+
+@dying
+def test_deletion_that_an_image_is_in_the_way_of_ends_by_itself_when_it_died_at_any_call(after: bool) -> None:
+    def imaged() -> tuple[World, VolumeSnapshot, str]:
+        world = World()
+        snapshot = world.take(keeps_source=True)
+        image_id = world.disks.register_image(snapshot.source_id or "", name="theirs", description="", tags={})
+        return world, snapshot, image_id
+
+    world, snapshot, _ = imaged()
+    counter = Counter()
+    delete_volume_snapshot(world.numbered(counter), TEST_AREA, snapshot.id)
+    for fatal in range(1, counter.calls + 1):
+        world, snapshot, image_id = imaged()
+        with pytest.raises(Death):
+            delete_volume_snapshot(world.numbered(Counter(fatal, after=after)), TEST_AREA, snapshot.id)
+        begun = world.record(snapshot.id).state is State.DELETING
+        assert set(world.disks.held) == {snapshot.source_id}
+        world.disks.deregister_image(image_id)
+        close_volume_backups(world.ports, TEST_AREA)
+        assert world.record(snapshot.id).state is (State.DELETED if begun else State.STORED), fatal
+        world.nothing_is_left(*([] if begun else [snapshot.source_id]))
 
 
 def test_what_dead_processes_left_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from functools import cache
 
 import pytest
 
+from tests.fakes.copying import copied
 from tests.unit.engine.disturbed import Counter, Death
 from tests.unit.volumes.backing import World, run
 from tests.unit.volumes.examples import FAILURE, TEST_AREA
@@ -25,6 +26,11 @@ dying = pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 
 def prepared() -> tuple[World, str]:
     """An import whose parts have all arrived."""
+    return copied(made())
+
+
+@cache
+def made() -> tuple[World, str]:
     world = World()
     return world, begun(world, FILE).snapshot.id
 

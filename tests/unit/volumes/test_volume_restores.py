@@ -100,6 +100,13 @@ def test_volume_that_nobody_names_is_called_as_the_old_one_whatever_that_was_cal
     assert world.disks.disks[task.made_id or ""].tags["Name"] == called
 
 
+def test_volume_takes_no_name_from_its_snapshot_that_a_tag_can_not_have(world: Restoring) -> None:
+    world.ports.volumes.replace_volume_snapshot(replace(world.record(world.snapshot.id), volume_name="aws:foo"))
+    with pytest.raises(InvalidRequest, match="choose another one by the member 'name'"):
+        restored(world)
+    assert restored(world, RestoreWish("\U0001f692" * 255)).status is TaskStatus.PENDING
+
+
 def test_volume_is_made_where_the_old_one_was_though_that_is_gone(world: Restoring) -> None:
     world.disks.disks[world.source_id] = replace(world.disks.disks[world.source_id], zone="eu-west-1c", kind="st1")
     later = world.take()
@@ -124,16 +131,43 @@ def test_zone_must_be_told_where_nobody_knows_where_the_volume_was(world: Restor
     assert found is not None
     assert found.zone == "eu-west-1a"
     del world.disks.disks[world.source_id]
-    with pytest.raises(InvalidRequest, match="'zone', such as eu-west-1a"):
+    with pytest.raises(InvalidRequest, match=r"'zone': .* are eu-west-1a, eu-west-1b, eu-west-1c"):
         restored(world)
     assert restored(world, RestoreWish(zone="eu-west-1b")).status is TaskStatus.PENDING
 
 
-@pytest.mark.parametrize("zone", ["", "us-east-1a", "eu-west-1A", "eu-west-1a\n", "eu-west-1" + "a" * 40])
-def test_zone_that_the_region_can_not_have_is_refused(world: Restoring, zone: str) -> None:
-    with pytest.raises(InvalidRequest, match="'zone'"):
+@pytest.mark.parametrize("zone", ["", "us-east-1a", "eu-west-1z", "eu-west-1a\n", "eu-west-1" + "a" * 40])
+def test_zone_that_the_region_does_not_have_is_refused_with_those_that_it_has(world: Restoring, zone: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"of eu-west-1 are eu-west-1a, eu-west-1b, eu-west-1c; .* 'zone'") as told:
         restored(world, RestoreWish(zone=zone))
+    assert repr(zone[:40]) in told.value.message
     assert world.record(world.snapshot.id).used_by == frozenset()
+
+
+@pytest.mark.parametrize("zone", ["eu-west-1a", None])
+def test_zone_of_the_old_volume_that_has_closed_is_refused_at_once_and_another_one_does(
+    world: Restoring, zone: str | None
+) -> None:
+    record = world.snapshot
+    world.ports.volumes.replace_volume_snapshot(replace(world.record(record.id), zone=zone))
+    world.disks.zones_there = ("eu-west-1b",)
+    with pytest.raises(InvalidRequest, match=r"in the zone eu-west-1a, where no volume .* are eu-west-1b; .* 'zone'"):
+        restored(world)
+    assert world.record(record.id).used_by == frozenset()
+    assert restored(world, RestoreWish(zone="eu-west-1b")).status is TaskStatus.PENDING
+
+
+def test_nothing_is_written_for_a_zone_that_has_closed_since_it_was_asked_for(world: Restoring) -> None:
+    task = restored(world)
+    world.disks.zones_there = ("eu-west-1b", "eu-west-1c")
+    failed = run(world.ports, task.id)
+    assert failed.failure is not None
+    assert failed.failure.code == "DisksRefused"
+    assert "eu-west-1a now" in failed.failure.message
+    assert "the zones eu-west-1b, eu-west-1c" in failed.failure.message
+    assert failed.target_id is None
+    world.all_is_well(task.id)
+    assert run(world.ports, templated(world).id).status is TaskStatus.SUCCESS
 
 
 def test_environment_whose_tags_aws_alone_sets_takes_no_volumes(world: Restoring) -> None:
@@ -491,6 +525,11 @@ def test_cancelling_can_be_repeated_while_ec2_still_makes_the_volume(world: Rest
     assert not making.make_volume(world.ports, TEST_AREA, task.id).ready
     with pytest.raises(Throttled):
         cancel_task(world.ports, TEST_AREA, task.id)
+    told = get_task(world.ports, "*", task.id).task.failure
+    assert told is not None
+    # The volume is still there.
+    assert "is left" not in told.message
+    assert "by the next collection" in told.message
     made_id = world.task(task.id).made_id or ""
     world.disks.disks[made_id] = replace(world.disks.disks[made_id], state="available")
     assert cancel_task(world.ports, TEST_AREA, task.id).status is TaskStatus.FAILED

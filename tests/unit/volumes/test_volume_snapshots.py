@@ -27,6 +27,7 @@ from tidemark.errors import (
     VolumeSnapshotNotFound,
     WrongState,
 )
+from tidemark.usecases.collect_images import collect_images
 from tidemark.usecases.create_volume_snapshot import Wanted, create_volume_snapshot
 from tidemark.usecases.delete_volume_snapshot import delete_volume_snapshot
 from tidemark.usecases.read_volume_snapshots import get_task, get_volume_snapshot, list_volume_snapshots
@@ -342,6 +343,38 @@ def test_deleted_snapshot_is_not_found_and_its_name_is_free(world: World) -> Non
             call(world.ports, TEST_AREA, made.id)
     again = create_volume_snapshot(world.ports, TEST_AREA, wanted(world, "mine"))
     assert run(world.ports, again.snapshot_id).parent_id is None
+
+
+def test_task_says_which_image_is_in_the_way_of_a_deletion_and_ends_well_once_that_is_gone(world: World) -> None:
+    made = world.take(keeps_source=True)
+    image_id = world.disks.register_image(made.source_id or "", name="theirs", description="", tags={})
+    first, second = (delete_volume_snapshot(world.ports, TEST_AREA, made.id) for _ in range(2))
+    for task in (first, second):
+        found = get_task(world.ports, "*", task.id).task
+        assert (found.status, found.failure and found.failure.code) == (TaskStatus.FAILED, "DiskSnapshotInUse")
+        for said in (image_id, made.source_id or "", "deregister", "next collection"):
+            assert said in (found.failure.message if found.failure else "")
+    assert world.record(made.id).state is State.DELETING
+    collect_images(world.ports, TEST_AREA)
+    assert standing(world, first) is TaskStatus.FAILED
+    world.disks.deregister_image(image_id)
+    collect_images(world.ports, TEST_AREA)
+    for task in (first, second):
+        found = get_task(world.ports, "*", task.id).task
+        assert (found.status, found.failure) == (TaskStatus.SUCCESS, None)
+    assert world.disks.held == {}
+
+
+def test_deletion_that_an_image_was_in_the_way_of_ends_at_once_when_it_is_repeated(world: World) -> None:
+    made = world.take(keeps_source=True)
+    image_id = world.disks.register_image(made.source_id or "", name="theirs", description="", tags={})
+    first = delete_volume_snapshot(world.ports, TEST_AREA, made.id)
+    world.disks.deregister_image(image_id)
+    second = delete_volume_snapshot(world.ports, TEST_AREA, made.id)
+    for task in (first, second):
+        found = get_task(world.ports, "*", task.id).task
+        assert (found.status, found.failure) == (TaskStatus.SUCCESS, None)
+    assert world.record(made.id).state is State.DELETED
 
 
 def test_snapshot_that_is_being_made_or_built_upon_is_not_deleted(world: World) -> None:

@@ -42,6 +42,11 @@ def code_of(error: ClientError) -> str:
     return error.response.get("Error", {}).get("Code", "")
 
 
+def message_of(error: ClientError) -> str:
+    """What AWS says of it in words, for people to read: what to do is decided by the code alone."""
+    return error.response.get("Error", {}).get("Message", "").rstrip(".") or code_of(error)
+
+
 @contextmanager
 def named(doing: str, by_code: Mapping[str, TidemarkError] = _NOTHING) -> Iterator[None]:
     """Errors of the AWS client leave as the one given for their code, else as Throttled or AwsFailure.

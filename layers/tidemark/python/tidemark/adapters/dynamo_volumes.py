@@ -2,7 +2,8 @@
 
 - environments: `ENVIRONMENTS` / `{service code}/{name}`
 - snapshots of volumes: `ENV#{environment}` / `VOLUME-SNAPSHOT#{id}`
-- names that snapshots have: `ENV#{environment}` / `NAME#{name}`, which have no record but say whose the name is
+- names that snapshots have: `ENV#{environment}` / `NAME#{name}`, or `LONG-NAME#{sha256}` of one that is too long for a
+  key, which have no record but say whose the name is
 - volumes of which a snapshot is being made: `ENV#{environment}` / `VOLUME#{id}`, which say which one, and no more; an
   import has a row of its own there, under its own id
 - tasks: `TASK#{id}` / `TASK`
@@ -10,6 +11,7 @@
 A snapshot is written in one transaction with what it takes or gives back: a name, a volume.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 _ENVIRONMENTS: Final = "ENVIRONMENTS"
 SNAPSHOT: Final = "VOLUME-SNAPSHOT#"
 TASK: Final = "TASK"
+# What DynamoDB takes.
+_SORT_KEY_BYTES: Final = 1024
 _CANCELLED: Final = "TransactionCanceledException"
 # As reasons of a cancelled transaction have them.
 _CONDITION_FAILED: Final = "ConditionalCheckFailed"
@@ -255,7 +259,10 @@ def _snapshot_key(environment_id: str, snapshot_id: str) -> Row:
 
 
 def _name_key(snapshot: VolumeSnapshot) -> Row:
-    return {"pk": text(f"ENV#{snapshot.environment}"), "sk": text(f"NAME#{snapshot.name}")}
+    name = f"NAME#{snapshot.name}"
+    if len(name.encode()) > _SORT_KEY_BYTES:
+        name = f"LONG-NAME#{hashlib.sha256(snapshot.name.encode()).hexdigest()}"
+    return {"pk": text(f"ENV#{snapshot.environment}"), "sk": text(name)}
 
 
 def _volume_key(snapshot: VolumeSnapshot) -> Row:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
-from tidemark.adapters.aws_errors import code_of, named
+from tidemark.adapters.aws_errors import code_of, message_of, named
 from tidemark.adapters.backoff import Backoff
 from tidemark.domain.blocks import BLOCK_BYTES, ZEROS, Block, BlockRange
 from tidemark.errors import AwsFailure, Throttled, TidemarkError, WriteConflict
@@ -44,6 +44,20 @@ _RACES: Final = "CONFLICTING_BLOCK_UPDATE"
 _WRONG_BLOCK: Final = "INVALID_BLOCK"
 _WRONG_VALUE: Final = "INVALID_PARAMETER_VALUE"
 _REFUSED: Final = ("AccessDeniedException", "ServiceQuotaExceededException")
+# Reasons that the same request meets again, however often it is sent; the last one is of a key of KMS.
+_IMPOSSIBLE: Final = frozenset(
+    {
+        "INVALID_CONTENT_ENCODING",
+        "INVALID_CUSTOMER_KEY",
+        "INVALID_DEPENDENCY_REQUEST",
+        "INVALID_IMAGE_ID",
+        "INVALID_TAG",
+        "INVALID_VOLUME_SIZE",
+        _WRONG_BLOCK,
+        _WRONG_VALUE,
+        "DEPENDENCY_RESOURCE_NOT_FOUND",
+    }
+)
 _OTHER_REQUEST: Final = "ConflictException"
 _CONCURRENT: Final = "ConcurrentLimitExceededException"
 _STATES: Final = {"pending": DiskState.PENDING, "completed": DiskState.COMPLETED, "error": DiskState.FAILED}
@@ -200,7 +214,11 @@ def _named(
         try:
             yield
         except ClientError as error:
-            reason = error.response.get("Reason") if code_of(error) == _INVALID else None
+            reason = error.response.get("Reason") if code_of(error) in {_INVALID, _MISSING} else None
             if reason in reasons:
                 raise reasons[reason] from error
+            if reason in _IMPOSSIBLE:
+                raise DisksRefused(
+                    f"{doing}: EBS refuses it, and would again ({reason}): {message_of(error)}"
+                ) from error
             raise

@@ -1,46 +1,42 @@
 """Volumes, their snapshots and machine images: EC2 of one region.
 
-Sources: Amazon EC2 API Reference, CreateSnapshot, CreateVolume, RegisterImage, "Error codes for the Amazon EC2 API".
+Sources: Amazon EC2 API Reference, CreateSnapshot, CreateVolume, RegisterImage, AvailabilityZone, "Error codes for the
+Amazon EC2 API".
 CreateSnapshot and RegisterImage take no client token, so what they made is found again by its tags, or its name.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
-from tidemark.adapters.aws_errors import code_of, named
-from tidemark.errors import Throttled, TidemarkError
-from tidemark.errors.volumes import DiskSnapshotNotFound, DiskSnapshotNotReady, DisksRefused, VolumeNotFound
+from tidemark.adapters.aws_errors import code_of, message_of
+from tidemark.adapters.ec2_errors import (
+    IN_USE,
+    NAME_TAKEN,
+    NO_IMAGE,
+    NO_SNAPSHOT,
+    NO_VOLUME,
+    NOT_READY,
+    UNAUTHORIZED,
+    ec2_named,
+)
+from tidemark.errors import Throttled
+from tidemark.errors.volumes import (
+    DiskSnapshotInUse,
+    DiskSnapshotNotFound,
+    VolumeNotFound,
+)
 from tidemark.ports.volumes import Disk, DiskSnapshot, DiskState, Instance, MachineImage, matching
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.client import EC2Client
 
-_NO_VOLUME: Final = ("InvalidVolume.NotFound", "InvalidVolumeID.Malformed")
-_NO_IMAGE: Final = ("InvalidAMIID.NotFound", "InvalidAMIID.Unavailable", "InvalidAMIID.Malformed")
 _ATTACHED: Final = "VolumeInUse"
-_NO_ZONE: Final = "InvalidZone.NotFound"
-_NO_SNAPSHOT: Final = ("InvalidSnapshot.NotFound", "InvalidSnapshotID.Malformed")
-_IN_USE: Final = "InvalidSnapshot.InUse"
-_NOT_READY: Final = ("IncorrectState", "InvalidSnapshot.InvalidState")
-_NAME_TAKEN: Final = "InvalidAMIName.Duplicate"
-# One snapshot of a volume in some seconds is what EC2 makes; and only so many are made at once.
-_LATER: Final = (
-    "SnapshotCreationPerVolumeRateExceeded",
-    "ConcurrentSnapshotLimitExceeded",
-    "ConcurrentCreateVolumeLimitExceeded",
-)
-_UNAUTHORIZED: Final = "UnauthorizedOperation"
-_REFUSED: Final = (
-    _UNAUTHORIZED,
-    "SnapshotLimitExceeded",
-    "VolumeLimitExceeded",
-    "MaxIOPSLimitExceeded",
-    "AMIQuotaExceeded",
-)
+# Of a zone; that of local zones and the like which nobody has asked for.
+_CLOSED: Final = "unavailable"
+_NOT_OURS: Final = "not-opted-in"
 _STATES: Final = {"pending": DiskState.PENDING, "completed": DiskState.COMPLETED}
 # How many values a filter may have.
 _FILTER_VALUES: Final = 200
@@ -55,35 +51,42 @@ class Ec2Disks:
 
     def volumes(self, tags: Mapping[str, str]) -> Iterator[Disk]:
         pages = self._client.get_paginator("describe_volumes").paginate(Filters=_filters(tags))
-        with _named("listing volumes"):
+        with ec2_named("listing volumes"):
             for page in pages:
                 yield from (one for one in map(_disk, page["Volumes"]) if matching(one.tags, tags))
 
     def volume(self, volume_id: str) -> Disk:
-        with _named(f"looking for volume {volume_id}", volume_id=volume_id):
+        with ec2_named(f"looking for volume {volume_id}", volume_id=volume_id):
             found = self._client.describe_volumes(VolumeIds=[volume_id])["Volumes"]
         if not found:
             raise VolumeNotFound(f"there is no volume {volume_id}")
         return _disk(found[0])
+
+    def zones(self) -> Collection[str]:
+        with ec2_named("listing the zones"):
+            found = self._client.describe_availability_zones()["AvailabilityZones"]
+        # Of one that is constrained EC2 itself says whether it has room left.
+        usable = (one for one in found if one["State"] != _CLOSED and one.get("OptInStatus") != _NOT_OURS)
+        return sorted(one["ZoneName"] for one in usable)
 
     def instances(self, instance_ids: Collection[str]) -> Iterator[Instance]:
         for some in batched(sorted(instance_ids), _FILTER_VALUES, strict=False):
             # By a filter: asked for by their ids, one that is gone would hide the others.
             wanted: Any = [{"Name": "instance-id", "Values": list(some)}]
             pages = self._client.get_paginator("describe_instances").paginate(Filters=wanted)
-            with _named("listing instances"):
+            with ec2_named("listing instances"):
                 for page in pages:
                     for reservation in page["Reservations"]:
                         yield from map(_instance, reservation["Instances"])
 
     def snapshots(self, tags: Mapping[str, str]) -> Iterator[DiskSnapshot]:
         pages = self._client.get_paginator("describe_snapshots").paginate(OwnerIds=["self"], Filters=_filters(tags))
-        with _named("listing disk snapshots"):
+        with ec2_named("listing disk snapshots"):
             for page in pages:
                 yield from (one for one in map(_snapshot, page["Snapshots"]) if matching(one.tags, tags))
 
     def snapshot(self, snapshot_id: str) -> DiskSnapshot:
-        with _named(f"looking for disk snapshot {snapshot_id}", snapshot_id=snapshot_id):
+        with ec2_named(f"looking for disk snapshot {snapshot_id}", snapshot_id=snapshot_id):
             found = self._client.describe_snapshots(SnapshotIds=[snapshot_id])["Snapshots"]
         if not found:
             raise DiskSnapshotNotFound(f"there is no disk snapshot {snapshot_id}")
@@ -93,7 +96,7 @@ class Ec2Disks:
         for found in self.snapshots(tags):
             if found.volume_id == volume_id:
                 return found
-        with _named(f"making a disk snapshot of volume {volume_id}", volume_id=volume_id):
+        with ec2_named(f"making a disk snapshot of volume {volume_id}", volume_id=volume_id):
             answer = self._client.create_snapshot(
                 VolumeId=volume_id,
                 Description=description,
@@ -102,11 +105,16 @@ class Ec2Disks:
         return _snapshot(answer)
 
     def delete_snapshot(self, snapshot_id: str) -> None:
-        with _named(f"deleting disk snapshot {snapshot_id}"):
+        with ec2_named(f"deleting disk snapshot {snapshot_id}"):
             try:
                 self._client.delete_snapshot(SnapshotId=snapshot_id)
             except ClientError as error:
-                if code_of(error) not in _NO_SNAPSHOT and not self._refused_as_gone(error, snapshot_id):
+                if code_of(error) == IN_USE:
+                    raise DiskSnapshotInUse(
+                        f"EC2 keeps its snapshot {snapshot_id}, as an image is made of it ({message_of(error)}); "
+                        "deregister that first"
+                    ) from error
+                if code_of(error) not in NO_SNAPSHOT and not self._refused_as_gone(error, snapshot_id):
                     raise
 
     def create_volume(self, snapshot_id: str, *, zone: str, kind: str, token: str, tags: Mapping[str, str]) -> Disk:
@@ -118,42 +126,42 @@ class Ec2Disks:
         }
         if tags:
             asked["TagSpecifications"] = [{"ResourceType": "volume", "Tags": _tags(tags)}]
-        with _named(f"making a volume of disk snapshot {snapshot_id}", snapshot_id=snapshot_id):
+        with ec2_named(f"making a volume of disk snapshot {snapshot_id}", snapshot_id=snapshot_id):
             answer = self._client.create_volume(**asked)
         return _disk(answer)
 
     def delete_volume(self, volume_id: str) -> bool:
-        with _named(f"deleting volume {volume_id}"):
+        with ec2_named(f"deleting volume {volume_id}"):
             try:
                 self._client.delete_volume(VolumeId=volume_id)
             except ClientError as error:
                 if code_of(error) == _ATTACHED:
                     return False
-                if code_of(error) in _NOT_READY:
+                if code_of(error) in NOT_READY:
                     raise Throttled(f"deleting volume {volume_id}: EC2 is still making it; try again later") from error
-                if code_of(error) not in _NO_VOLUME and not self._refused_as_gone(error, volume_id):
+                if code_of(error) not in NO_VOLUME and not self._refused_as_gone(error, volume_id):
                     raise
         return True
 
     def images(self, tags: Mapping[str, str]) -> Iterator[MachineImage]:
         pages = self._client.get_paginator("describe_images").paginate(Owners=["self"], Filters=_filters(tags))
-        with _named("listing images"):
+        with ec2_named("listing images"):
             for page in pages:
                 yield from (one for one in map(_image, page["Images"]) if matching(one.tags, tags))
 
     def image_named(self, name: str) -> MachineImage | None:
         # A name may hold the wildcards of filters.
         wanted: Any = [{"Name": "name", "Values": [name]}]
-        with _named(f"looking for image {name!r}"):
+        with ec2_named(f"looking for image {name!r}"):
             found = self._client.describe_images(Owners=["self"], Filters=wanted)["Images"]
         return next((one for one in map(_image, found) if one.name == name), None)
 
     def deregister_image(self, image_id: str) -> None:
-        with _named(f"deregistering image {image_id}"):
+        with ec2_named(f"deregistering image {image_id}"):
             try:
                 self._client.deregister_image(ImageId=image_id)
             except ClientError as error:
-                if code_of(error) not in _NO_IMAGE and not self._refused_as_gone(error, image_id):
+                if code_of(error) not in NO_IMAGE and not self._refused_as_gone(error, image_id):
                     raise
 
     def register_image(self, snapshot_id: str, *, name: str, description: str, tags: Mapping[str, str]) -> str:
@@ -163,7 +171,7 @@ class Ec2Disks:
         asked: dict[str, Any] = {}
         if tags:
             asked["TagSpecifications"] = [{"ResourceType": "image", "Tags": _tags(tags)}]
-        with _named(f"registering image {name!r}", snapshot_id=snapshot_id):
+        with ec2_named(f"registering image {name!r}", snapshot_id=snapshot_id):
             try:
                 answer = self._client.register_image(
                     Name=name,
@@ -176,7 +184,7 @@ class Ec2Disks:
                     **asked,
                 )
             except ClientError as error:
-                if code_of(error) != _NAME_TAKEN:
+                if code_of(error) != NAME_TAKEN:
                     raise
                 # An earlier call may have made it, of which nobody heard.
                 found = self._image_of(name, snapshot_id)
@@ -187,7 +195,7 @@ class Ec2Disks:
 
     def _refused_as_gone(self, error: ClientError, one_id: str) -> bool:
         """Where the right hangs on tags, EC2 may refuse to delete what is gone, and so has none, as not allowed."""
-        if code_of(error) != _UNAUTHORIZED:
+        if code_of(error) != UNAUTHORIZED:
             return False
         if one_id.startswith("ami-"):
             wanted: Any = [{"Name": "image-id", "Values": [one_id]}]
@@ -259,22 +267,3 @@ def _tags(tags: Mapping[str, str]) -> list[Any]:
 def _filters(tags: Mapping[str, str]) -> list[Any]:
     # A value may hold the wildcards of filters, so what is found is compared once more.
     return [{"Name": f"tag:{key}", "Values": [value]} for key, value in tags.items()]
-
-
-def _named(doing: str, *, volume_id: str = "", snapshot_id: str = "") -> AbstractContextManager[None]:
-    refused = DisksRefused(
-        f"{doing}: EC2 refuses it to this account; its operator has to grant the right, or the quota"
-    )
-    codes: dict[str, TidemarkError] = {
-        _IN_USE: DisksRefused(f"{doing}: an image is made of it; deregister that first"),
-        _NO_ZONE: DisksRefused(f"{doing}: EC2 has no such zone; choose one of the region's"),
-        _NAME_TAKEN: DisksRefused(f"{doing}: another image has this name; choose another one"),
-        **dict.fromkeys(_LATER, Throttled(f"{doing}: EC2 makes no more of them at this moment; try again later")),
-        **dict.fromkeys(_REFUSED, refused),
-    }
-    if volume_id:
-        codes |= dict.fromkeys(_NO_VOLUME, VolumeNotFound(f"there is no volume {volume_id}"))
-    if snapshot_id:
-        codes |= dict.fromkeys(_NO_SNAPSHOT, DiskSnapshotNotFound(f"there is no disk snapshot {snapshot_id}"))
-        codes |= dict.fromkeys(_NOT_READY, DiskSnapshotNotReady(f"disk snapshot {snapshot_id} is not completed"))
-    return named(doing, codes)

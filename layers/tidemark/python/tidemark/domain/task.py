@@ -55,6 +55,7 @@ class Making:
 class Task:
     """The catalog record of one task. `version` is the compare-and-swap token of the record.
 
+    `failure` is why it failed; of one that is to delete a snapshot, why that can't be deleted yet.
     `result_id` is what it made, where that is not the snapshot itself: the volume of a restore, the image of a
     template. `asked` is the request that began it, where that can be sent again.
 
@@ -126,6 +127,12 @@ class Task:
             return self
         self._check_pending()
         return replace(self, status=TaskStatus.FAILED, failure=failure, finished_at=now)
+
+    def held_up(self, failure: Failure) -> "Task":
+        """The record of a task that is to delete a snapshot, and can't before somebody has done what the failure says.
+        It is over when the snapshot is deleted, all the same.
+        """
+        return replace(self, failure=failure)
 
     def cancelled(self, failure: Failure, now: datetime) -> "Task":
         """The record of a task that somebody does not want any more. Repeating it changes nothing.

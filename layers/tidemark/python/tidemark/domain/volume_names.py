@@ -12,6 +12,8 @@ MAX_NAME_CHARS: Final = 255
 MIN_TEMPLATE_CHARS: Final = 3
 MAX_TEMPLATE_CHARS: Final = 128
 _TEMPLATE_NAME: Final = re.compile(rf"[A-Za-z0-9 ()\[\]./'@_-]{{{MIN_TEMPLATE_CHARS},{MAX_TEMPLATE_CHARS}}}")
+# Tags that AWS alone sets begin like this; of other tags neither key nor value may.
+RESERVED: Final = "aws:"
 # What stands for the instance in the name of a snapshot whose volume has none.
 DETACHED: Final = "detached"
 
@@ -22,6 +24,16 @@ def check_name(name: str) -> str:
         raise InvalidRequest(
             f"the name of a snapshot has 1 to {MAX_NAME_CHARS} printable characters, and no space at its ends; "
             f"it is {name[:60]!r}"
+        )
+    return name
+
+
+def check_volume_name(name: str) -> str:
+    """The name. Raises InvalidRequest where it is none that a volume can be given, whoever named it so elsewhere."""
+    if name.lower().startswith(RESERVED):
+        raise InvalidRequest(
+            f"the name of a volume is a tag's value, and may not begin with {RESERVED!r}, which AWS keeps to itself; "
+            "choose another one by the member 'name'"
         )
     return name
 
@@ -42,7 +54,7 @@ def default_template_name(snapshot_name: str, sequence: int = 1) -> str:
     """
     end = "" if sequence == 1 else f"-{sequence}"
     told = "".join(one if _TEMPLATE_NAME.fullmatch(one * MIN_TEMPLATE_CHARS) else "_" for one in snapshot_name)
-    return told[: MAX_TEMPLATE_CHARS - len(end)].ljust(MIN_TEMPLATE_CHARS, "_") + end
+    return told[: MAX_TEMPLATE_CHARS - len(end)].rstrip().ljust(MIN_TEMPLATE_CHARS, "_") + end
 
 
 def default_name(volume: Volume, moment: datetime, sequence: int = 1) -> str:

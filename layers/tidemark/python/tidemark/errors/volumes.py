@@ -114,3 +114,7 @@ class DisksRefused(Unavailable):
     """EC2 or EBS does not do what the stack asks of it: its operator has to act, on a right or a quota."""
 
     retryable = False
+
+
+class DiskSnapshotInUse(DisksRefused):
+    """EC2 keeps a snapshot of a volume that is to be deleted, as an image is made of it."""

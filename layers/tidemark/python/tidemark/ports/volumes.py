@@ -90,6 +90,10 @@ class Disks(Protocol):
         """One volume. Raises VolumeNotFound."""
         ...
 
+    def zones(self) -> Collection[str]:
+        """The zones in which this account can make volumes, by name and in order."""
+        ...
+
     def instances(self, instance_ids: Collection[str]) -> Iterator[Instance]:
         """Those of the instances that there are."""
         ...
@@ -111,7 +115,7 @@ class Disks(Protocol):
     def delete_snapshot(self, snapshot_id: str) -> None:
         """Delete a disk snapshot, also one that is still being written. Repeating it changes nothing.
 
-        Raises DisksRefused when something else, such as an image, is made of it.
+        Raises DiskSnapshotInUse when an image is made of it, which the message names if EC2 does.
         """
         ...
 

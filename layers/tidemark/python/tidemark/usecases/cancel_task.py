@@ -12,7 +12,11 @@ from tidemark.usecases.read_volume_snapshots import held_task
 from tidemark.usecases.records import amend_task
 from tidemark.usecases.volume_restore_phases.lifecycle import end
 
-_CANCELLED: Final = Failure(TaskCancelled.__name__, "the task was cancelled; nothing of what it had made is left")
+# It is recorded before anything is removed, and shown from then on.
+_CANCELLED: Final = Failure(
+    TaskCancelled.__name__,
+    "the task was cancelled; what it had made at EC2 is removed, at the latest by the next collection",
+)
 
 
 def cancel_task(ports: Ports, held_environments: str, task_id: str) -> Task:

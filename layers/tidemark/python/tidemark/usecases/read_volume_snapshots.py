@@ -79,7 +79,7 @@ def get_task(ports: Ports, held_environments: str, task_id: str) -> TaskFound:
     except VolumeSnapshotNotFound:
         # The collector has forgotten it, which it does with those alone that are deleted.
         gone = task.operation is Operation.DELETE and task.status is TaskStatus.PENDING
-        return TaskFound(replace(task, status=TaskStatus.SUCCESS) if gone else task, None)
+        return TaskFound(replace(task, status=TaskStatus.SUCCESS, failure=None) if gone else task, None)
     task = as_it_stands(task, snapshot)
     there = snapshot.state is not VolumeSnapshotState.DELETED
     made = task.operation is Operation.CREATE and task.status is TaskStatus.SUCCESS and there
@@ -108,6 +108,9 @@ def as_it_stands(task: Task, snapshot: VolumeSnapshot) -> Task:
         case Operation.CREATE if snapshot.image is not None:
             return replace(task, status=TaskStatus.SUCCESS, finished_at=snapshot.image.verified_at)
         case Operation.DELETE if snapshot.state is VolumeSnapshotState.DELETED:
-            return replace(task, status=TaskStatus.SUCCESS)
+            return replace(task, status=TaskStatus.SUCCESS, failure=None)
+        case Operation.DELETE if task.failure is not None:
+            # It goes on once somebody has done what the reason says; nobody is to ask again and again until then.
+            return replace(task, status=TaskStatus.FAILED)
         case _:
             return task

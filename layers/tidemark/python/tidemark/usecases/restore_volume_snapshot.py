@@ -2,7 +2,6 @@
 start its state machine.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -15,7 +14,13 @@ from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Making, Operation, Task, TaskId, TaskStatus, new_task_id
 from tidemark.domain.uuids import RANDOM_BYTES, derived_uuid
 from tidemark.domain.volume import VolumeSnapshot
-from tidemark.domain.volume_names import check_name, check_template_name, default_template_name
+from tidemark.domain.volume_names import (
+    RESERVED,
+    check_name,
+    check_template_name,
+    check_volume_name,
+    default_template_name,
+)
 from tidemark.errors import (
     InvalidRequest,
     RecordExists,
@@ -35,9 +40,6 @@ from tidemark.usecases.volume_restore_phases.lifecycle import OWN_TAGS, fail, is
 # Kinds of volumes that need to be told no more than their size. Of others EC2 wants to know how fast they are to be.
 _PLAIN_KINDS: Final = frozenset({"gp2", "gp3", "st1", "sc1", "standard"})
 _DEFAULT_KIND: Final = "gp3"
-_ZONE: Final = re.compile(r"[a-z0-9-]{1,40}")
-# Tags that AWS alone sets begin like this.
-_RESERVED: Final = "aws:"
 
 
 class RestoreWish(NamedTuple):
@@ -68,7 +70,7 @@ def restore_volume_snapshot(
     def making(snapshot: VolumeSnapshot) -> Making:
         environment = ports.volumes.environment(environment_id)
         for key in environment.tags:
-            if key.startswith(_RESERVED):
+            if key.startswith(RESERVED):
                 raise InvalidRequest(
                     f"no volume can be restored into {environment_id}: its volumes are told by the tag {key}, which "
                     "AWS alone sets; its operator has to choose another tag"
@@ -81,7 +83,7 @@ def restore_volume_snapshot(
         kind = snapshot.source_kind if snapshot.source_kind in _PLAIN_KINDS else _DEFAULT_KIND
         zone = _zone(ports, environment, snapshot, wish.zone)
         # What a volume was called can be what the new one is called, whatever that is.
-        name = snapshot.volume_name if wish.name is None else check_name(wish.name)
+        name = check_volume_name(snapshot.volume_name if wish.name is None else check_name(wish.name))
         return Making(name, zone=zone, kind=kind)
 
     return _ask(ports, environment_id, snapshot_id, Operation.RESTORE, making, asked)
@@ -168,23 +170,30 @@ def _register(ports: Ports, task: Task) -> Task:
 
 
 def _zone(ports: Ports, environment: Environment, snapshot: VolumeSnapshot, given: str | None) -> str:
-    """Where the volume is to be: as it was asked for, or where the snapshot's volume was, or is."""
+    """Where the volume is to be: as it was asked for, or where the snapshot's volume was, or is. EC2 is asked whether
+    it can be there: it would say so by itself of a volume alone, once all blocks are written.
+    """
+    zones = ports.region(environment.region).disks.zones()
+    choice = f"the zones of {environment.region} are {', '.join(zones)}"
     if given is not None:
-        if _ZONE.fullmatch(given) is None or not given.startswith(environment.region):
-            raise InvalidRequest(
-                f"the member 'zone' must be the name of a zone of {environment.region}, such as "
-                f"{environment.region}a; it is {given[:40]!r}"
-            )
+        if given not in zones:
+            raise InvalidRequest(f"there is no zone {given[:40]!r} for a volume: {choice}; choose one by 'zone'")
         return given
-    if snapshot.zone is not None:
-        return snapshot.zone
-    try:
-        return get_volume(ports, environment.id, snapshot.volume_id).zone
-    except VolumeNotFound:
+    zone = snapshot.zone
+    if zone is None:
+        try:
+            zone = get_volume(ports, environment.id, snapshot.volume_id).zone
+        except VolumeNotFound:
+            raise InvalidRequest(
+                f"it is not known where the volume of the snapshot {snapshot.id} was; say where the new one is to be "
+                f"by the member 'zone': {choice}"
+            ) from None
+    if zone not in zones:
         raise InvalidRequest(
-            f"it is not known where the volume of the snapshot {snapshot.id} was; say where the new one is to be by "
-            f"the member 'zone', such as {environment.region}a"
-        ) from None
+            f"the volume of the snapshot {snapshot.id} was in the zone {zone}, where no volume can be made now: "
+            f"{choice}; choose one by the member 'zone'"
+        )
+    return zone
 
 
 def _identity(ports: Ports, asked: Asked | None) -> TaskId:

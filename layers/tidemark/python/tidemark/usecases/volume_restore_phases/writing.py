@@ -15,9 +15,9 @@ from tidemark.domain.task import Operation, Task
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.blocks import images
 from tidemark.engine.blocks.manifests import check_manifest
-from tidemark.errors import BudgetSpent, DiskSnapshotFailed, DiskSnapshotNotReady
+from tidemark.errors import BudgetSpent, DiskSnapshotFailed, DiskSnapshotNotReady, DisksRefused
 from tidemark.ports import Ports
-from tidemark.ports.volumes import DiskState
+from tidemark.ports.volumes import Disks, DiskState
 from tidemark.usecases.records import amend_task
 from tidemark.usecases.volume_phases.lifecycle import region_of
 from tidemark.usecases.volume_phases.work_lists import store_work_list
@@ -47,6 +47,7 @@ def begin(ports: Ports, environment_id: str, task_id: str) -> Begun:
     manifest, size_bytes = _image(ports, task)
     if task.target_id is None:
         region = region_of(ports, environment_id)
+        _check_zone(region.disks, task)
         target_id = region.blocks.start(
             -(-size_bytes // _GIB),
             token=task.id,
@@ -118,6 +119,20 @@ def target_of(task: Task) -> str:
     if task.target_id is None:
         raise DiskSnapshotNotReady(f"the task {task.id} has no snapshot of EC2's to write to; begin it first")
     return task.target_id
+
+
+def _check_zone(disks: Disks, task: Task) -> None:
+    """Raises DisksRefused where no volume can be made in the task's zone, which may have closed since it was asked for:
+    EC2 would say so once all blocks are written.
+    """
+    if task.operation is not Operation.RESTORE or task.making is None or task.making.zone is None:
+        return
+    zones = disks.zones()
+    if task.making.zone not in zones:
+        raise DisksRefused(
+            f"no volume can be made in the zone {task.making.zone} now; restore the snapshot {task.snapshot_id} again, "
+            f"into one of the zones {', '.join(zones)}"
+        )
 
 
 class _Progress:
