@@ -195,11 +195,12 @@ def run_restore(
     tenant: Tenant = TENANT,
     tries: int = 1,
     invoke: Invoke | None = None,
+    budget_s: float = 60,
 ) -> restore_phases.RolledBack | None:
     """Run the phases of a restore as its state machine does, each up to `tries` times, or by `invoke`; the result of
     Rollback when it came to that.
 
-    `between` is called before each phase.
+    `between` is called before each phase. `budget_s` is what an invocation of Stage may take.
     """
     name, run = restore_id, invoke or trying(tries)
     try:
@@ -208,7 +209,7 @@ def run_restore(
         token = planned.token
         if planned.resume_at is None:
             return None
-        _before_cutover(ports, tenant, name, planned, between, run)
+        _before_cutover(ports, tenant, name, planned, between, run, budget_s)
         between("Cutover")
         cut_over = run(lambda: restore_phases.cutover(ports, tenant, name, token=token))
     except TidemarkError as error:
@@ -238,12 +239,15 @@ def _before_cutover(
     planned: restore_phases.Planned,
     between: Callable[[str], None],
     run: Invoke,
+    budget_s: float,
 ) -> None:
     token = planned.token
     if planned.resume_at is Phase.STAGE:
         between("Stage")
         for part in run(lambda: work(ports, planned.work_key)):
-            run(partial(restore_phases.stage, ports, tenant, name, token=token, part=part))
+            stage_part = partial(restore_phases.stage, ports, tenant, name, token=token, part=part, budget_s=budget_s)
+            while not run(stage_part).done:
+                pass
         between("Verify")
         for shard in planned.shards:
             run(partial(restore_phases.verify, ports, tenant, name, token=token, shard=shard))

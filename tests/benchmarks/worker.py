@@ -73,10 +73,11 @@ def restore(ports: Ports, share: Share) -> int:
     manifest = _manifest(ports, _SECOND, share.total)
     parts = [part for part in staging.parts_of(ports, manifest) if part.shard in share.shards]
     return sum(
-        staging.stage(
-            ports, _TENANT, Generation(2), share.total, manifest.shards[part.shard], part, lambda: None
-        ).records
+        step.records
         for part in parts
+        for step in staging.stage(
+            ports, _TENANT, Generation(2), share.total, manifest.shards[part.shard], part, lambda: None
+        )
     )
 
 

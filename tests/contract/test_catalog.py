@@ -240,10 +240,35 @@ def test_parts_are_those_of_one_restore(catalog: Catalog) -> None:
     assert catalog.parts(ACME, restore(1).id) == []
 
 
-def test_record_part_replaces_the_note_when_it_is_repeated(catalog: Catalog) -> None:
-    for records in (5, 6):
-        catalog.record_part(ACME, restore().id, _part(3, records))
-    assert catalog.parts(ACME, restore().id) == [_part(3, 6)]
+def _so_far(records: int, reached: str) -> StagedPart:
+    return replace(_part(3, records), reached=reached)
+
+
+def test_note_of_a_part_is_followed_by_what_goes_on_from_it_alone(catalog: Catalog) -> None:
+    name, first, second, whole = restore().id, _so_far(5, "a"), _so_far(9, "b"), _part(3, 12)
+    assert catalog.part(ACME, name, 3) is None
+    with pytest.raises(StaleRecord, match="part 3"):
+        catalog.record_part(ACME, name, second, after=first)
+    catalog.record_part(ACME, name, first)
+    assert catalog.part(ACME, name, 3) == first
+    with pytest.raises(StaleRecord):
+        catalog.record_part(ACME, name, _so_far(6, "aa"))
+    catalog.record_part(ACME, name, second, after=first)
+    for late in (second, _so_far(7, "ab"), whole):
+        with pytest.raises(StaleRecord):
+            catalog.record_part(ACME, name, late, after=first)
+    assert catalog.parts(ACME, name) == [second]
+    catalog.record_part(ACME, name, whole, after=second)
+    for late in (whole, second):
+        with pytest.raises(StaleRecord):
+            catalog.record_part(ACME, name, late, after=second)
+        with pytest.raises(StaleRecord):
+            catalog.record_part(ACME, name, late, after=whole)
+        with pytest.raises(StaleRecord):
+            catalog.record_part(ACME, name, late)
+    assert catalog.part(ACME, name, 3) == whole
+    assert catalog.part(ACME, name, 4) is None
+    assert catalog.part(OTHER, name, 3) is None
 
 
 def test_remove_parts_forgets_those_of_one_restore(catalog: Catalog) -> None:

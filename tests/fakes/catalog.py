@@ -161,9 +161,20 @@ class MemoryCatalog:
             if (tenant, schedule_id) in self._schedules.records:
                 raise StaleRecord(f"schedule {schedule_id} is not damaged: records in memory never are")
 
-    def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
+    def record_part(
+        self, tenant: Tenant, restore_id: str, part: StagedPart, *, after: StagedPart | None = None
+    ) -> None:
         with self._lock:
-            self._parts.setdefault((tenant, restore_id), {})[part.part] = part
+            noted = self._parts.setdefault((tenant, restore_id), {})
+            found = noted.get(part.part)
+            goes_on = found is not None and after is not None and found.reached == after.reached is not None
+            if not goes_on and (found is not None or after is not None):
+                raise StaleRecord(f"part {part.part} of restore {restore_id} was staged further by somebody else")
+            noted[part.part] = part
+
+    def part(self, tenant: Tenant, restore_id: str, number: int) -> StagedPart | None:
+        with self._lock:
+            return self._parts.get((tenant, restore_id), {}).get(number)
 
     def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
         with self._lock:

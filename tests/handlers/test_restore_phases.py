@@ -21,6 +21,7 @@ from tests.handlers.rest import sample
 from tidemark import bootstrap
 from tidemark.domain.restore import Phase, Restore, RestoreStatus
 from tidemark.domain.snapshot import Failure
+from tidemark.engine import manifests, staging
 from tidemark.errors import InvalidRequest, PackCorrupt, RestoreCancelled, StageIncomplete
 from tidemark.ports import Ports
 from tidemark.tasks import Result
@@ -118,6 +119,27 @@ def test_plan_lists_work_that_covers_the_snapshot(restoring: Restoring) -> None:
 def test_plan_answers_the_same_when_it_is_repeated(restoring: Restoring) -> None:
     first = restoring.plan()
     assert restoring.plan() == first
+
+
+def test_stage_hands_over_when_its_time_is_over(restoring: Restoring, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(staging, "STEP_RECORDS", 1)
+    restoring.plan()
+    staged = [
+        run(stage, "restore", "stage", **restoring.fenced, **part, left_ms=0)
+        for part in restoring.work()
+        for _ in range(_records_in(restoring, part))
+    ]
+    assert [one["records"] for one in staged] == [1] * ENTITIES
+    assert sum(one["done"] is True for one in staged) == len(restoring.work())
+    assert restoring.verify() == ENTITIES
+
+
+def _records_in(restoring: Restoring, part: dict[str, Any]) -> int:
+    """What a part has, told by what the snapshot has of its shard."""
+    snapshot = restoring.ports.catalog.snapshot(TENANT, restoring.record.snapshot_id)
+    assert snapshot.manifest is not None
+    shard: int = part["shard"]
+    return manifests.read(restoring.ports.payloads, snapshot.manifest).shards[shard].records
 
 
 def test_stage_leaves_what_readers_see_alone(restoring: Restoring) -> None:

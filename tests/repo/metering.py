@@ -292,8 +292,16 @@ class MeteredCatalog(MemoryCatalog):
     def restores(self, tenant: Tenant) -> Iterator[Restore]:
         return self._listed(list(super().restores(tenant)))
 
-    def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
-        self._put(part, lambda noted: super(MeteredCatalog, self).record_part(tenant, restore_id, noted))
+    def record_part(
+        self, tenant: Tenant, restore_id: str, part: StagedPart, *, after: StagedPart | None = None
+    ) -> None:
+        self._put(part, lambda noted: super(MeteredCatalog, self).record_part(tenant, restore_id, noted, after=after))
+
+    def part(self, tenant: Tenant, restore_id: str, number: int) -> StagedPart | None:
+        self._meter["GetItem"] += 1
+        found = super().part(tenant, restore_id, number)
+        self._meter[READ_UNITS] += 1 if found is None else read_units(_record_bytes(found))
+        return found
 
     def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
         return list(self._listed(super().parts(tenant, restore_id)))

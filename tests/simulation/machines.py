@@ -74,7 +74,7 @@ class StateMachines(MemoryWorkflows):
             run_transfer(ports, execution, invoke=invoke)
             return
         while True:
-            rolled_back = run_restore(ports, subject, attempt=attempt, invoke=invoke)
+            rolled_back = run_restore(ports, subject, attempt=attempt, invoke=invoke, budget_s=0)
             if rolled_back is None or rolled_back.resume_at is None:
                 return
 

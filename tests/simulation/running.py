@@ -5,13 +5,17 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
+import pytest
+
 from tests.simulation.scenes import SCENES
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.world import World, in_memory
+from tidemark.engine import staging
 from tidemark.ports import Ports
 
 RUNS: Final = "TIDEMARK_SIMULATION_RUNS"
 SEED: Final = "TIDEMARK_SIMULATION_SEED"
+STEP_RECORDS: Final = 4
 
 
 class Broken(AssertionError):
@@ -46,7 +50,10 @@ def play(
     played = SCENES[scene]
     world = World(seed, make_ports, stepped=stepped, danger=played.danger(seed), tenants=played.tenants)
     try:
-        SCENES[scene].run(world)
+        with pytest.MonkeyPatch.context() as patch:
+            # So that even the few entities of a play take several steps, each an invocation.
+            patch.setattr(staging, "STEP_RECORDS", STEP_RECORDS)
+            SCENES[scene].run(world)
     except Exception as error:
         raise Broken(scene, seed, replay.format(seed=seed), error, world.scheduler.trace) from error
     return world

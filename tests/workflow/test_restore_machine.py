@@ -47,7 +47,7 @@ def script(machines: Machines) -> Script:
     script = Script(
         {
             "plan": PLANNED,
-            "stage": {"records": 4},
+            "stage": {"records": 4, "done": True},
             "verify": {"records": 6},
             "catch_up": {"done": True},
             "cutover": CUT_OVER,
@@ -93,6 +93,15 @@ def test_restore_calls_retire_until_nothing_is_left(machines: Machines, script: 
     run = machines.run(MACHINE, TOLD)
     assert run.status == "SUCCEEDED"
     assert run.path.count("Retire") == 3
+
+
+def test_restore_goes_on_with_a_part_until_all_of_it_is_staged(machines: Machines, script: Script) -> None:
+    some = {"records": 4, "done": False}
+    machines.put(WORK_KEY, WORK[:1])
+    script.say("stage", some, some, {"records": 1, "done": True})
+    run = machines.run(MACHINE, TOLD)
+    assert run.status == "SUCCEEDED"
+    assert script.calls["stage"] == [{**IDS, "token": 7, **WORK[0]}] * 3
 
 
 def test_partial_restore_catches_up_until_little_is_left(machines: Machines, script: Script) -> None:

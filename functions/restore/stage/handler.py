@@ -1,8 +1,10 @@
-"""Restore, Stage: write one part of the work into the new generation, which nobody reads yet."""
+"""Restore, Stage: write one part of the work into the new generation, which nobody reads yet, for as long as one
+invocation may run.
+"""
 
 from tidemark import bootstrap
 from tidemark.domain.restore import Part
-from tidemark.tasks import Context, Result, Step, task
+from tidemark.tasks import Context, Result, Step, budget_s, task
 from tidemark.usecases.restore_phases import stage
 
 
@@ -19,6 +21,9 @@ class Input(Step, frozen=True):
 
 @task("Stage", Input)
 def handler(step: Input, context: Context) -> Result:
-    """The number of entities in the part."""
+    """How many entities were staged, and whether those were the last of the part."""
     part = Part(step.part, step.shard, step.from_key, step.to_key)
-    return {"records": stage(bootstrap.ports(), step.tenant, step.restore_id, token=step.token, part=part)}
+    staged = stage(
+        bootstrap.ports(), step.tenant, step.restore_id, token=step.token, part=part, budget_s=budget_s(context)
+    )
+    return {"records": staged.records, "done": staged.done}

@@ -77,7 +77,7 @@ def staged(cars: int = len(CARS)) -> tuple[Ports, Restore]:
     restore = restore_snapshot(ports, TENANT, snapshot.id, wish)
     planned = restore_phases.plan(ports, TENANT, restore.id, attempt=1)
     for part in restore_phases.read_work_list(ports.payloads.get(planned.work_key)):
-        restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part)
+        restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part, budget_s=60)
     return ports, ports.catalog.restore(TENANT, restore.id)
 
 

@@ -100,7 +100,7 @@ def restoring() -> tuple[Ports, str, int]:
     restore = restore_snapshot(ports, TENANT, snapshot.id)
     first = restore_phases.plan(ports, TENANT, restore.id, attempt=1)
     for part in work(ports, first.work_key):
-        restore_phases.stage(ports, TENANT, restore.id, token=first.token, part=part)
+        restore_phases.stage(ports, TENANT, restore.id, token=first.token, part=part, budget_s=60)
     restore_phases.plan(ports, TENANT, restore.id, attempt=2)
     return ports, restore.id, first.token
 
@@ -111,7 +111,7 @@ def zombies(ports: Ports, restore_id: str, token: int) -> dict[str, Callable[[],
     part = work(ports, f"work-lists/{TENANT}/{restore_id}.json")[0]
     return {
         "plan": lambda: restore_phases.plan(ports, TENANT, restore_id, attempt=1),
-        "stage": lambda: restore_phases.stage(ports, TENANT, restore_id, token=token, part=part),
+        "stage": lambda: restore_phases.stage(ports, TENANT, restore_id, token=token, part=part, budget_s=60),
         "verify": lambda: restore_phases.verify(ports, TENANT, restore_id, token=token, shard=0),
         "cutover": lambda: restore_phases.cutover(ports, TENANT, restore_id, token=token),
         "retire": lambda: restore_phases.retire(ports, TENANT, restore_id, token=token, budget_s=60),

@@ -122,7 +122,7 @@ def test_later_attempt_goes_on_with_a_rollback_that_has_begun() -> None:
     wrecked = live(ports)
     planned = restore_phases.plan(ports, TENANT, restore.id, attempt=1)
     part = work(ports, planned.work_key)[0]
-    restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part)
+    restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part, budget_s=60)
     assert not restore_phases.rollback(ports, TENANT, restore.id, attempt=1, failure=FAILURE, budget_s=0).done
     with pytest.raises(LeaseLost):
         restore_phases.plan(ports, TENANT, restore.id, attempt=2)
@@ -202,7 +202,7 @@ def test_late_staging_overwrites_nothing_that_was_written_after_cutover() -> Non
         delete(ports, KEYS[0])
 
     late = replace(ports, table=Meanwhile(ports.table, "insert", successor))
-    restore_phases.stage(late, TENANT, restore.id, token=planned.token, part=part)
+    restore_phases.stage(late, TENANT, restore.id, token=planned.token, part=part, budget_s=60)
     assert live(ports) == {one: doc(one, 99) for one in KEYS[1:]}
 
 

@@ -107,7 +107,7 @@ def test_worker_that_comes_after_the_flip_stages_nothing() -> None:
         if phase in {"Preserve", "Retire"} and lease is not None:
             for part in work(ports, f"work-lists/{TENANT}/{restore.id}.json"):
                 with pytest.raises(LeaseLost, match=r"cut over"):
-                    restore_phases.stage(late, TENANT, restore.id, token=lease.token, part=part)
+                    restore_phases.stage(late, TENANT, restore.id, token=lease.token, part=part, budget_s=60)
             met.append(phase)
 
     assert run_restore(ports, restore.id, between=come_late) is None

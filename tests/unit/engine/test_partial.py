@@ -19,7 +19,7 @@ from tidemark.domain.manifest import Manifest
 from tidemark.domain.restore import Mode, RestoreStatus
 from tidemark.domain.snapshot import SnapshotStatus
 from tidemark.domain.tenant import Tenant
-from tidemark.engine import manifests, overlaying
+from tidemark.engine import manifests, overlaying, staging
 from tidemark.engine.live import gates
 from tidemark.engine.overlaying import Job
 from tidemark.errors import WriteConflict
@@ -50,7 +50,7 @@ def restored(
     """Restore what a filter selects, to the end."""
     wish = Wish(mode=mode, selection=restore_filter.accept(wanted) if wanted else None)
     restore = restore_snapshot(ports, TENANT, snapshot_id, wish)
-    assert run_restore(ports, restore.id, between=between) is None
+    assert run_restore(ports, restore.id, between=between, budget_s=0) is None
     ports.workflows.end(TENANT, restore.id, attempt=1)  # type: ignore[attr-defined]
     assert ports.catalog.restore(TENANT, restore.id).status is RestoreStatus.COMPLETED
 
@@ -224,7 +224,7 @@ def test_part_that_is_staged_twice_passes_verify_though_entities_were_written_in
     planned = restore_phases.plan(ports, TENANT, restore.id, attempt=1)
     for _ in range(2):
         for part in work(ports, planned.work_key):
-            restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part)
+            restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part, budget_s=60)
         put(ports, {CARS[0]: 5, key(8, "Car"): 8})
         delete(ports, CARS[1])
     for shard in planned.shards:
@@ -333,7 +333,7 @@ def test_round_of_catching_up_goes_on_though_its_transactions_conflict_with_thos
     restore = restore_snapshot(ports, TENANT, snapshot.id, Wish(selection=restore_filter.accept({"type": "Room"})))
     planned = restore_phases.plan(ports, TENANT, restore.id, attempt=1)
     for part in work(ports, planned.work_key):
-        restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part)
+        restore_phases.stage(ports, TENANT, restore.id, token=planned.token, part=part, budget_s=60)
     put(ports, dict.fromkeys(ROOMS + CARS, 2))
     table = Contended(ports.table)
     contended = replace(ports, table=cast("EntityTable", table))
@@ -390,12 +390,14 @@ def _histories(draw: st.DrawFn) -> tuple[dict[EntityKey, int], list[Mapping[Enti
     mode=st.sampled_from(Mode),
     wanted=st.sampled_from([{}, {"type": "Room"}, {"idPattern": "[12]$"}, {"q": "value>1"}, {"q": "value==0"}]),
     captured=st.booleans(),
+    step_records=st.sampled_from([1, 2, 1000]),
 )
 def test_partial_restore_does_what_its_rule_says_whatever_is_written_meanwhile(
     history: tuple[dict[EntityKey, int], list[Mapping[EntityKey, int | None]]],
     mode: Mode,
     wanted: Mapping[str, str],
     captured: bool,
+    step_records: int,
 ) -> None:
     start, changes = history
     ports, moves = world(), iter(changes)
@@ -418,7 +420,9 @@ def test_partial_restore_does_what_its_rule_says_whatever_is_written_meanwhile(
         now.clear()
         now.update(values(ports))
 
-    restored(ports, snapshot.id, mode=mode, between=write, **wanted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(staging, "STEP_RECORDS", step_records)
+        restored(ports, snapshot.id, mode=mode, between=write, **wanted)
     expected = {
         one: value
         for one in {*was, *now}

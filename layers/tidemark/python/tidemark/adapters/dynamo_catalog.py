@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from tidemark.adapters.aws_errors import named
+from tidemark.adapters.aws_errors import CONDITION_FAILED, named
 from tidemark.adapters.dynamo_records import Kind, RecordRows, decoded, sealed
 from tidemark.adapters.dynamo_rows import Row, number, text
 from tidemark.domain.api_key import ApiKey
@@ -29,7 +29,7 @@ from tidemark.domain.snapshot import (
     stamp,
 )
 from tidemark.domain.tenant import Tenant
-from tidemark.errors import CatalogCorrupt, KeyNotFound, RestoreNotFound, SnapshotNotFound
+from tidemark.errors import CatalogCorrupt, KeyNotFound, RestoreNotFound, SnapshotNotFound, StaleRecord
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -139,10 +139,26 @@ class DynamoCatalog:
     def remove_damaged_schedule(self, tenant: Tenant, schedule_id: str) -> None:
         self._schedules.remove_damaged(tenant, schedule_id)
 
-    def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
-        row = sealed({"pk": text(_parts_of(tenant, restore_id)), "sk": text(f"{_PART}{part.part:06d}")}, part)
-        with named(f"noting part {part.part} of restore {restore_id}"):
-            self._client.put_item(TableName=self._table, Item=row)
+    def record_part(
+        self, tenant: Tenant, restore_id: str, part: StagedPart, *, after: StagedPart | None = None
+    ) -> None:
+        row = sealed(_part_key(tenant, restore_id, part.part), part)
+        if part.reached is not None:
+            # No two notes of a part have reached the same entity.
+            row |= {"reached": text(part.reached)}
+        condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        if after is not None:
+            reached = text(after.reached or "")
+            condition = {"ConditionExpression": "reached = :was", "ExpressionAttributeValues": {":was": reached}}
+        stale = StaleRecord(f"part {part.part} of restore {restore_id} was staged further by somebody else")
+        with named(f"noting part {part.part} of restore {restore_id}", {CONDITION_FAILED: stale}):
+            self._client.put_item(TableName=self._table, Item=row, **condition)
+
+    def part(self, tenant: Tenant, restore_id: str, number: int) -> StagedPart | None:
+        key = _part_key(tenant, restore_id, number)
+        with named(f"reading part {number} of restore {restore_id}"):
+            row = self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True).get("Item")
+        return None if row is None else decoded(row, StagedPart)
 
     def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
         return [decoded(row, StagedPart) for row in self._rows.query(_parts_of(tenant, restore_id), _PART)]
@@ -228,6 +244,10 @@ def _restore_key(tenant: Tenant, restore_id: str) -> Row:
     if match is None or match[2] == "1":
         raise RestoreNotFound(f"no restore {restore_id[:100]!r}: an id looks like restore_2026-01-15T10-00-00Z")
     return {"pk": text(f"TENANT#{tenant}"), "sk": text(f"{RESTORE}{match[1]}#{int(match[2] or 1):06d}")}
+
+
+def _part_key(tenant: Tenant, restore_id: str, number: int) -> Row:
+    return {"pk": text(_parts_of(tenant, restore_id)), "sk": text(f"{_PART}{number:06d}")}
 
 
 def _parts_of(tenant: Tenant, restore_id: str) -> str:

@@ -32,6 +32,11 @@ class EntityKey(NamedTuple):
         return cls(type_, id_, path)
 
 
+def behind(sort_key: str) -> str:
+    """The lowest string above a sort key: where to go on, the bound included, after it."""
+    return sort_key + "\0"
+
+
 def id_in(sort_key: str) -> str:
     """The id in a sort key; for loops over all entities, where to make an `EntityKey` of each would show."""
     return sort_key.split(SEPARATOR)[1]

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple, NewType
 
 from tidemark.domain.asked import Asked
 from tidemark.domain.change import Change
+from tidemark.domain.digest import SetDigest
 from tidemark.domain.live import Base, Cut, FencingToken, Generation
 from tidemark.domain.snapshot import CaptureId, Failure, SnapshotId
 from tidemark.domain.tenant import Tenant
@@ -201,14 +202,30 @@ class ShardDigest:
 
 @dataclass(frozen=True, slots=True)
 class StagedPart:
-    """What a staging worker did: how many of the snapshot's records it went through, what it wrote into each shard of
-    the live store, and, of a partial restore, what that changes.
+    """How far the staging of a part is: how many of the snapshot's records were gone through, what was written into
+    each shard of the live store, and, of a partial restore, what that changes.
+
+    `reached` is the sort key of the last entity so far, None when all of the part is staged.
     """
 
     part: int
     records: int
     shards: tuple[ShardDigest, ...]
     changes: Changes = Changes()  # noqa: RUF009 - a frozen tuple
+    reached: str | None = None
+
+    def followed_by(self, step: "StagedPart") -> "StagedPart":
+        """The part after a further step, which says what that step alone did."""
+        sums: dict[int, SetDigest] = {}
+        for one in (*self.shards, *step.shards):
+            sums.setdefault(one.shard, SetDigest()).add_hex(one.digest, one.records)
+        return StagedPart(
+            part=self.part,
+            records=self.records + step.records,
+            shards=tuple(ShardDigest(shard, some.count, some.hex) for shard, some in sorted(sums.items())),
+            changes=self.changes.plus(step.changes),
+            reached=step.reached,
+        )
 
 
 @dataclass(frozen=True, slots=True)

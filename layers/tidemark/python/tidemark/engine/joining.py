@@ -49,9 +49,13 @@ def _shards_behind(manifest: Manifest, shard: int, shards: int) -> list[ShardMan
     return list(manifest.shards[shard * share : (shard + 1) * share])
 
 
-def records_of(payloads: PayloadStore, manifest: Manifest, shard: int, shards: int) -> Iterator[Record]:
-    """What the snapshot has of shard `shard` of `shards`, in key order. Raises PackCorrupt."""
-    runs = [read_shard(payloads, one) for one in _shards_behind(manifest, shard, shards)]
+def records_of(
+    payloads: PayloadStore, manifest: Manifest, shard: int, shards: int, *, from_key: str | None = None
+) -> Iterator[Record]:
+    """What the snapshot has of shard `shard` of `shards`, in key order, from `from_key` (inclusive). Raises
+    PackCorrupt.
+    """
+    runs = [read_shard(payloads, one, from_key=from_key) for one in _shards_behind(manifest, shard, shards)]
     records = runs[0] if len(runs) == 1 else heapq.merge(*runs, key=lambda record: record.key)
     if len(manifest.shards) >= shards:
         return records

@@ -13,11 +13,10 @@ from itertools import batched
 from typing import Final, NamedTuple
 
 from tidemark.domain.change import Change, change_of
-from tidemark.domain.digest import SetDigest
-from tidemark.domain.keys import EntityKey, gate_of, id_in
+from tidemark.domain.keys import EntityKey, behind, gate_of, id_in
 from tidemark.domain.live import Cut, Gate, Generation, Item, ItemKey, ItemWrite
 from tidemark.domain.manifest import Manifest
-from tidemark.domain.restore import Changes, ShardDigest, StagedPart
+from tidemark.domain.restore import Changes, Part, StagedPart
 from tidemark.domain.tenant import Tenant
 from tidemark.engine.changes import changed_keys
 from tidemark.engine.joining import Pair, joined, records_of
@@ -26,10 +25,10 @@ from tidemark.engine.live.writes import MAX_TRANSACTION_BYTES
 from tidemark.engine.lookup import read_keys, shard_with
 from tidemark.engine.overlay import Overlay, as_of, item_of
 from tidemark.engine.records import Record, record
+from tidemark.engine.staging import digest_of, steps
 from tidemark.errors import WriteConflict
 from tidemark.ports import Ports
 
-_STAGED_AT_ONCE: Final = 1000
 # A transaction takes 100 actions, of which one checks a gate.
 _BROUGHT_AT_ONCE: Final = 48
 # Under closed gates, all pauses together must be short beside the patience of the writers that wait.
@@ -50,21 +49,30 @@ class Job(NamedTuple):
     baseline: Cut
 
 
-def pairs(ports: Ports, job: Job, shard: int) -> Iterator[Pair]:
-    """The snapshot beside the live data of a shard as of the baseline; no tombstones. Raises PackCorrupt."""
-    items = (as_of(item, job.baseline) for item in generations.items(ports, job.tenant, job.live, shard))
-    return joined(records_of(ports.payloads, job.manifest, shard, job.shards), (one for one in items if one))
-
-
-def stage(ports: Ports, job: Job, shard: int, proceed: Callable[[], None]) -> StagedPart:
-    """Write the shard into the new generation; what it holds then, and what changed. Can be repeated.
-
-    `proceed` is called before each batch and may raise to stop. Raises PackCorrupt.
+def pairs(ports: Ports, job: Job, shard: int, *, after: str | None = None) -> Iterator[Pair]:
+    """The snapshot beside the live data of a shard as of the baseline, behind key `after`; no tombstones. Raises
+    PackCorrupt.
     """
-    digest, records, seen = SetDigest(), 0, Counter[Change | None]()
-    for some in batched(pairs(ports, job, shard), _STAGED_AT_ONCE, strict=False):
+    items = (as_of(item, job.baseline) for item in generations.items(ports, job.tenant, job.live, shard, after))
+    from_key = None if after is None else behind(after)
+    records = records_of(ports.payloads, job.manifest, shard, job.shards, from_key=from_key)
+    return joined(records, (one for one in items if one))
+
+
+def stage(
+    ports: Ports, job: Job, part: Part, proceed: Callable[[], None], *, after: str | None = None
+) -> Iterator[StagedPart]:
+    """Write the part's shard into the new generation, behind key `after`, step by step; what each step wrote, and what
+    that changes. Can be repeated.
+
+    Its keys are not cut into ranges beforehand: the snapshot's would say nothing of how much is live between them.
+    `proceed` is called before each step and may raise to stop. Raises PackCorrupt.
+    """
+    shard = part.shard
+    for some, reached in steps((pair.key, _size_bytes(pair), pair) for pair in pairs(ports, job, shard, after=after)):
         proceed()
         items: list[Item] = []
+        records, seen = 0, Counter[Change | None]()
         for pair in some:
             was, now = text_of(pair.was), pair.now.doc if pair.now else None
             result = job.overlay.result(pair.key, was, now)
@@ -75,13 +83,14 @@ def stage(ports: Ports, job: Job, shard: int, proceed: Callable[[], None]) -> St
             if item is not None:
                 items.append(item)
         ports.table.insert(job.tenant, items)
-        digest.add_all([record(item.key.sort_key, item.doc).line for item in items if item.doc is not None])
-    return StagedPart(
-        part=shard,
-        records=records,
-        shards=(ShardDigest(shard, digest.count, digest.hex),),
-        changes=Changes.of(seen),
-    )
+        lines = [record(item.key.sort_key, item.doc).line for item in items if item.doc is not None]
+        yield StagedPart(part.number, records, (digest_of(shard, lines),), Changes.of(seen), reached)
+
+
+def _size_bytes(pair: Pair) -> int:
+    """About how much it takes, and may become."""
+    was = len(pair.was.line) if pair.was is not None else 0
+    return was + (len(pair.now.doc or "") if pair.now is not None else 0)
 
 
 def bring(ports: Ports, job: Job, since: Cut, fences: Mapping[int, Gate]) -> int:

@@ -1,12 +1,12 @@
 """Staging: the parts a restore is cut into, writing them into a new generation, and reading that generation back."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from itertools import batched, pairwise, zip_longest
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import pairwise, zip_longest
+from typing import Final, NamedTuple
 
 from tidemark.domain.digest import SetDigest
-from tidemark.domain.keys import SEPARATOR, id_in, shard_of
+from tidemark.domain.keys import SEPARATOR, behind, id_in, shard_of
 from tidemark.domain.live import Generation, Item, ItemKey
 from tidemark.domain.manifest import Manifest, PackRef, ShardManifest
 from tidemark.domain.restore import Part, ShardDigest, StagedPart
@@ -21,8 +21,9 @@ from tidemark.ports import PayloadStore, Ports
 # parts may each get a share.
 PART_RECORDS: Final = 20_000
 PART_RAW_BYTES: Final = 32 * 1024 * 1024
-# What goes to the target between two looks at the lease: some seconds of work.
-_BATCH_RECORDS: Final = 1000
+# What goes to the target between two looks at the lease, and is noted then: some seconds of work.
+STEP_RECORDS: Final = 1000
+STEP_RAW_BYTES: Final = 4 * 1024 * 1024
 _FIRST_REV: Final = 1
 
 
@@ -62,6 +63,29 @@ def _starts(payloads: PayloadStore, pack: PackRef) -> Iterator[str]:
             records, raw_bytes = frame.records, frame.raw_bytes
 
 
+class Step[T](NamedTuple):
+    """One step of what is staged; `reached` is its last key, None where nothing follows."""
+
+    some: list[T]
+    reached: str | None
+
+
+def steps[T](found: Iterable[tuple[str, int, T]]) -> Iterator[Step[T]]:
+    """What comes as keys, lengths in bytes and the things themselves, in key order, cut into steps.
+
+    The last one may be empty: a part without entities is staged as well.
+    """
+    some: list[T] = []
+    size_bytes, last_key = 0, None
+    for key, length_bytes, one in found:
+        if len(some) >= STEP_RECORDS or size_bytes + length_bytes > max(STEP_RAW_BYTES, length_bytes):
+            yield Step(some, last_key)
+            some, size_bytes = [], 0
+        some.append(one)
+        size_bytes, last_key = size_bytes + length_bytes, key
+    yield Step(some, None)
+
+
 def stage(
     ports: Ports,
     tenant: Tenant,
@@ -70,29 +94,37 @@ def stage(
     manifest: ShardManifest,
     part: Part,
     proceed: Callable[[], None],
-) -> StagedPart:
-    """Write the part's records into the generation. Items that are there already stay as they are, so it can be
-    repeated, and a late duplicate harms nothing.
+    *,
+    after: str | None = None,
+) -> Iterator[StagedPart]:
+    """Write the part's records into the generation, from the one behind key `after`, step by step; what each step did.
+    Items that are there already stay as they are, so it can be repeated, and a late duplicate harms nothing.
 
     `shards` is the live tenant's number of shards, which need not be the snapshot's. `proceed` is called before each
-    batch and may raise to stop.
+    step and may raise to stop.
     """
-    digests: defaultdict[int, SetDigest] = defaultdict(SetDigest)
-    records = read_shard(ports.payloads, manifest, from_key=part.from_key, to_key=part.to_key)
-    for batch in batched(records, _BATCH_RECORDS, strict=False):
+    from_key = part.from_key if after is None else behind(after)
+    records = read_shard(ports.payloads, manifest, from_key=from_key, to_key=part.to_key)
+    for some, reached in steps((found.key, len(found.line), found) for found in records):
         proceed()
-        items = [_item(found, generation, shards) for found in batch]
+        items = [_item(found, generation, shards) for found in some]
         ports.table.insert(tenant, items)
         lines: defaultdict[int, list[bytes]] = defaultdict(list)
-        for found, item in zip(batch, items, strict=True):
+        for found, item in zip(some, items, strict=True):
             lines[item.key.shard].append(found.line)
-        for shard, some in lines.items():
-            digests[shard].add_all(some)
-    return StagedPart(
-        part=part.number,
-        records=sum(digest.count for digest in digests.values()),
-        shards=tuple(ShardDigest(shard, digest.count, digest.hex) for shard, digest in sorted(digests.items())),
-    )
+        yield StagedPart(
+            part=part.number,
+            records=len(some),
+            shards=tuple(digest_of(shard, written) for shard, written in sorted(lines.items())),
+            reached=reached,
+        )
+
+
+def digest_of(shard: int, lines: Collection[bytes]) -> ShardDigest:
+    """What is noted of the lines that were written into a shard."""
+    digest = SetDigest()
+    digest.add_all(lines)
+    return ShardDigest(shard, digest.count, digest.hex)
 
 
 def read_back(ports: Ports, tenant: Tenant, generation: Generation, shard: int) -> SetDigest:

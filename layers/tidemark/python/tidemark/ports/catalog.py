@@ -107,12 +107,20 @@ class Catalog(Protocol):
         """
         ...
 
-    def record_part(self, tenant: Tenant, restore_id: str, part: StagedPart) -> None:
-        """Note the result of a staging worker. Repeating it replaces the note."""
+    def record_part(
+        self, tenant: Tenant, restore_id: str, part: StagedPart, *, after: StagedPart | None = None
+    ) -> None:
+        """Note how far the staging of a part is, if what is noted of it is `after`, which is not all of the part; None:
+        nothing. Raises StaleRecord, also when it is repeated.
+        """
+        ...
+
+    def part(self, tenant: Tenant, restore_id: str, number: int) -> StagedPart | None:
+        """What is noted of a part."""
         ...
 
     def parts(self, tenant: Tenant, restore_id: str) -> list[StagedPart]:
-        """The results noted so far, by part number."""
+        """What is noted so far, by part number."""
         ...
 
     def remove_parts(self, tenant: Tenant, restore_id: str) -> None:

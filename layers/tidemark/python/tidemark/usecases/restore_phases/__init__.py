@@ -9,13 +9,14 @@ from tidemark.usecases.restore_phases.cutover import CutOver, cutover
 from tidemark.usecases.restore_phases.plan import Planned, plan, read_work_list
 from tidemark.usecases.restore_phases.retire import retire
 from tidemark.usecases.restore_phases.rollback import RolledBack, rollback
-from tidemark.usecases.restore_phases.stage import stage
+from tidemark.usecases.restore_phases.stage import Staged, stage
 from tidemark.usecases.restore_phases.verify import verify
 
 __all__ = [
     "CutOver",
     "Planned",
     "RolledBack",
+    "Staged",
     "catch_up",
     "cutover",
     "plan",

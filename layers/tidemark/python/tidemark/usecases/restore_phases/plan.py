@@ -1,6 +1,5 @@
 """Plan: take the restore over, check that everything the snapshot needs is stored, lay out the work."""
 
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -66,8 +65,11 @@ def plan(ports: Ports, tenant: Tenant, restore_id: str, *, attempt: int) -> Plan
     # What was staged and added to since can't be staged or verified again, only be caught up with.
     resume_at = Phase.STAGE if restore.caught_up is None else Phase.CATCH_UP
     parts = [Part(shard, shard) for shard in shards] if restore.partial else staging.parts_of(ports, manifest)
-    with suppress(ObjectExists):
+    try:
         ports.payloads.put(work_key, _work_list(parts))
+    except ObjectExists:
+        # All attempts work on the list that was stored first, which an earlier release may have cut differently.
+        parts = read_work_list(ports.payloads.get(work_key))
 
     def note(record: Restore) -> Restore:
         refuse_cancelled(record)

@@ -49,9 +49,10 @@ def verify(ports: Ports, tenant: Tenant, restore_id: str, *, token: int, shard: 
 
 def _all_parts(ports: Ports, restore: Restore) -> list[StagedPart]:
     parts = ports.catalog.parts(restore.tenant, restore.id)
-    missing = sorted(set(range(restore.parts or 0)) - {part.part for part in parts})
+    staged = {part.part for part in parts if part.reached is None}
+    missing = sorted(set(range(restore.parts or 0)) - staged)
     if restore.parts is None or missing:
-        raise StageIncomplete(f"restore {restore.id} has no result of {len(missing)} parts: {missing[:10]}")
+        raise StageIncomplete(f"restore {restore.id} has not staged all of {len(missing)} parts: {missing[:10]}")
     return parts
 
 
