@@ -155,6 +155,7 @@ class Story:
     def requests_that_meet_what_was_never_started(self, snapshot_id: str) -> None:
         """Each finds a capture or restore whose start was lost, is refused or obeyed, and starts it."""
         self.without("room-6")
+        self._nobody_is_late_any_more()
         capture = create_snapshot(self._unstarted, TENANT, budget_s=-1)
         self._http("POST", "/v2/snapshots", 409)
         self._ended("CaptureStateMachine", capture.id)
@@ -163,6 +164,13 @@ class Story:
             restore = restore_snapshot(self._unstarted, TENANT, snapshot_id, Wish(safety_snapshot=False))
             self._http("POST", path, 409)
             assert self.restored(restore.id) == "completed"
+
+    def _nobody_is_late_any_more(self) -> None:
+        """An hour passes since the last restore, so that Seal removes tombstones again."""
+        table = ports_of(self._stack).table
+        state = table.load(TENANT).state
+        assert state is not None
+        table.replace_state(replace(state, latecomers=None))
 
     def partial_restore_while_others_write(self, snapshot_id: str) -> None:
         wish = Wish(selection=restore_filter.accept({"id": "room-1"}))
