@@ -407,7 +407,9 @@ class Story:
         arn = self._stack.client("stepfunctions").start_execution(
             stateMachineArn=machine, input=json.dumps({"dryRun": False})
         )["executionArn"]
-        report = self._stack.wait_execution(arn).output["outcome"]["report"]
+        ended = self._stack.wait_execution(arn)
+        assert ended.status == "SUCCEEDED", (ended.error, ended.cause)
+        report = ended.output["outcome"]["report"]
         assert report["deletedObjects"] > 0
         assert report["sweptGenerations"] > 0
         assert report["expired"] == 1

@@ -193,7 +193,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
             {
                 "everything": {},
                 "oneType": {"mode": "merge", "filter": {"type": "Room"}},
-                "dryRun": {"dryRun": True, "filter": {"idPattern": "^Room", "attrs": ["temperature"]}},
+                "dryRun": {"dryRun": True, "filter": {"type": "Room", "attrs": ["temperature"]}},
                 "otherTenant": {"target": {"service": "staging"}},
             },
             required=False,
