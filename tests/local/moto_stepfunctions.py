@@ -10,6 +10,7 @@ What is wrong with the original (5.2.5), and what is done:
 - Its grammar wants a fraction for ToleratedFailurePercentage, where AWS takes 0 too.
 - Each JSONPath is parsed anew wherever it is used: here once.
 - Each call makes a new boto3 client, which takes longer than the call: here they are kept.
+- An execution that is stopped while items of a map run counts as failed, as they are ended by it: here as aborted.
 - The pause before a retry cannot be interrupted; here it ends when the execution does. Pauses and waits can be
   scaled.
 
@@ -37,6 +38,7 @@ from moto.stepfunctions.parser.asl.component.common.retry.retrier_decl import Re
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramStopped
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication
@@ -149,6 +151,11 @@ def _terminated(self: BaseExecutionWorkerCommunication) -> None:
         _settings.on_end(execution.state_machine.name, sentence)
 
 
+def _set_error(self: Environment, error: Any) -> None:
+    if not isinstance(self.program_state(), ProgramStopped):
+        _original_set_error(self, error)
+
+
 # --- Clients and clocks -----------------------------------------------------------------------------------------------
 
 
@@ -184,6 +191,7 @@ replace(json_path_module, "parse", functools.lru_cache(maxsize=1000)(vars(json_p
 _original_parse = replace(AmazonStateLanguageParser, "parse", staticmethod(_parse))
 _original_terminated = replace(BaseExecutionWorkerCommunication, "terminated", _terminated)
 _original_start_execution = replace(StepFunctionsParserBackend, "start_execution", _start_execution)
+_original_set_error = replace(Environment, "set_error", _set_error)
 _original_retry = replace(RetrierDecl, "_eval_body", _retry)
 replace(retrier_module, "time", types.SimpleNamespace(sleep=_sleep))
 _original_wait_interval = replace(WaitFunction, "_wait_interval", _wait_interval)

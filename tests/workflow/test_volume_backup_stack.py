@@ -126,7 +126,8 @@ def test_next_attempt_goes_on_with_the_same_moment_when_an_execution_was_killed(
 
     with volume.before("CopyRangeFunction", kill):
         snapshot_id = volume.ask()
-        assert volume.ended(snapshot_id).status == "ABORTED"
+        ended = volume.ended(snapshot_id)
+        assert ended.status == "ABORTED", (ended.error, ended.cause)
     assert volume.record(snapshot_id).running
     stored = volume.packs(snapshot_id)
     volume.write({20: body("later")})
