@@ -1,13 +1,16 @@
 """What commands about volumes have in common: the environment that they are about, its paths, and its tasks."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Final
 
 import typer
+from rich.console import RenderableType
 
 from tidemark_cli.api import path
 from tidemark_cli.failures import ExitCode, Failed
 from tidemark_cli.sending import Answer
 from tidemark_cli.session import Session
+from tidemark_cli.snapshots import print_ids
 from tidemark_cli.waiting import detached, until_over, waiting_for
 
 _BASE: Final = "/v1"
@@ -22,6 +25,9 @@ EnvironmentOption = Annotated[
     ),
 ]
 
+VolumeArgument = Annotated[str, typer.Argument(metavar="VOLUME", help="Id of the volume.")]
+OfVolumeOption = Annotated[str | None, typer.Option("--volume", metavar="ID", help="Those of one volume.")]
+
 
 def place(environment: str | None, *segments: str) -> str:
     """A path in the environment. Raises Failed where none is said."""
@@ -29,6 +35,14 @@ def place(environment: str | None, *segments: str) -> str:
     if not service or not slash or not name or "/" in name:
         raise Failed(ExitCode.USAGE, "set TIDEMARK_ENVIRONMENT, or give --environment, as in compute-on/test_area")
     return path("services", service, name, *segments, base=_BASE)
+
+
+def tell_all(session: Session, answer: Answer, render: Callable[[Any], RenderableType], *, quiet: bool) -> None:
+    """Show a list of an environment, or the ids on it alone."""
+    if quiet and not session.json:
+        print_ids(answer.json()["data"])
+        return
+    session.tell(answer, render)
 
 
 def task(session: Session, task_id: str) -> Answer:

@@ -6,7 +6,7 @@ import typer
 from rich.console import RenderableType
 
 from tidemark_cli import areas, shown
-from tidemark_cli.areas import EnvironmentOption
+from tidemark_cli.areas import EnvironmentOption, OfVolumeOption, VolumeArgument
 from tidemark_cli.failures import ExitCode, Failed
 from tidemark_cli.retention import ScheduleArgument
 from tidemark_cli.schedules import Interval, TimezoneOption, confirm_deletion
@@ -31,21 +31,18 @@ def add_to(group: typer.Typer) -> None:
 def list_(
     session: Session,
     *,
-    volume: Annotated[str | None, typer.Option("--volume", metavar="ID", help="Those of one volume.")] = None,
+    volume: OfVolumeOption = None,
     environment: EnvironmentOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """List the schedules of volumes of an environment, oldest first."""
     answer = session.api.get(areas.place(environment, "schedules"), {"volume_id": volume})
-    if quiet and not session.json:
-        print_ids(answer.json()["data"])
-        return
-    session.tell(answer, _listed)
+    areas.tell_all(session, answer, _listed, quiet=quiet)
 
 
 def create(
     session: Session,
-    volume: Annotated[str, typer.Argument(metavar="VOLUME", help="Id of the volume.")],
+    volume: VolumeArgument,
     *,
     interval: Annotated[Interval, typer.Option("--interval", help="How often; a volume has one schedule of each.")],
     keep: Annotated[int, typer.Option("--keep", min=1, metavar="N", help="How many of its snapshots stay.")],

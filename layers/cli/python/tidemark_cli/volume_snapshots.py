@@ -6,7 +6,7 @@ import typer
 from rich.console import RenderableType
 
 from tidemark_cli import areas, shown
-from tidemark_cli.areas import EnvironmentOption
+from tidemark_cli.areas import EnvironmentOption, OfVolumeOption, VolumeArgument
 from tidemark_cli.sending import Answer
 from tidemark_cli.session import Session, operation
 from tidemark_cli.snapshots import QuietOption, SnapshotArgument, print_ids
@@ -28,21 +28,18 @@ def add_to(group: typer.Typer) -> None:
 def list_(
     session: Session,
     *,
-    volume: Annotated[str | None, typer.Option("--volume", metavar="ID", help="Those of one volume.")] = None,
+    volume: OfVolumeOption = None,
     environment: EnvironmentOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """List the snapshots of volumes of an environment, newest first."""
     answer = session.api.get(areas.place(environment, "snapshots"), {"volume_id": volume})
-    if quiet and not session.json:
-        print_ids(answer.json()["data"])
-        return
-    session.tell(answer, _listed)
+    areas.tell_all(session, answer, _listed, quiet=quiet)
 
 
 def create(
     session: Session,
-    volume: Annotated[str, typer.Argument(metavar="VOLUME", help="Id of the volume.")],
+    volume: VolumeArgument,
     *,
     name: Annotated[str | None, typer.Option(help="What it is to be called.")] = None,
     rapid: Annotated[bool, typer.Option("--rapid", help="Keep EC2's own snapshot beside it.")] = False,

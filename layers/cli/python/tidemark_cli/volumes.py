@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from tidemark_cli import areas, shown
 from tidemark_cli.areas import EnvironmentOption
 from tidemark_cli.session import Session, operation
-from tidemark_cli.snapshots import QuietOption, print_ids
+from tidemark_cli.snapshots import QuietOption
 from tidemark_cli.waiting import DEFAULT_TIMEOUT_S, TimeoutOption
 
 
@@ -28,10 +28,7 @@ def list_(
 ) -> None:
     """List the volumes of an environment."""
     answer = session.api.get(areas.place(environment, "volumes"), {"type": kind, "instance_id": instance})
-    if quiet and not session.json:
-        print_ids(answer.json()["data"])
-        return
-    session.tell(answer, _listed)
+    areas.tell_all(session, answer, _listed, quiet=quiet)
 
 
 def task(
