@@ -5,7 +5,7 @@ Amazon EC2 API".
 CreateSnapshot and RegisterImage take no client token, so what they made is found again by its tags, or its name.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,11 +23,7 @@ from tidemark.adapters.ec2_errors import (
     ec2_named,
 )
 from tidemark.errors import Throttled
-from tidemark.errors.volumes import (
-    DiskSnapshotInUse,
-    DiskSnapshotNotFound,
-    VolumeNotFound,
-)
+from tidemark.errors.volumes import DiskSnapshotInUse, DiskSnapshotNotFound, VolumeNotFound
 from tidemark.ports.volumes import Disk, DiskSnapshot, DiskState, Instance, MachineImage, matching
 
 if TYPE_CHECKING:
@@ -114,7 +110,9 @@ class Ec2Disks:
                         f"EC2 keeps its snapshot {snapshot_id}, as an image is made of it ({message_of(error)}); "
                         "deregister that first"
                     ) from error
-                if code_of(error) not in NO_SNAPSHOT and not self._refused_as_gone(error, snapshot_id):
+                if code_of(error) not in NO_SNAPSHOT and not self._refused_as_gone(
+                    error, lambda: self.snapshot(snapshot_id)
+                ):
                     raise
 
     def create_volume(self, snapshot_id: str, *, zone: str, kind: str, token: str, tags: Mapping[str, str]) -> Disk:
@@ -139,7 +137,7 @@ class Ec2Disks:
                     return False
                 if code_of(error) in NOT_READY:
                     raise Throttled(f"deleting volume {volume_id}: EC2 is still making it; try again later") from error
-                if code_of(error) not in NO_VOLUME and not self._refused_as_gone(error, volume_id):
+                if code_of(error) not in NO_VOLUME and not self._refused_as_gone(error, lambda: self.volume(volume_id)):
                     raise
         return True
 
@@ -151,17 +149,18 @@ class Ec2Disks:
 
     def image_named(self, name: str) -> MachineImage | None:
         # A name may hold the wildcards of filters.
-        wanted: Any = [{"Name": "name", "Values": [name]}]
         with ec2_named(f"looking for image {name!r}"):
-            found = self._client.describe_images(Owners=["self"], Filters=wanted)["Images"]
-        return next((one for one in map(_image, found) if one.name == name), None)
+            found = self._images_with("name", name)
+        return next((one for one in found if one.name == name), None)
 
     def deregister_image(self, image_id: str) -> None:
         with ec2_named(f"deregistering image {image_id}"):
             try:
                 self._client.deregister_image(ImageId=image_id)
             except ClientError as error:
-                if code_of(error) not in NO_IMAGE and not self._refused_as_gone(error, image_id):
+                if code_of(error) not in NO_IMAGE and not self._refused_as_gone(
+                    error, lambda: self._images_with("image-id", image_id)
+                ):
                     raise
 
     def register_image(self, snapshot_id: str, *, name: str, description: str, tags: Mapping[str, str]) -> str:
@@ -193,18 +192,20 @@ class Ec2Disks:
                 return found
         return answer["ImageId"]
 
-    def _refused_as_gone(self, error: ClientError, one_id: str) -> bool:
-        """Where the right hangs on tags, EC2 may refuse to delete what is gone, and so has none, as not allowed."""
+    def _refused_as_gone(self, error: ClientError, find: Callable[[], object]) -> bool:
+        """Where the right hangs on tags, EC2 may refuse to delete what is gone, and so has none, as not allowed. `find`
+        gives what there is of it.
+        """
         if code_of(error) != UNAUTHORIZED:
             return False
-        if one_id.startswith("ami-"):
-            wanted: Any = [{"Name": "image-id", "Values": [one_id]}]
-            return not self._client.describe_images(Owners=["self"], Filters=wanted)["Images"]
         try:
-            self.volume(one_id) if one_id.startswith("vol-") else self.snapshot(one_id)
+            return not find()
         except (VolumeNotFound, DiskSnapshotNotFound):
             return True
-        return False
+
+    def _images_with(self, attribute: str, value: str) -> list[MachineImage]:
+        wanted: Any = [{"Name": attribute, "Values": [value]}]
+        return [_image(one) for one in self._client.describe_images(Owners=["self"], Filters=wanted)["Images"]]
 
     def _image_of(self, name: str, snapshot_id: str) -> str | None:
         """The image of that name, if it is made of the disk snapshot."""
