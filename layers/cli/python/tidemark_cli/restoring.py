@@ -28,11 +28,6 @@ from tidemark_cli.waiting import (
 _PLANS: Final = 3
 _NAMED: Final = 5
 _CHANGES: Final = ("created", "updated", "deleted")
-# By whether there is a filter. One that selects nothing comes to no plan.
-_ALIKE: Final = {
-    False: "Everything is as in the snapshot already",
-    True: "All that is selected is as in the snapshot already",
-}
 _PANEL: Final = "What is restored (everything that is given must hold)"
 
 
@@ -165,6 +160,8 @@ def _by_plan(
     timeout_s: float,
 ) -> Answer | None:
     """The restore, begun by a plan that was shown and confirmed; None when there is nothing to do."""
+    # A filter that selects nothing comes to no plan.
+    alike = "All that is selected" if "filter" in wish else "Everything"
     outdated = ""
     for left in reversed(range(_PLANS)):
         answer = _plan(session, snapshot, wish, limit=_NAMED, timeout_s=timeout_s)
@@ -172,7 +169,7 @@ def _by_plan(
         if outdated:
             session.note(f"{outdated}. This is the plan now.")
         if not any(found["changes"][name] for name in _CHANGES):
-            session.tell(answer, lambda _: f"{_ALIKE['filter' in wish]}: nothing was restored.")
+            session.tell(answer, lambda _: f"{alike} is as in the snapshot already: nothing was restored.")
             return None
         session.note(planned(found))
         _confirm(f"Restore {snapshot} by this plan?", yes=yes)

@@ -10,11 +10,7 @@ from tidemark.domain.snapshot import Failure
 from tidemark.domain.tenant import Tenant
 from tidemark.engine import overlaying, staging
 from tidemark.engine.live import leases
-from tidemark.errors import (
-    Corrupt,
-    LeaseLost,
-    StaleRecord,
-)
+from tidemark.errors import Corrupt, LeaseLost, StaleRecord
 from tidemark.ports import Ports
 from tidemark.usecases.records import amend_restore
 from tidemark.usecases.restore_phases.lifecycle import manifest_of, refuse_cancelled
