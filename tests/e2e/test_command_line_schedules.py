@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -11,10 +10,10 @@ import pytest
 from tests.cli.running import CommandLine, Said
 from tests.e2e import walk
 from tests.e2e.served import Caller, Served
+from tests.e2e.slots import deliver_slot
 from tidemark_cli.sending import HttpSender
 
 EVERY_HOUR = ("schedules", "create", "--expression", "rate(1 hour)")
-_TIMEOUT_S = 60
 
 
 class City(NamedTuple):
@@ -30,19 +29,7 @@ class City(NamedTuple):
 
     def slot(self, schedule: str, slot_at: datetime) -> Any:
         """Deliver a slot, as EventBridge Scheduler does; what came of it."""
-        states = self.served.client("stepfunctions")
-        told = {
-            "tenant": self.call.tenant,
-            "scheduleId": schedule,
-            "slotAt": slot_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-        execution = states.start_execution(
-            stateMachineArn=self.served.physical_ids["BackupStateMachine"], input=json.dumps(told)
-        )["executionArn"]
-        deadline = time.monotonic() + _TIMEOUT_S
-        while (found := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
-            assert time.monotonic() < deadline, found
-            time.sleep(0.05)
+        found = deliver_slot(self.served, self.call.tenant, schedule, slot_at)
         assert found["status"] == "SUCCEEDED", found
         return json.loads(found["output"])
 

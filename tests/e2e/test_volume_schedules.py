@@ -1,7 +1,5 @@
 """Schedules of volumes from the command line, against the whole product over sockets."""
 
-import json
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -9,6 +7,7 @@ import pytest
 
 from tests.cli.running import CommandLine, Said
 from tests.e2e.served import Served
+from tests.e2e.slots import deliver_slot
 from tests.local.environments import Seeded, seed_environment
 from tidemark.domain.environment import EnvironmentId, image_owner
 from tidemark_cli.sending import HttpSender
@@ -16,7 +15,6 @@ from tidemark_cli.sending import HttpSender
 ENVIRONMENT = "compute-on/test_area"
 COMMAND = ("volumes", "schedules")
 DAY = timedelta(days=1)
-_TIMEOUT_S = 60
 
 
 class Disk(NamedTuple):
@@ -34,20 +32,8 @@ class Disk(NamedTuple):
 
     def slot(self, schedule: str, slot_at: datetime) -> str:
         """Deliver a slot, as EventBridge Scheduler does; how its execution ended."""
-        states = self.served.client("stepfunctions")
-        told = {
-            "tenant": image_owner(EnvironmentId(ENVIRONMENT)),
-            "scheduleId": schedule,
-            "slotAt": slot_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-        execution = states.start_execution(
-            stateMachineArn=self.served.physical_ids["BackupStateMachine"], input=json.dumps(told)
-        )["executionArn"]
-        deadline = time.monotonic() + _TIMEOUT_S
-        while (found := states.describe_execution(executionArn=execution))["status"] == "RUNNING":
-            assert time.monotonic() < deadline, found
-            time.sleep(0.05)
-        return str(found["status"])
+        owner = image_owner(EnvironmentId(ENVIRONMENT))
+        return str(deliver_slot(self.served, owner, schedule, slot_at)["status"])
 
     def listed(self) -> list[dict[str, Any]]:
         """The snapshots of the volume."""

@@ -11,7 +11,7 @@ STATELESS: Final = (
         f"tidemark.engine.{part}"
         for part in ("blocks", "changes", "collect", "copying", "framing", "live", "manifests")
     ),
-    *(f"tidemark.engine.{part}" for part in ("manifests", "merge", "packs", "records", "storing", "verification")),
+    *(f"tidemark.engine.{part}" for part in ("merge", "packs", "records", "storing", "verification")),
 )
 _LAYER = Path(__file__).resolve().parents[2] / "layers" / "tidemark" / "python"
 

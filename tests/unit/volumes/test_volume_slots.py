@@ -18,6 +18,7 @@ from tidemark.domain.snapshot import Failure
 from tidemark.domain.task import Operation
 from tidemark.domain.tenant import Tenant
 from tidemark.domain.upload import Upload
+from tidemark.domain.volume import VolumeSnapshot
 from tidemark.domain.volume import VolumeSnapshotState as State
 from tidemark.domain.volume_schedule import Timing
 from tidemark.errors import (
@@ -337,18 +338,24 @@ def test_nothing_goes_by_a_policy_that_was_changed_meanwhile(world: World) -> No
     assert len(made(world, schedule)) == 3
 
 
+def refuse_deletion(monkeypatch: pytest.MonkeyPatch, snapshot: VolumeSnapshot, error: TidemarkError) -> None:
+    """Let retention delete all snapshots but this one."""
+
+    def refusing(ports: Ports, _environment_id: str, snapshot_id: str) -> object:
+        if snapshot_id == snapshot.id:
+            raise error
+        return delete_volume_snapshot(ports, TEST_AREA, snapshot_id)
+
+    monkeypatch.setattr("tidemark.usecases.volume_retention.delete_volume_snapshot", refusing)
+
+
 def test_snapshot_that_a_restore_began_to_read_stays_and_others_go(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schedule = _three(world, keep=3)
     used = made(world, schedule)[0]
 
-    def racing(ports: Ports, environment_id: str, snapshot_id: str) -> object:
-        if snapshot_id == used.id:
-            raise SnapshotInUse("a restore began to read it")
-        return delete_volume_snapshot(ports, TEST_AREA, snapshot_id)
-
-    monkeypatch.setattr("tidemark.usecases.volume_retention.delete_volume_snapshot", racing)
+    refuse_deletion(monkeypatch, used, SnapshotInUse("a restore began to read it"))
     assert len(apply_volume_retention(world.ports, scheduled(world, keep=1), budget_s=60)) == 1
     assert used.id in [one.id for one in made(world, schedule)]
 
@@ -360,12 +367,7 @@ def test_backup_is_good_though_an_older_snapshot_can_not_be_deleted_and_others_g
     schedule = _three(world, keep=3)
     stuck = made(world, schedule)[1]
 
-    def refusing(ports: Ports, environment_id: str, snapshot_id: str) -> object:
-        if snapshot_id == stuck.id:
-            raise error("it is refused")
-        return delete_volume_snapshot(ports, TEST_AREA, snapshot_id)
-
-    monkeypatch.setattr("tidemark.usecases.volume_retention.delete_volume_snapshot", refusing)
+    refuse_deletion(monkeypatch, stuck, error("it is refused"))
     scheduled(world, keep=1)
     deliver(world, schedule, schedule.starts_at + 3 * HOUR, "four")
     assert last(world, schedule).status is RunStatus.COMPLETED
